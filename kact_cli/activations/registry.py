@@ -1,0 +1,172 @@
+"""The one declaration of each activation, and everything that is derived from it.
+
+An activation is an annotated function under `@activation`:
+
+    @activation
+    def elu(x: Tile, tmp: Tile, /, *, alpha: Annotated[float, Doc("scale of ...")] = 1.0) -> None:
+        \"\"\"Exponential linear unit.
+
+        x if x > 0, alpha * (exp(x) - 1) otherwise
+
+        Anything else worth knowing, with the source of the definition.
+        \"\"\"
+
+The signature gives the Click options, the chain grammar, `kact list` and the man pages; the
+docstring's first paragraph is the summary, its second the formula. Nothing is written twice.
+
+A kernel overwrites `x` with the result and may use `tmp`, a buffer like `x`, as it pleases. Both
+are C-contiguous, in native byte order, cache-sized, and float32 or float64 (float16 is computed in
+float32). `x` is 1-D for an elementwise activation. An activation with an `axis` gets
+`(outer, length, inner)` and works along axis 1; see `Streamed` for tensors whose axis is larger
+than memory.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Tile = NDArray[Any]
+else:
+    Tile = Any
+
+Axis = int | tuple[int, ...] | None
+"""An axis, several at once, or None for all of them; negative ones count from the end."""
+
+Value = float | int | tuple[int, ...] | None
+Kernel = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Doc:
+    """What `--help` says of a parameter, and the other names it is known by."""
+
+    help: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of an activation, under Keras's name for it."""
+
+    name: str
+    default: Value
+    help: str
+    aliases: tuple[str, ...]
+    is_axis: bool
+    optional: bool
+    """Whether `none` is a value (relu's max_value: no maximum)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.aliases)
+
+
+class Streamed(Protocol):
+    """How an activation along an axis works on a group that does not fit in memory.
+
+    Pass one computes `statistics` of each part of the axis and `merge`s them; pass two overwrites
+    each part with its result. Statistics are arrays of shape (outer, inner), whatever the length.
+    """
+
+    def statistics(self, x: Tile, tmp: Tile, /) -> tuple[NDArray[Any], ...]:
+        """The statistics of the tile (outer, length, inner) along axis 1; may overwrite `x`."""
+        ...
+
+    def merge(
+        self, a: tuple[NDArray[Any], ...], b: tuple[NDArray[Any], ...], /
+    ) -> tuple[NDArray[Any], ...]:
+        """The statistics of two parts together; works elementwise on arrays of any one shape."""
+        ...
+
+    def finish(self, x: Tile, tmp: Tile, statistics: tuple[NDArray[Any], ...], /) -> None:
+        """Overwrite the tile `x` with its result, given the statistics of the whole axis."""
+        ...
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One declared activation."""
+
+    name: str
+    kernel: Kernel
+    parameters: tuple[Parameter, ...]
+    summary: str
+    formula: str
+    notes: str
+    streamed: Streamed | None = None
+    keeps_integers: Callable[[Mapping[str, Value]], bool] = field(default=lambda _: False)
+
+    @property
+    def axis(self) -> Parameter | None:
+        """The parameter that makes this activation work along an axis, or None: elementwise."""
+        return next((p for p in self.parameters if p.is_axis), None)
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter of that name or alias, or None."""
+        return next((p for p in self.parameters if name in p.names), None)
+
+    def result_dtype(self, dtype: np.dtype[Any], values: Mapping[str, Value]) -> np.dtype[Any]:
+        """The dtype that this activation gives for a tensor of `dtype`, in its byte order."""
+        import numpy as np
+
+        if dtype.kind == "f" or (dtype.kind in "iu" and self.keeps_integers(values)):
+            return dtype
+        result: np.dtype[Any] = np.result_type(dtype, np.float32).newbyteorder(dtype.byteorder)
+        return result
+
+
+ACTIVATIONS: dict[str, Activation] = {}
+"""Every activation, by name, in the order of declaration."""
+
+
+def _parameters(kernel: Kernel) -> tuple[Parameter, ...]:
+    hints = get_type_hints(kernel, include_extras=True)
+    parameters = []
+    for p in inspect.signature(kernel).parameters.values():
+        if p.kind is not p.KEYWORD_ONLY:
+            continue
+        hint = hints[p.name]
+        if get_origin(hint) is not Annotated:
+            raise TypeError(f"{kernel.__name__}: {p.name} needs Annotated[..., Doc(...)]")
+        kind, doc = get_args(hint)[:2]
+        optional = type(None) in get_args(kind)
+        parameters.append(
+            Parameter(p.name, p.default, doc.help, doc.aliases, kind == Axis, optional)
+        )
+    return tuple(parameters)
+
+
+def activation(
+    kernel: Kernel | None = None,
+    /,
+    *,
+    streamed: Streamed | None = None,
+    keeps_integers: Callable[[Mapping[str, Value]], bool] = lambda _: False,
+) -> Any:
+    """Declare a kernel as an activation (see the module's docstring)."""
+
+    def declare(kernel: Kernel) -> Kernel:
+        name = kernel.__name__
+        if name in ACTIVATIONS:
+            raise ValueError(f"activation {name} is declared twice")
+        summary, formula, *notes = inspect.cleandoc(kernel.__doc__ or "").split("\n\n")
+        ACTIVATIONS[name] = Activation(
+            name=name,
+            kernel=kernel,
+            parameters=_parameters(kernel),
+            summary=" ".join(summary.split()),
+            formula=" ".join(formula.split()),
+            notes="\n\n".join(notes),
+            streamed=streamed,
+            keeps_integers=keeps_integers,
+        )
+        return kernel
+
+    return declare if kernel is None else declare(kernel)
