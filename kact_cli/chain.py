@@ -1,0 +1,263 @@
+"""A chain of activations, and the grammar it is written in.
+
+    chain = step , { "," , step } ;                   step  = name , [ call | colon ] ;
+    call  = "(" , [ arg , { "," , arg } ] , ")" ;     colon = ":" , arg , { ":" , arg } ;
+    arg   = [ ident , "=" ] , value ;                 value = number | "none" | tuple ;
+
+`relu(alpha=0.1,max_value=6),softmax(axis=0)` and `relu:alpha=0.1:max_value=6,softmax:axis=0` are
+the same chain. Spaces are free; names fold case and `-` to `_`; a tuple of integers, `(0,2)`, is a
+value for `axis` in the call form. `parse(str(chain)) == chain`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value
+from kact_cli.errors import ChainSyntaxError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|inf(inity)?|nan)", re.I)
+_INTEGER = re.compile(r"[+-]?\d+")
+_TOKEN = re.compile(r"[(),:=]|[^\s(),:=]+")
+_EXACT = 2**64
+"""Whole numbers up to this size stay integers: they are the bounds of an integer tensor."""
+
+
+def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
+    """`; did you mean 'X'?` for the known word nearest to `word`, or nothing."""
+    import difflib
+
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def parse_value(parameter: Parameter, text: str) -> Value:
+    """The value that `text` means for `parameter`.
+
+    Numbers (`-0.5`, `1e-3`, `inf`, `nan`), `none` where the parameter can be absent, and for an
+    axis an integer, several (`0,2` or `(0,2)`) or `none` for all of them.
+
+    Raises UsageError naming the parameter and what it takes.
+    """
+    word = text.strip().lower()
+    if parameter.is_axis:
+        if word == "none":
+            return None
+        inner = word[1:-1] if word.startswith("(") and word.endswith(")") else word
+        parts = [p.strip() for p in inner.removesuffix(",").split(",")]
+        if not all(_INTEGER.fullmatch(p) for p in parts) or len(word) > 1000:
+            raise UsageError(f"{parameter.name} takes an integer, a tuple or none, not '{text}'")
+        axes = tuple(int(p) for p in parts)
+        return axes if len(axes) > 1 or "," in inner else axes[0]
+    if word == "none" and parameter.optional:
+        return None
+    if not _NUMBER.fullmatch(word):
+        or_none = " or none" if parameter.optional else ""
+        raise UsageError(f"{parameter.name} takes a number{or_none}, not '{text}'")
+    if _INTEGER.fullmatch(word) and len(word) < 25 and abs(int(word)) <= _EXACT:
+        return int(word)
+    number = float(word)
+    # One NaN object for all, so that a chain with it equals itself (containers compare by identity)
+    return math.nan if math.isnan(number) else number
+
+
+def format_value(value: Value) -> str:
+    """The text that `parse_value` reads back as `value`."""
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "(" + ",".join(map(str, value)) + ("," if len(value) == 1 else "") + ")"
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
+    negative_zero = value == 0 and math.copysign(1, value) < 0
+    return str(int(value)) if whole and not negative_zero else repr(value)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One activation with the value of every parameter it has, in the order of declaration."""
+
+    name: str
+    values: tuple[tuple[str, Value], ...]
+
+    @classmethod
+    def make(cls, name: str, given: Mapping[str, Value] | None = None) -> Step:
+        """The step of the activation `name`, defaults filled in; `given` is by parameter name."""
+        activation = ACTIVATIONS[name]
+        given = dict(given or {})
+        values = tuple((p.name, given.pop(p.name, p.default)) for p in activation.parameters)
+        if given:
+            raise UsageError(f"{name} has no parameter {', '.join(given)}")
+        return cls(name, values)
+
+    @property
+    def activation(self) -> Activation:
+        return ACTIVATIONS[self.name]
+
+    @property
+    def axis_name(self) -> str | None:
+        """The name of the parameter that holds the axis, or None: the step is elementwise."""
+        parameter = self.activation.axis
+        return parameter.name if parameter else None
+
+    @property
+    def axis(self) -> Value:
+        """The axis that the step works along; only for a step that has one."""
+        return dict(self.values)[self.axis_name or ""]
+
+    @property
+    def arguments(self) -> dict[str, Value]:
+        """The kernel's keyword arguments: every parameter save the axis, which is layout."""
+        return {name: value for name, value in self.values if name != self.axis_name}
+
+    def __str__(self) -> str:
+        texts = {name: format_value(value) for name, value in self.values}
+        defaults = {p.name: format_value(p.default) for p in self.activation.parameters}
+        given = [f"{name}={text}" for name, text in texts.items() if text != defaults[name]]
+        return f"{self.name}({','.join(given)})" if given else self.name
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Activations applied one after another, left to right.
+
+    >>> import numpy as np
+    >>> from kact_cli import Chain
+    >>> Chain.parse("relu(max_value=6),softmax")(np.array([[0.0, 8.0, 6.0]]))
+    array([[0.00123487, 0.49938257, 0.49938257]])
+    """
+
+    steps: tuple[Step, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Chain:
+        """The chain that `text` spells; ChainSyntaxError shows the column where it goes wrong."""
+        return cls(tuple(_Parser(text).chain()))
+
+    def __str__(self) -> str:
+        return ",".join(map(str, self.steps))
+
+    def __call__(self, tensor: ArrayLike) -> NDArray[Any]:
+        """The chain applied to a tensor in memory: a new array of the same shape.
+
+        float16, float32 and float64 keep their dtype and byte order; integers and booleans become
+        `np.result_type(dtype, np.float32)`, save where relu with whole parameters keeps them.
+
+        Raises UsageError for an axis that the tensor does not have, DataError for other dtypes.
+        """
+        from kact_cli.engine import apply
+
+        return apply(self, tensor)
+
+
+class _Parser:
+    """Recursive descent over the tokens of a chain; each token knows its column."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = [(m.group(), m.start()) for m in _TOKEN.finditer(text)]
+        self.at = 0
+
+    @property
+    def token(self) -> str:
+        """The token under the cursor; empty at the end."""
+        return self.tokens[self.at][0] if self.at < len(self.tokens) else ""
+
+    def fail(self, message: str, at: int | None = None) -> NoReturn:
+        at = self.at if at is None else at
+        token, column = self.tokens[at] if at < len(self.tokens) else ("", len(self.text))
+        # A line of the terminal: what would move the cursor must not, and the caret must stay put
+        shown = "".join(c if c.isprintable() else "·" for c in self.text)
+        caret = " " * column + "^" + "~" * (len(token) - 1)
+        raise ChainSyntaxError(f"{message}\n  {shown}\n  {caret}")
+
+    def accept(self, token: str) -> bool:
+        if self.token == token:
+            self.at += 1
+            return True
+        return False
+
+    def chain(self) -> Iterator[Step]:
+        while True:
+            yield self.step()
+            if not self.token:
+                return
+            if not self.accept(","):
+                self.fail(f"expected ',' or the end of the chain, not '{self.token}'")
+
+    def step(self) -> Step:
+        at, word = self.at, self.token
+        if word in ("", ","):
+            self.fail("an activation's name is missing here")
+        name = word.lower().replace("-", "_")
+        if name not in ACTIVATIONS:
+            known = nearest(name, ACTIVATIONS) or f"; there are {', '.join(ACTIVATIONS)}"
+            self.fail(f"unknown activation '{word}'{known}")
+        self.at += 1
+        given: dict[str, Value] = {}
+        named = False
+        if self.accept("("):
+            while not self.accept(")"):
+                named = self.argument(ACTIVATIONS[name], given, named, call=True)
+                if self.token != ")" and not self.accept(","):
+                    self.fail("expected ',' or ')'" if self.token else "the '(' is never closed")
+                elif self.token == ")" and self.tokens[self.at - 1][0] == ",":
+                    self.fail("a parameter is missing here")
+        else:
+            while self.accept(":"):
+                named = self.argument(ACTIVATIONS[name], given, named, call=False)
+        try:
+            return Step.make(name, given)
+        except UsageError as e:
+            self.fail(str(e), at)
+
+    def argument(
+        self, activation: Activation, given: dict[str, Value], named: bool, *, call: bool
+    ) -> bool:
+        """Read one argument into `given`; returns whether a named one has been seen."""
+        has = ", ".join(p.name for p in activation.parameters) or "no parameters"
+        at, word = self.at, self.token
+        if self.at + 1 < len(self.tokens) and self.tokens[self.at + 1][0] == "=":
+            parameter = activation.parameter(word.lower().replace("-", "_"))
+            if parameter is None:
+                close = nearest(word, [n for p in activation.parameters for n in p.names])
+                self.fail(f"{activation.name} has no parameter '{word}'{close} (it has {has})")
+            self.at += 2
+            named = True
+        elif named:
+            self.fail(f"a value without a name after one with a name ({activation.name} has {has})")
+        elif len(given) >= len(activation.parameters):
+            self.fail(f"too many values for {activation.name} (it has {has})")
+        else:
+            parameter = activation.parameters[len(given)]
+        if parameter.name in given:
+            self.fail(f"{parameter.name} is given twice", at)
+        at = self.at
+        text = self.value(tuples=call and parameter.is_axis)
+        try:
+            given[parameter.name] = parse_value(parameter, text)
+        except UsageError as e:
+            self.fail(str(e), at)
+        return named
+
+    def value(self, *, tuples: bool) -> str:
+        """The text of one value: a word, or a parenthesised tuple of them."""
+        if tuples and self.token == "(":
+            parts: list[str] = []
+            while self.token and self.token != ")":
+                parts.append(self.token)
+                self.at += 1
+            if not self.accept(")"):
+                self.fail("the '(' is never closed")
+            return "".join([*parts, ")"])
+        word = self.token
+        if word in ("", ",", ":", ")", "(", "="):
+            self.fail("a value is missing here" if word != "(" else "only an axis can be a tuple")
+        self.at += 1
+        return word

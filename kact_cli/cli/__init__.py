@@ -1,0 +1,159 @@
+"""The command line: the group of commands, and the one place where errors become exit codes.
+
+Each command is a module of this package, imported when it is called, so that `kact --help` loads
+Click and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from kact_cli import __version__
+from kact_cli.errors import ExitCode, KactError
+
+COMMANDS = {
+    "apply": "Apply one activation; its parameters are its own options.",
+    "chain": "Apply several activations, left to right.",
+    "list": "List the activations, their formulas and parameters.",
+    "explain": "Show what a chain would do: steps, passes, memory.",
+}
+"""Every command, in the order of the help: the module of that name, and its help in one line."""
+
+WELCOME = """\
+kact applies Keras activations to tensors in files. To begin:
+
+  kact list                                     the activations there are
+  kact apply relu --alpha 0.5 in.npy out.npy    one of them
+  kact chain "elu,softmax" in.npy out.npy       several, left to right
+
+`kact --help` shows every command, `kact COMMAND --help` its options.
+"""
+
+
+class Terminated(BaseException):
+    """A signal that asks the process to end; unwinds like Ctrl-C, so that nothing is left behind."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"kact_cli.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no command '{args[0]}'{_meant(args[0])}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _meant(word: str) -> str:
+    """What was meant by a word that is no command: an activation's name, or a near miss."""
+    from kact_cli.activations import ACTIVATIONS
+    from kact_cli.chain import nearest
+
+    if word.lower() in ACTIVATIONS:
+        return f"; did you mean 'kact apply {word.lower()}'?"
+    return nearest(word, list(COMMANDS))
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True)
+@click.version_option(__version__, prog_name="kact", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Apply Keras activations to tensors in files.
+
+    kact reads a tensor, applies one activation or a chain of them, and writes the result: files of
+    any size, or pipes, in memory that does not grow.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(WELCOME, nl=False)
+
+
+def main() -> NoReturn:
+    """Run kact and end the process with its exit code."""
+    # One thread for each worker is kact's own affair; BLAS would start one for every core
+    for name in ("OPENBLAS", "OMP", "MKL"):
+        os.environ.setdefault(f"{name}_NUM_THREADS", "1")
+    _reserve_standard_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup kact` stays nohup
+            signal.signal(number, _terminate)
+    code = _run()
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+    # Not sys.exit: a thread may hang on a stalled pipe, and unloading NumPy takes longer than relu
+    os._exit(code)
+
+
+def _run() -> int:
+    try:
+        result = cli.main(prog_name="kact", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return result if isinstance(result, int) else ExitCode.DONE
+    except click.ClickException as e:
+        context = getattr(e, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context else ""
+        _complain(e.format_message() + hint)
+        return ExitCode.USAGE
+    except KactError as e:
+        _complain(str(e))
+        return e.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        return 128 + signal.SIGINT
+    except Terminated as e:
+        return 128 + e.number
+    except BrokenPipeError:
+        return 128 + signal.SIGPIPE
+    except MemoryError:
+        _complain("not enough memory; a smaller --chunk-size or fewer --jobs may do")
+        return ExitCode.DATA
+    except OSError as e:
+        _complain(f"{e.filename or 'standard output'}: {(e.strerror or str(e)).lower()}")
+        return ExitCode.DATA
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated(number)
+
+
+def _complain(message: str) -> None:
+    # A standard error that is closed or full must not hide the exit code
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        click.echo(f"kact: {message}", err=True)
+
+
+def _reserve_standard_streams() -> None:
+    """Keep a file that kact opens from becoming standard output, where that came closed.
+
+    /dev/null is opened for reading: a write to it fails, as one to a closed descriptor should.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)

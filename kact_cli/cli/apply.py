@@ -1,0 +1,61 @@
+"""`kact apply NAME`: one activation, with a subcommand generated from its declaration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kact_cli.activations import ACTIVATIONS, Activation
+from kact_cli.chain import Chain, nearest
+from kact_cli.cli.options import input_output, make_options, parameter_option, step_of
+from kact_cli.cli.options import transform_options
+from kact_cli.cli.run import run
+
+
+class ActivationGroup(click.Group):
+    """One subcommand for each activation; names fold case and `-` to `_`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(ACTIVATIONS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        activation = ACTIVATIONS.get(cmd_name.lower().replace("-", "_"))
+        return _command(activation) if activation else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            known = nearest(args[0], ACTIVATIONS) or f"; there are {', '.join(ACTIVATIONS)}"
+            ctx.fail(f"unknown activation '{args[0]}'{known}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=ActivationGroup)
+def command() -> None:
+    """Apply one activation.
+
+    Its parameters are its own options: `kact apply relu --help` shows relu's.
+    """
+
+
+def _command(activation: Activation) -> click.Command:
+    names = [p.name for p in activation.parameters]
+
+    @input_output
+    @transform_options
+    def callback(input: str, output: str, **chosen: Any) -> None:
+        given = {n: v for n in names if (v := chosen.pop(n, _ABSENT)) is not _ABSENT}
+        run(Chain((step_of(activation, given),)), input, output, make_options(**chosen))
+
+    made = click.command(
+        activation.name,
+        short_help=activation.summary,
+        help=f"{activation.summary}\n\n\b\n  {activation.formula}\n\n{activation.notes}".rstrip(),
+    )(callback)
+    made.params[:0] = [parameter_option(p) for p in activation.parameters]
+    return made
+
+
+_ABSENT = object()

@@ -1,0 +1,230 @@
+"""A chain over one block in memory, in cache-sized tiles.
+
+Dtypes. A chain computes in one floating dtype: float64 for float64 and wide integers, float32 for
+the rest (float16 is rounded once, at the end); `--compute-dtype` overrides it. An integer tensor
+stays what it is through the steps that keep integers (relu with whole parameters) and becomes
+floating at the first one that does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kact_cli.chain import Chain
+from kact_cli.errors import DataError
+from kact_cli.layout import Shape
+from kact_cli.plan import Reduction, Stage, plan_tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Statistics = tuple[Array, ...]
+State = dict[int, Statistics]
+"""The statistics of streamed reductions, by step; each array has the shape of the slab with the
+reduced dims taken as one."""
+
+TILE_ELEMENTS = 32 * 1024
+"""A tile and its scratch buffer stay in the second-level cache; shorter ones cost more in calls."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A chain resolved for a tensor's dtype: what each step computes in, and what comes out."""
+
+    chain: Chain
+    source: np.dtype[Any]
+    work: np.dtype[Any]
+    result: np.dtype[Any]
+    integer_steps: int
+    """How many leading steps keep an integer tensor's own dtype."""
+
+    @classmethod
+    def make(
+        cls,
+        chain: Chain,
+        source: np.dtype[Any],
+        *,
+        dtype: np.dtype[Any] | None = None,
+        compute_dtype: np.dtype[Any] | None = None,
+    ) -> Program:
+        """Resolve `chain` for a tensor of dtype `source`.
+
+        `dtype` is the dtype of the result where it should be another than the chain's own;
+        `compute_dtype` is float32 or float64. Byte order is the source's.
+        Raises DataError for a dtype that is neither floating (2, 4, 8 bytes), integer nor boolean.
+        """
+        if source.kind not in "fiub" or (source.kind == "f" and source.itemsize > 8):
+            raise DataError(f"dtype {source} is not one that activations are defined for")
+        path = dtype_path(chain, source)
+        floating = path[-1].kind == "f"
+        natural = np.dtype(np.float64 if path[-1].itemsize == 8 else np.float32)
+        work = (compute_dtype or natural) if floating else path[-1].newbyteorder("=")
+        result = dtype.newbyteorder(source.byteorder) if dtype is not None else path[-1]
+        integer_steps = 0
+        if source.kind in "iu":
+            integer_steps = sum(d.kind in "iu" for d in path[1:])
+        return cls(chain, source, work, result, integer_steps)
+
+    def staged(self, stage: Stage, stages: int, number: int) -> Program:
+        """This program for one stage of several: work dtype between stages, rounded at the end."""
+        chain = Chain(self.chain.steps[stage.first : stage.last])
+        first, last = number == 0, number == stages - 1
+        return Program(
+            chain,
+            self.source if first else self.work,
+            self.work,
+            self.result if last else self.work,
+            max(0, min(self.integer_steps, stage.last) - stage.first) if first else 0,
+        )
+
+
+def dtype_path(chain: Chain, source: np.dtype[Any]) -> list[np.dtype[Any]]:
+    """The dtype that goes into the chain, and the one that comes out of each step."""
+    path = [source]
+    for step in chain.steps:
+        path.append(step.activation.result_dtype(path[-1], step.arguments))
+    return path
+
+
+def as_groups(block: Array, dims: Shape) -> Array:
+    """`block` as a C-contiguous (outer, length, inner), `dims` of it being the length.
+
+    A view wherever the dims lie together, else a copy.
+    """
+    rank = block.ndim
+    if dims and list(dims) != list(range(dims[0], dims[-1] + 1)):
+        kept = [d for d in range(rank) if d not in dims]
+        moved = np.ascontiguousarray(block.transpose([*kept, *dims]))
+        length = math.prod(block.shape[d] for d in dims)
+        return moved.reshape(-1, length, 1)
+    a, b = (dims[0], dims[-1] + 1) if dims else (rank, rank)
+    shape = block.shape
+    return block.reshape(math.prod(shape[:a]), math.prod(shape[a:b]), math.prod(shape[b:]))
+
+
+def from_groups(groups: Array, block: Array, dims: Shape) -> None:
+    """Copy what `as_groups(block, dims)` gave back into `block`, where it was not a view."""
+    if not np.may_share_memory(groups, block):
+        order = [d for d in range(block.ndim) if d not in dims] + list(dims)
+        target = block.transpose(order)
+        target[...] = groups.reshape(target.shape)
+
+
+class Engine:
+    """Runs a program's steps over blocks, reusing its buffers; one for each thread."""
+
+    def __init__(self, program: Program, reductions: Sequence[Reduction] = ()) -> None:
+        self.program = program
+        self.reductions = {r.step: r for r in reductions}
+        self._buffers: dict[str, Array] = {}
+
+    def buffer(self, name: str, dtype: np.dtype[Any], size: int) -> Array:
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.dtype != dtype or buffer.size < size:
+            buffer = self._buffers[name] = np.empty(size, dtype)
+        return buffer[:size]
+
+    def transform(self, block: Array, out: Array, state: State | None = None) -> None:
+        """Write the chain of `block` into `out`; they may be the same memory.
+
+        Both are flat views of a box; `block` has the program's source dtype and `out` its result.
+        `block` is reshaped to the box's shape by the caller; a box without reductions may be 1-D.
+        `state` holds the statistics of the streamed reductions, cut to this box.
+        """
+        with np.errstate(all="ignore"):
+            for tile, target in self._tiles(block, out):
+                work = self._load(tile)
+                self._steps(work, 0, len(self.program.chain.steps), state or {})
+                if work is not target:
+                    np.copyto(target, work, casting="unsafe")
+
+    def statistics(self, block: Array, step: int, state: State) -> Statistics:
+        """The statistics of `block` for the streamed reduction at `step` of the chain.
+
+        `state` holds those of the streamed reductions before it. Overwrites `block` or not.
+        """
+        with np.errstate(all="ignore"):
+            work = self._load(block)
+            self._steps(work, 0, step, state)
+            reduction = self.reductions[step]
+            streamed = self.program.chain.steps[step].activation.streamed
+            assert streamed is not None
+            groups = as_groups(work, reduction.dims)
+            tmp = self.buffer("tmp", work.dtype, work.size).reshape(groups.shape)
+            kept = reduction.kept(block.shape)
+            return tuple(a.reshape(kept) for a in streamed.statistics(groups, tmp))
+
+    def _tiles(self, block: Array, out: Array) -> Iterator[tuple[Array, Array]]:
+        """Cut a box along its first dim, where no reduction runs through that."""
+        row = math.prod(block.shape[1:])
+        rows = max(1, TILE_ELEMENTS // max(1, row))
+        if any(0 in r.dims for r in self.reductions.values()) or block.ndim == 0:
+            rows = max(1, block.shape[0])
+        for a in range(0, block.shape[0], rows):
+            yield block[a : a + rows], out[a : a + rows]
+
+    def _load(self, tile: Array) -> Array:
+        """The tile in native byte order and its first working dtype: itself where it can be."""
+        p = self.program
+        native = p.source.newbyteorder("=")
+        if p.integer_steps and not p.source.isnative:
+            tile = self._copy("native", tile, native)
+        for step in p.chain.steps[: p.integer_steps]:
+            flat = tile.reshape(-1)
+            step.activation.kernel(flat, self.buffer("tmp", native, flat.size), **step.arguments)
+        if tile.dtype == p.work and tile.dtype.isnative:
+            return tile
+        return self._copy("work", tile, p.work)
+
+    def _copy(self, name: str, tile: Array, dtype: np.dtype[Any]) -> Array:
+        copy = self.buffer(name, dtype, tile.size).reshape(tile.shape)
+        np.copyto(copy, tile, casting="unsafe")
+        return copy
+
+    def _steps(self, work: Array, first: int, last: int, state: State) -> None:
+        """Run steps `first` to `last` on the tile `work`, in place."""
+        flat = work.reshape(-1)
+        tmp = self.buffer("tmp", work.dtype, flat.size)
+        for number in range(max(first, self.program.integer_steps), last):
+            step = self.program.chain.steps[number]
+            reduction = self.reductions.get(number)
+            if reduction is None:
+                step.activation.kernel(flat, tmp, **step.arguments)
+                continue
+            groups = as_groups(work, reduction.dims)
+            scratch = tmp.reshape(groups.shape)
+            streamed = step.activation.streamed
+            if reduction.streamed and streamed is not None:
+                outer, _, inner = groups.shape
+                total = tuple(a.reshape(outer, inner) for a in state[number])
+                streamed.finish(groups, scratch, total)
+            else:
+                step.activation.kernel(groups, scratch, **step.arguments)
+            from_groups(groups, work, reduction.dims)
+
+
+def merge_statistics(chain: Chain, step: int, a: Statistics, b: Statistics) -> Statistics:
+    """The statistics of two parts of the same groups together."""
+    streamed = chain.steps[step].activation.streamed
+    assert streamed is not None
+    with np.errstate(all="ignore"):
+        return streamed.merge(a, b)
+
+
+def apply(chain: Chain, tensor: ArrayLike) -> NDArray[Any]:
+    """The chain applied to a tensor in memory; see `Chain.__call__`."""
+    array = np.asarray(tensor)
+    program = Program.make(chain, array.dtype)
+    # A chunk as large as the tensor: every reduction is resident
+    plan = plan_tensor(chain, array.shape, program.work, chunk_bytes=max(1, array.size * 8))
+    stage = plan.stages[0]
+    block = np.array(array, order="C").reshape(stage.dims)
+    out = np.empty(stage.dims, program.result)
+    Engine(program, stage.reductions).transform(block, out)
+    return out.reshape(array.shape)

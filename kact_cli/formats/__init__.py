@@ -1,0 +1,44 @@
+"""The file formats, each declared once: how it is told by its first bytes and by its suffix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from kact_cli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format. A tensor format holds one array; a table format, rows of named columns."""
+
+    name: str
+    kind: Literal["tensor", "table"]
+    suffixes: tuple[str, ...]
+    magic: tuple[bytes, ...]
+    """What a file of the format may start with; empty for text, which starts with anything."""
+
+
+NPY = Format("npy", "tensor", (".npy",), (b"\x93NUMPY",))
+
+FORMATS = (NPY,)
+"""Every format, in the order in which they are tried."""
+
+
+def by_name(name: str) -> Format:
+    """The format called `name`; UsageError names those that there are."""
+    for f in FORMATS:
+        if f.name == name:
+            return f
+    raise UsageError(f"unknown format '{name}'; there are {', '.join(f.name for f in FORMATS)}")
+
+
+def by_head(head: bytes) -> Format | None:
+    """The format of a file that starts with `head`, or None."""
+    return next((f for f in FORMATS if any(head.startswith(m) for m in f.magic)), None)
+
+
+def by_suffix(path: str) -> Format | None:
+    """The format that a file name asks for, or None."""
+    lower = path.lower()
+    return next((f for f in FORMATS if lower.endswith(f.suffixes)), None)

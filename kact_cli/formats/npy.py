@@ -1,0 +1,151 @@
+"""The .npy format, versions 1.0 to 3.0, read and written without seeking.
+
+Format (NumPy Enhancement Proposal 1): the magic `\\x93NUMPY`, a version of two bytes, the header's
+length (2 bytes little-endian in version 1, 4 in 2 and 3), a Python dict literal with the keys
+`descr`, `fortran_order` and `shape` (latin-1; UTF-8 in version 3), then the elements.
+
+`numpy.lib.format` reads the same bytes, but believes a length before it has checked it, needs a
+file that seeks, and raises whatever its parser happens to raise on a broken header.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kact_cli.errors import DataError
+
+MAGIC = b"\x93NUMPY"
+HEADER_LIMIT = 64 * 1024
+_KEYS = {"descr", "fortran_order", "shape"}
+_DESCR = re.compile(r"([<>=|]?)([biuf])([1248])")
+_ALIGN = 64
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a .npy file says of its tensor; `offset` is where the elements start, in bytes."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    fortran_order: bool
+    offset: int = 0
+
+    @property
+    def size(self) -> int:
+        """The number of elements, as a Python integer: it never overflows."""
+        return math.prod(self.shape)
+
+    @property
+    def end(self) -> int:
+        """The size of a whole file with this header, in bytes."""
+        return self.offset + self.size * self.dtype.itemsize
+
+
+def read_header(read: Callable[[int], bytes]) -> Header:
+    """The header at the start of a file, whose bytes `read(count)` gives in order.
+
+    Raises DataError for anything but a well-formed header of a numeric tensor. Reads no more than
+    64 KiB, whatever the file claims.
+    """
+    start = read(8)
+    if len(start) < 8 or start[:6] != MAGIC:
+        raise DataError("is empty" if not start else f"is not a .npy file{_what(start)}")
+    major, minor = start[6], start[7]
+    if major not in (1, 2, 3):
+        raise DataError(f"has .npy version {major}.{minor}; 1.0 to 3.0 are known")
+    width = 2 if major == 1 else 4
+    field = read(width)
+    length = int.from_bytes(field, "little")
+    if len(field) < width or length > HEADER_LIMIT:
+        raise DataError(
+            f"claims a .npy header of {length:,} bytes; {HEADER_LIMIT:,} is the limit"
+            if len(field) == width
+            else "ends within its .npy header"
+        )
+    text = read(length)
+    if len(text) < length:
+        raise DataError("ends within its .npy header")
+    fields = _parse(text, "utf-8" if major == 3 else "latin-1")
+    return Header(
+        _dtype(fields["descr"]),
+        _shape(fields["shape"]),
+        _flag(fields["fortran_order"]),
+        8 + width + length,
+    )
+
+
+def write_header(header: Header) -> bytes:
+    """The bytes of a header, padded so that the elements start at a multiple of 64."""
+    descr = np.lib.format.dtype_to_descr(header.dtype)
+    fields = {"descr": descr, "fortran_order": header.fortran_order, "shape": header.shape}
+    text = repr(fields).encode("latin-1") + b" " * 20
+    # NumPy leaves room behind the dict for the first axis to grow in place, and so does kact
+    padding = -(len(MAGIC) + 4 + len(text) + 1) % _ALIGN
+    body = text + b" " * padding + b"\n"
+    if len(body) < 2**16:
+        return MAGIC + b"\x01\x00" + len(body).to_bytes(2, "little") + body
+    raise DataError("has more axes than a .npy header can name")
+
+
+def _parse(text: bytes, encoding: str) -> dict[str, Any]:
+    try:
+        source = re.sub(r"(?<=\d)L\b", "", text.decode(encoding))  # Python 2 wrote (3L, 4L)
+        node = ast.parse(source.strip(), mode="eval").body
+        if not isinstance(node, ast.Dict):
+            raise ValueError("not a dict")
+        keys = [ast.literal_eval(k) if k else None for k in node.keys]
+        fields = dict(zip(keys, map(ast.literal_eval, node.values), strict=True))
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as e:
+        raise DataError("has a broken .npy header") from e
+    if len(keys) != len(_KEYS) or set(keys) != _KEYS:
+        raise DataError(f"has a .npy header with the keys {keys}, not {sorted(_KEYS)}")
+    return fields
+
+
+def _dtype(descr: object) -> np.dtype[Any]:
+    if isinstance(descr, list):
+        raise DataError("holds records (a structured dtype); activations need a plain tensor")
+    match = _DESCR.fullmatch(descr) if isinstance(descr, str) else None
+    if match is None or match[2] + match[3] in ("b2", "b4", "b8", "f1"):
+        hints = {
+            "|V2": ", probably bfloat16: save it as float32 first",
+            "|V1": ", probably float8: save it as float32 first",
+            "|O": " (pickled Python objects), which kact never loads",
+        }
+        hint = hints.get(descr, "") if isinstance(descr, str) else ""
+        raise DataError(f"has dtype {descr!r}{hint}; a tensor of floats, integers or booleans is needed")
+    return np.dtype(match[0])
+
+
+def _shape(shape: object) -> tuple[int, ...]:
+    sound = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
+    if not sound or not isinstance(shape, tuple):
+        raise DataError(f"has the shape {str(shape)[:80]} in its .npy header")
+    return shape
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise DataError("has a fortran_order in its .npy header that is neither True nor False")
+    return value
+
+
+def _what(start: bytes) -> str:
+    """What a file that is no .npy probably is, by its first bytes."""
+    known = {
+        b"\x1f\x8b": "gzip data: decompress it first",
+        b"\x28\xb5\x2f\xfd": "zstd data: decompress it first",
+        b"PK\x03\x04": "a zip archive (an .npz?): take the .npy out of it",
+        b"\x89PNG": "a PNG image",
+        b"PAR1": "a Parquet file",
+        b"ARROW1": "an Arrow file",
+        b"\x89HDF": "an HDF5 file",
+    }
+    return next((f" but {what}" for magic, what in known.items() if start.startswith(magic)), "")

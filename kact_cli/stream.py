@@ -1,0 +1,83 @@
+"""From one file to another. The file to read first.
+
+`transform` is what `apply` and `chain` do in the end: open the input, find out what it is, and hand
+it to the code for its kind, which plans and runs the plan.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from kact_cli import formats
+from kact_cli.chain import Chain
+from kact_cli.errors import UsageError
+from kact_cli.storage import Source, Target, open_source
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Observer:
+    """What the person (or nobody) who watches is told. This one says nothing."""
+
+    def warn(self, message: str) -> None:
+        """Something that the user should know, though the work goes on."""
+
+    def note(self, message: str) -> None:
+        """Something that was decided, for `--verbose`."""
+
+    def start(self, total: int, passes: int) -> None:
+        """Work over `total` bytes begins, all passes counted."""
+
+    def advance(self, count: int) -> None:
+        """That many more bytes are done."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose, beside the chain and the files."""
+
+    source_format: str | None = None
+    target_format: str | None = None
+    dtype: np.dtype[Any] | None = None
+    compute_dtype: np.dtype[Any] | None = None
+    chunk_bytes: int | None = None
+    jobs: int | None = None
+    """Worker processes; None: threads of this process, one for each usable core."""
+    overwrite: bool = False
+    fsync: bool = False
+    observer: Observer = field(default_factory=Observer)
+
+
+def transform(chain: Chain, source: str, target: str, options: Options) -> None:
+    """Apply `chain` to the file `source` and write `target`; `-` is standard input or output.
+
+    Raises a KactError, with the target as it was, when anything goes wrong.
+    """
+    from kact_cli.tensor import transform_tensor
+
+    with contextlib.closing(open_source(source)) as opened:
+        found = detect(opened, options.source_format)
+        wanted = output_format(target, found, options.target_format)
+        if wanted is not found:
+            raise UsageError(f"{opened.name} is {found.name}; {wanted.name} cannot be made of it")
+        out = Target(target, overwrite=options.overwrite, fsync=options.fsync)
+        with out:
+            out.refuse_same_file(opened)
+            transform_tensor(chain, opened, out, options)
+
+
+def detect(source: Source, name: str | None = None) -> formats.Format:
+    """The format of an input: as the user said (`name`), or by its first bytes."""
+    if name:
+        return formats.by_name(name)
+    return formats.by_head(source.peek(16)) or formats.NPY
+
+
+def output_format(path: str, source: formats.Format, name: str | None = None) -> formats.Format:
+    """The format of an output: as the user said, by its suffix, or the input's."""
+    if name:
+        return formats.by_name(name)
+    return formats.by_suffix(path) or source
