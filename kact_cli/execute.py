@@ -20,7 +20,8 @@ from kact_cli.engine import Array, Engine, Program, State
 from kact_cli.errors import DataError
 from kact_cli.layout import Shape
 from kact_cli.plan import UNIT_BYTES, Plan
-from kact_cli.storage import Source, Target, temporary_file
+from kact_cli.storage import Source
+from kact_cli.target import Target, temporary_file
 from kact_cli.workers import (
     Files,
     Partial,
@@ -107,9 +108,7 @@ class _Workers:
             raise
 
 
-def _run_stage(
-    task: Task, plan: Plan, number: int, workers: _Workers, options: Options
-) -> None:
+def _run_stage(task: Task, plan: Plan, number: int, workers: _Workers, options: Options) -> None:
     stage = task.stage
     state: State = {}
     for units in plan.rounds(number):
@@ -156,7 +155,7 @@ def pipeline(
     if workers == 1 or math.prod(stage.dims) * program.source.itemsize <= size:
         buffers = itertools.repeat(np.empty(size, np.uint8))
         for raw, shape in _read(program, shapes, source, source_offset, buffers):
-            target.write(memoryview(compute(raw, shape)))
+            target.write(compute(raw, shape).data)
             options.observer.advance(len(raw))
         return
     from concurrent.futures import ThreadPoolExecutor
@@ -180,7 +179,7 @@ def _write_first(
     pending: deque[tuple[Future[Array], Array]], reader: _Reader, target: Target, options: Options
 ) -> None:
     future, raw = pending.popleft()
-    target.write(memoryview(future.result()))
+    target.write(future.result().data)
     options.observer.advance(len(raw))
     reader.give_back(raw)
 
@@ -196,9 +195,9 @@ def _read(
     for shape in shapes:
         size = math.prod(shape) * program.source.itemsize
         raw = next(buffers)[:size]
-        got = source.read_at(memoryview(raw), offset)
+        got = source.read_at(raw.data, offset)
         if got < size:
-            raise DataError(f"{source.name} is truncated: it ends {size - got:,} bytes or more early")
+            raise DataError(f"{source.name} is truncated: it ends before the tensor does")
         offset += size
         yield raw, shape
 

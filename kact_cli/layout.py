@@ -64,9 +64,7 @@ class Grid:
             index, position = divmod(index, count)
             start.append(position * tile)
         start.reverse()
-        shape = tuple(
-            min(t, d - s) for t, d, s in zip(self.tile, self.dims, start, strict=True)
-        )
+        shape = tuple(min(t, d - s) for t, d, s in zip(self.tile, self.dims, start, strict=True))
         return tuple(start), shape
 
 

@@ -72,7 +72,10 @@ def resolve_axes(step: Step, shape: Sequence[int]) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class Reduction:
-    """A step of a stage that works along an axis: which dims it reduces, and whether streamed."""
+    """A step that works along an axis: which dims it reduces, and whether it is streamed.
+
+    `step` counts from the stage's first.
+    """
 
     step: int
     dims: Shape
@@ -101,6 +104,11 @@ class Stage:
     @property
     def passes(self) -> int:
         return 1 + len(self.streamed)
+
+    @property
+    def chunk_elements(self) -> int:
+        """The most elements that a chunk has."""
+        return math.prod(self.chunk)
 
     @property
     def slabs(self) -> Grid:
@@ -179,12 +187,6 @@ class Plan:
         """Whether the tensor can go through a pipe as it comes."""
         return len(self.stages) == 1 and self.stages[0].sequential
 
-    @property
-    def temporary_elements(self) -> int:
-        """Elements of the temporary files between stages; two are alive at once at the most."""
-        between = len(self.stages) - 1
-        return math.prod(self.stages[0].dims) * min(between, 2)
-
     def rounds(self, number: int) -> Iterator[Round]:
         """The rounds of a stage: one for all its slabs, or one for each pass over each slab."""
         stage = self.stages[number]
@@ -228,11 +230,11 @@ def plan_tensor(
     while first < steps:
         last = steps
         while True:
-            inside = {i: axes for i, axes in groups.items() if first <= i < last}
+            inside = {i - first: axes for i, axes in groups.items() if first <= i < last}
             stage = _stage(storage, first, last, inside, chunk, group, dtype.itemsize)
             if stage is not None:
                 break
-            last = max(inside)  # the last reduction of the stage goes to the next one
+            last = first + max(inside)  # the last reduction of the stage goes to the next one
         stages.append(stage)
         first = last
     return Plan(chain, tuple(stages), dtype.itemsize)
@@ -288,8 +290,9 @@ def _slab(
     """
     streamed = [r for r in reductions if r.streamed]
     if not streamed:
-        return grow(dims, fixed, tuple(n if d in common else fixed[d] for d, n in enumerate(dims)),
-                    elements)
+        return grow(
+            dims, fixed, tuple(n if d in common else fixed[d] for d, n in enumerate(dims)), elements
+        )
     slab = list(dims)
     if common and common[0] == 0:
         slab[0] = 1

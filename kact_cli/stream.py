@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from kact_cli import formats
 from kact_cli.chain import Chain
 from kact_cli.errors import UsageError
-from kact_cli.storage import Source, Target, open_source
+from kact_cli.storage import Source, open_source
+from kact_cli.target import Target
 
 if TYPE_CHECKING:
     import numpy as np

@@ -17,8 +17,9 @@ from kact_cli.errors import DataError
 from kact_cli.execute import pipeline, run_plan
 from kact_cli.formats.npy import Header, read_header, write_header
 from kact_cli.plan import Plan, plan_tensor
-from kact_cli.storage import PIPE_BYTES, Source, Target, open_source, temporary_file
+from kact_cli.storage import PIPE_BYTES, Source, open_source
 from kact_cli.stream import Options
+from kact_cli.target import Target, temporary_file
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class TensorJob:
             header = read_header(source.reader())
             if source.size is not None and header.end > source.size:
                 raise DataError(
-                    f"is truncated: its header promises {header.end:,} bytes, it has {source.size:,}"
+                    f"is truncated: {source.size:,} bytes of the {header.end:,} that it claims"
                 )
             program = Program.make(
                 chain, header.dtype, dtype=options.dtype, compute_dtype=options.compute_dtype

@@ -122,7 +122,7 @@ class _Work:
     def chunks(self, slab: int, numbers: range, passed: int, state: State) -> Partial:
         """Run one pass over some chunks of a slab: collect statistics, or (the last) write."""
         program = self.task.program
-        corner, shape = self.stage.slabs.box(slab)
+        corner, _ = self.stage.slabs.box(slab)
         grid = self.stage.chunks(slab)
         found: Partial = {}
         for number in numbers:
@@ -152,7 +152,7 @@ class _Work:
         dtype = self.task.program.source
         size = int(np.prod(box))
         block = self.engine.buffer("in", dtype, size)
-        view, at = memoryview(block.view(np.uint8)), 0
+        view, at = block.view(np.uint8).data, 0
         files = self.task.files
         try:
             for offset, count in runs(self.stage.dims, start, box):
@@ -168,7 +168,7 @@ class _Work:
 
     def _write(self, start: Shape, out: Array) -> None:
         itemsize = out.dtype.itemsize
-        view, at = memoryview(out.reshape(-1).view(np.uint8)), 0
+        view, at = out.reshape(-1).view(np.uint8).data, 0
         files = self.task.files
         try:
             for offset, count in runs(self.stage.dims, start, out.shape):

@@ -7,9 +7,13 @@ from typing import Any
 import click
 
 from kact_cli.activations import ACTIVATIONS, Activation
-from kact_cli.chain import Chain, nearest
-from kact_cli.cli.options import input_output, make_options, parameter_option, step_of
-from kact_cli.cli.options import transform_options
+from kact_cli.chain import Chain, Step, nearest
+from kact_cli.cli.options import (
+    input_output,
+    make_options,
+    parameter_option,
+    transform_options,
+)
 from kact_cli.cli.run import run
 
 
@@ -46,8 +50,8 @@ def _command(activation: Activation) -> click.Command:
     @input_output
     @transform_options
     def callback(input: str, output: str, **chosen: Any) -> None:
-        given = {n: v for n in names if (v := chosen.pop(n, _ABSENT)) is not _ABSENT}
-        run(Chain((step_of(activation, given),)), input, output, make_options(**chosen))
+        step = Step.make(activation.name, {name: chosen.pop(name) for name in names})
+        run(Chain((step,)), input, output, make_options(**chosen))
 
     made = click.command(
         activation.name,
@@ -56,6 +60,3 @@ def _command(activation: Activation) -> click.Command:
     )(callback)
     made.params[:0] = [parameter_option(p) for p in activation.parameters]
     return made
-
-
-_ABSENT = object()

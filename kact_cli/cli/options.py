@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kact_cli.activations import Activation, Parameter
-from kact_cli.chain import Chain, Step, parse_value
+from kact_cli.activations import Parameter, Value
+from kact_cli.chain import Chain, format_value, parse_value
 from kact_cli.cli.console import Console
 from kact_cli.errors import UsageError
 from kact_cli.formats import FORMATS
@@ -23,7 +23,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.I)
 _DTYPES = ("float16", "float32", "float64")
 
 
-class SizeType(click.ParamType):
+class SizeType(click.ParamType[int]):
     """A number of bytes: `1048576`, `256KiB` (1024), `8MB` (1000)."""
 
     name = "size"
@@ -41,7 +41,7 @@ class SizeType(click.ParamType):
         return size
 
 
-class ChainType(click.ParamType):
+class ChainType(click.ParamType[Chain]):
     """A chain in either spelling of the grammar."""
 
     name = "spec"
@@ -52,39 +52,32 @@ class ChainType(click.ParamType):
         return value if isinstance(value, Chain) else Chain.parse(value)
 
 
-class ValueType(click.ParamType):
+class ValueType(click.ParamType[Value]):
     """The value of one parameter of an activation."""
 
     def __init__(self, parameter: Parameter) -> None:
         self.parameter = parameter
         self.name = "axis" if parameter.is_axis else "number"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Value:
         try:
-            return parse_value(self.parameter, value)
+            return parse_value(self.parameter, str(value))
         except UsageError as e:
             self.fail(str(e), param, ctx)
 
 
 def parameter_option(parameter: Parameter) -> click.Option:
     """The option of an activation's parameter: its Keras name with dashes, and its aliases."""
-    from kact_cli.chain import format_value
-
     flags = [f"--{name.replace('_', '-')}" for name in parameter.names]
-    default = format_value(parameter.default)
     return click.Option(
         [*flags, parameter.name],
         type=ValueType(parameter),
-        default=None,
-        help=f"{parameter.help}  [default: {default}]",
+        default=format_value(parameter.default),
+        show_default=True,
+        help=parameter.help,
     )
-
-
-def step_of(activation: Activation, values: dict[str, Any]) -> Step:
-    """The step that options spell: `values` by parameter name, None where not given."""
-    return Step.make(activation.name, values)
 
 
 def input_output(command: F) -> F:
@@ -104,27 +97,70 @@ def transform_options(command: F) -> F:
     names = [f.name for f in FORMATS]
     for decorate in reversed(
         (
-            click.option("--from", "source_format", type=click.Choice(names), envvar="KACT_FROM",
-                         help="Format of INPUT, where its first bytes do not tell."),
-            click.option("--to", "target_format", type=click.Choice(names), envvar="KACT_TO",
-                         help="Format of OUTPUT, where its suffix does not tell."),
-            click.option("--dtype", type=click.Choice(_DTYPES), envvar="KACT_DTYPE",
-                         callback=_dtype, help="Dtype of the result.  [default: the input's]"),
-            click.option("--compute-dtype", type=click.Choice(_DTYPES[1:]), callback=_dtype,
-                         envvar="KACT_COMPUTE_DTYPE",
-                         help="Dtype to compute in, rounded once at the end."),
-            click.option("--chunk-size", "chunk_bytes", type=SizeType(), envvar="KACT_CHUNK_SIZE",
-                         help="What is read, computed and written in one go.  [default: 1MiB]"),
-            click.option("--jobs", "-j", type=click.IntRange(1, 1024), envvar="KACT_JOBS",
-                         help="Worker processes.  [default: threads, one for each core]"),
-            click.option("--overwrite", is_flag=True, envvar="KACT_OVERWRITE",
-                         help="Replace OUTPUT if it exists; it may be INPUT itself."),
-            click.option("--fsync", is_flag=True, envvar="KACT_FSYNC",
-                         help="Have the disk confirm the output before it is put in place."),
-            click.option("--quiet", "-q", is_flag=True, envvar="KACT_QUIET",
-                         help="Say nothing but errors."),
-            click.option("--verbose", "-v", is_flag=True, envvar="KACT_VERBOSE",
-                         help="Say what was decided, and how fast it went."),
+            click.option(
+                "--from",
+                "source_format",
+                type=click.Choice(names),
+                envvar="KACT_FROM",
+                help="Format of INPUT, where its first bytes do not tell.",
+            ),
+            click.option(
+                "--to",
+                "target_format",
+                type=click.Choice(names),
+                envvar="KACT_TO",
+                help="Format of OUTPUT, where its suffix does not tell.",
+            ),
+            click.option(
+                "--dtype",
+                type=click.Choice(_DTYPES),
+                envvar="KACT_DTYPE",
+                callback=_dtype,
+                help="Dtype of the result.  [default: the input's]",
+            ),
+            click.option(
+                "--compute-dtype",
+                type=click.Choice(_DTYPES[1:]),
+                callback=_dtype,
+                envvar="KACT_COMPUTE_DTYPE",
+                help="Dtype to compute in, rounded once at the end.",
+            ),
+            click.option(
+                "--chunk-size",
+                "chunk_bytes",
+                type=SizeType(),
+                envvar="KACT_CHUNK_SIZE",
+                help="What is read, computed and written in one go.  [default: 1MiB]",
+            ),
+            click.option(
+                "--jobs",
+                "-j",
+                type=click.IntRange(1, 1024),
+                envvar="KACT_JOBS",
+                help="Worker processes.  [default: threads, one for each core]",
+            ),
+            click.option(
+                "--overwrite",
+                is_flag=True,
+                envvar="KACT_OVERWRITE",
+                help="Replace OUTPUT if it exists; it may be INPUT itself.",
+            ),
+            click.option(
+                "--fsync",
+                is_flag=True,
+                envvar="KACT_FSYNC",
+                help="Have the disk confirm the output before it is put in place.",
+            ),
+            click.option(
+                "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
+            ),
+            click.option(
+                "--verbose",
+                "-v",
+                is_flag=True,
+                envvar="KACT_VERBOSE",
+                help="Say what was decided, and how fast it went.",
+            ),
         )
     ):
         command = decorate(command)

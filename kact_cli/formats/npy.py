@@ -100,7 +100,7 @@ def _parse(text: bytes, encoding: str) -> dict[str, Any]:
         node = ast.parse(source.strip(), mode="eval").body
         if not isinstance(node, ast.Dict):
             raise ValueError("not a dict")
-        keys = [ast.literal_eval(k) if k else None for k in node.keys]
+        keys = [str(ast.literal_eval(k)) if k else "**" for k in node.keys]
         fields = dict(zip(keys, map(ast.literal_eval, node.values), strict=True))
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as e:
         raise DataError("has a broken .npy header") from e
@@ -120,7 +120,7 @@ def _dtype(descr: object) -> np.dtype[Any]:
             "|O": " (pickled Python objects), which kact never loads",
         }
         hint = hints.get(descr, "") if isinstance(descr, str) else ""
-        raise DataError(f"has dtype {descr!r}{hint}; a tensor of floats, integers or booleans is needed")
+        raise DataError(f"has dtype {descr!r}{hint}; floats, integers or booleans are needed")
     return np.dtype(match[0])
 
 
