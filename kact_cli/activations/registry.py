@@ -26,7 +26,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args, get_origin, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +51,7 @@ Axis = int | tuple[int, ...] | None
 
 Value = float | int | tuple[int, ...] | None
 Kernel = Callable[..., None]
+_K = TypeVar("_K", bound=Kernel)
 
 
 @dataclass(frozen=True)
@@ -143,16 +154,28 @@ def _parameters(kernel: Kernel) -> tuple[Parameter, ...]:
     return tuple(parameters)
 
 
+@overload
+def activation(kernel: _K, /) -> _K: ...
+
+
+@overload
 def activation(
-    kernel: Kernel | None = None,
+    *,
+    streamed: Streamed | None = None,
+    keeps_integers: Callable[[Mapping[str, Value]], bool] = lambda _: False,
+) -> Callable[[_K], _K]: ...
+
+
+def activation(
+    kernel: _K | None = None,
     /,
     *,
     streamed: Streamed | None = None,
     keeps_integers: Callable[[Mapping[str, Value]], bool] = lambda _: False,
-) -> Any:
+) -> _K | Callable[[_K], _K]:
     """Declare a kernel as an activation (see the module's docstring)."""
 
-    def declare(kernel: Kernel) -> Kernel:
+    def declare(kernel: _K) -> _K:
         name = kernel.__name__
         if name in ACTIVATIONS:
             raise ValueError(f"activation {name} is declared twice")

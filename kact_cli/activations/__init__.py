@@ -1,0 +1,36 @@
+"""The activations: importing this package declares them all."""
+
+from __future__ import annotations
+
+from kact_cli.activations import axiswise, piecewise, smooth
+from kact_cli.activations.registry import (
+    ACTIVATIONS,
+    Activation,
+    Axis,
+    Doc,
+    Parameter,
+    Streamed,
+    Tile,
+    Value,
+    activation,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "Axis",
+    "Doc",
+    "Parameter",
+    "Streamed",
+    "Tile",
+    "Value",
+    "activation",
+    "axiswise",
+    "piecewise",
+    "smooth",
+]
+
+# The order of Keras's documentation; what Keras does not have comes after, as declared.
+_KERAS = "relu sigmoid softmax softplus softsign tanh selu elu exponential".split()
+for _name in [*_KERAS, *(name for name in ACTIVATIONS if name not in _KERAS)]:
+    ACTIVATIONS[_name] = ACTIVATIONS.pop(_name)
