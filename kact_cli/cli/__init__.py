@@ -39,7 +39,7 @@ kact applies Keras activations to tensors in files. To begin:
 
 
 class Terminated(BaseException):
-    """A signal that asks the process to end; unwinds like Ctrl-C, so that nothing is left behind."""
+    """A signal asks the process to end; unwinds like Ctrl-C, so that nothing is left behind."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
