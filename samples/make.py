@@ -1,4 +1,4 @@
-"""Make the sample files: what a small classifier would leave behind. Run: python samples/make.py."""
+"""Make the samples: what a small classifier would leave behind. Run: python samples/make.py."""
 
 from __future__ import annotations
 
