@@ -9,6 +9,7 @@ floating at the first one that does not.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,12 @@ reduced dims taken as one."""
 
 TILE_ELEMENTS = 32 * 1024
 """A tile and its scratch buffer stay in the second-level cache; shorter ones cost more in calls."""
+
+
+NEUTRAL = -math.inf
+"""What stands for a null in a reduction: exp(-inf) adds nothing, and is no maximum."""
+ENGINES = 8
+"""How many programs a thread keeps buffers for."""
 
 
 @dataclass(frozen=True)
@@ -130,29 +137,38 @@ class Engine:
             buffer = self._buffers[name] = np.empty(size, dtype)
         return buffer[:size]
 
-    def transform(self, block: Array, out: Array, state: State | None = None) -> None:
+    def transform(
+        self, block: Array, out: Array, state: State | None = None, nulls: Array | None = None
+    ) -> None:
         """Write the chain of `block` into `out`; they may be the same memory.
 
         Both are flat views of a box; `block` has the program's source dtype and `out` its result.
         `block` is reshaped to the box's shape by the caller; a box without reductions may be 1-D.
-        `state` holds the statistics of the streamed reductions, cut to this box.
+        `state` holds the statistics of the streamed reductions, cut to this box; `nulls`, of the
+        block's shape, is true where a value takes no part in reductions.
         """
         with np.errstate(all="ignore"):
-            for tile, target in self._tiles(block, out):
+            for rows in self._tiles(block):
+                tile, target = block[rows], out[rows]
                 work = self._load(tile)
-                self._steps(work, 0, len(self.program.chain.steps), state or {})
+                absent = nulls[rows] if nulls is not None else None
+                self._steps(work, 0, len(self.program.chain.steps), state or {}, absent)
                 if work is not target:
                     np.copyto(target, work, casting="unsafe")
 
-    def statistics(self, block: Array, step: int, state: State) -> Statistics:
+    def statistics(
+        self, block: Array, step: int, state: State, nulls: Array | None = None
+    ) -> Statistics:
         """The statistics of `block` for the streamed reduction at `step` of the chain.
 
         `state` holds those of the streamed reductions before it. Overwrites `block` or not.
         """
         with np.errstate(all="ignore"):
             work = self._load(block)
-            self._steps(work, 0, step, state)
+            self._steps(work, 0, step, state, nulls)
             reduction = self.reductions[step]
+            if nulls is not None:
+                np.copyto(work, NEUTRAL, where=nulls)
             streamed = self.program.chain.steps[step].activation.streamed
             assert streamed is not None
             groups = as_groups(work, reduction.dims)
@@ -160,14 +176,14 @@ class Engine:
             kept = reduction.kept(block.shape)
             return tuple(a.reshape(kept) for a in streamed.statistics(groups, tmp))
 
-    def _tiles(self, block: Array, out: Array) -> Iterator[tuple[Array, Array]]:
+    def _tiles(self, block: Array) -> Iterator[slice]:
         """Cut a box along its first dim, where no reduction runs through that."""
         row = math.prod(block.shape[1:])
         rows = max(1, TILE_ELEMENTS // max(1, row))
         if any(0 in r.dims for r in self.reductions.values()) or block.ndim == 0:
             rows = max(1, block.shape[0])
         for a in range(0, block.shape[0], rows):
-            yield block[a : a + rows], out[a : a + rows]
+            yield slice(a, a + rows)
 
     def _load(self, tile: Array) -> Array:
         """The tile in native byte order and its first working dtype: itself where it can be."""
@@ -187,7 +203,7 @@ class Engine:
         np.copyto(copy, tile, casting="unsafe")
         return copy
 
-    def _steps(self, work: Array, first: int, last: int, state: State) -> None:
+    def _steps(self, work: Array, first: int, last: int, state: State, nulls: Array | None) -> None:
         """Run steps `first` to `last` on the tile `work`, in place."""
         flat = work.reshape(-1)
         tmp = self.buffer("tmp", work.dtype, flat.size)
@@ -197,6 +213,8 @@ class Engine:
             if reduction is None:
                 step.activation.kernel(flat, tmp, **step.arguments)
                 continue
+            if nulls is not None:
+                np.copyto(work, NEUTRAL, where=nulls)
             groups = as_groups(work, reduction.dims)
             scratch = tmp.reshape(groups.shape)
             streamed = step.activation.streamed
@@ -207,6 +225,20 @@ class Engine:
             else:
                 step.activation.kernel(groups, scratch, **step.arguments)
             from_groups(groups, work, reduction.dims)
+
+
+_here = threading.local()
+
+
+def engine_for(program: Program, reductions: tuple[Reduction, ...]) -> Engine:
+    """This thread's engine for the program, its buffers kept from call to call."""
+    engines: dict[Any, Engine] = _here.__dict__.setdefault("engines", {})
+    key = (program, reductions)
+    if key not in engines:
+        if len(engines) >= ENGINES:
+            engines.clear()
+        engines[key] = Engine(program, reductions)
+    return engines[key]
 
 
 def merge_statistics(chain: Chain, step: int, a: Statistics, b: Statistics) -> Statistics:

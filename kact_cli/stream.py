@@ -47,6 +47,12 @@ class Options:
     chunk_bytes: int | None = None
     jobs: int | None = None
     """Worker processes; None: threads of this process, one for each usable core."""
+    columns: tuple[str, ...] = ()
+    """Names and globs of a table's columns that are the tensor; none: kact's choice."""
+    exclude: tuple[str, ...] = ()
+    delimiter: str | None = None
+    header: bool | None = None
+    float_format: str | None = None
     overwrite: bool = False
     fsync: bool = False
     observer: Observer = field(default_factory=Observer)

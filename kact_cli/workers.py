@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from kact_cli.engine import Array, Engine, Program, State, Statistics, merge_statistics
+from kact_cli.engine import Array, Program, State, Statistics, engine_for, merge_statistics
 from kact_cli.errors import DataError
 from kact_cli.layout import Shape, runs
 from kact_cli.plan import ALL_PASSES, Stage, Unit
@@ -56,18 +56,6 @@ class Task:
 
 class Stopped(Exception):
     """The work was given up by another thread; never shown."""
-
-
-_here = threading.local()
-
-
-def _engine(task: Task) -> Engine:
-    """This thread's engine for the task, its buffers kept from unit to unit."""
-    if getattr(_here, "task", None) != task:
-        _here.task = task
-        _here.engine = Engine(task.program, task.stage.reductions)
-    engine: Engine = _here.engine
-    return engine
 
 
 @dataclass(frozen=True)
@@ -116,7 +104,7 @@ class _Work:
     def __init__(self, task: Task, source: int, target: int, stop: threading.Event | None) -> None:
         self.task, self.stage = task, task.stage
         self.source, self.target, self.stop = source, target, stop
-        self.engine = _engine(task)
+        self.engine = engine_for(task.program, task.stage.reductions)
         self.bytes = 0
 
     def chunks(self, slab: int, numbers: range, passed: int, state: State) -> Partial:
