@@ -182,7 +182,7 @@ def _child(array: pa.Array) -> tuple[pa.Array, Array | None]:
     return array.values.slice(start, end - start), offsets - offsets[0]
 
 
-def _inherited(array: pa.Array, above: Array | None) -> Array | None:
+def _inherited(array: Any, above: Array | None) -> Array | None:
     """The nulls of the innermost values, those of the lists around them included."""
     own = null_mask(array)
     mask = own if above is None else above if own is None else own | above

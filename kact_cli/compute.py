@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +21,12 @@ def compute(
         leaves = Leaves.of(arrays[0])
         data = np.array(values(leaves.values), part.program.source)
         out = np.empty(len(data), part.results[0])
-        for rows, block, nulls in _item_blocks(part, leaves, data):
+        for where, block, nulls in _item_blocks(part, leaves, data):
             done = part.transform(block, state, nulls)
-            if rows is None:
+            if where is None:
                 out = done.reshape(-1)
             else:
-                out[rows] = done
+                out[where] = done
         return [leaves.rebuild(out, types[0])]
     masks = [null_mask(a) for a in arrays]
     if not part.columnar:
@@ -49,6 +49,7 @@ def statistics(
         return None
     masks = [null_mask(a) for a in arrays]
     total: Statistics | None = None
+    blocks: Iterable[tuple[Array, Array | None]]
     if part.item is not None:
         leaves = Leaves.of(arrays[0])
         data = np.array(values(leaves.values), part.program.source)
@@ -56,7 +57,7 @@ def statistics(
     elif part.columnar:
         blocks = ((b, n) for _, b, n in _blocks(part, arrays, masks))
     else:
-        blocks = iter([(np.array(values(arrays[0]), part.program.source), masks[0])])
+        blocks = [(np.array(values(arrays[0]), part.program.source), masks[0])]
     for block, nulls in blocks:
         found = part.statistics(block, reduction, state, nulls)
         total = found if total is None else merge(part, reduction, total, found)
@@ -115,7 +116,7 @@ def _item_blocks(
         yield None, data.reshape(shape), nulls.reshape(shape) if nulls is not None else None
         return
     order = np.argsort(lengths, kind="stable")
-    bounds = np.searchsorted(lengths[order], distinct, side="left").tolist() + [len(order)]
+    bounds = [*np.searchsorted(lengths[order], distinct).tolist(), len(order)]
     for length, a, b in zip(distinct.tolist(), bounds, bounds[1:], strict=False):
         if length:
             rows = starts[order[a:b], None] + np.arange(length)

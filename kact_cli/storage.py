@@ -92,6 +92,10 @@ class Source:
     temporary: bool = False
     _pending: bytes = b""
 
+    def openable(self) -> str:
+        """A path that opens this regular file once more, in this process."""
+        return self.path if self.path is not None else f"/dev/fd/{self.fd}"
+
     def peek(self, count: int) -> bytes:
         """The next `count` bytes, or fewer at the end of the input, without consuming them."""
         if self.size is not None:
