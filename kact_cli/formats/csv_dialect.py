@@ -31,8 +31,10 @@ databases and Python leave behind. nan is a number.
 
 NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.I | re.A)
 _INTEGER = re.compile(r"[+-]?\d+", re.A)
+_DELIMITER = re.compile(r'[^"\r\n\0.+\-A-Za-z0-9\x80-\U0010ffff]')
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.A)
-_SAMPLE = 100  # records by which a delimiter is chosen
+_DELIMITER_SAMPLE = 100  # records
+_KINDS_SAMPLE = 1 << 16  # characters
 
 
 class Kind(StrEnum):
@@ -78,11 +80,13 @@ def sniff(
     text = _decode(body, whole)
     if not text.strip():
         raise DataError("the file is empty: CSV begins with a header or a record")
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n' or ord(delimiter) > 127):
-        raise UsageError(f"the delimiter is one ASCII character, not a quote: {delimiter!r}")
+    if delimiter is not None and not _DELIMITER.fullmatch(delimiter):
+        raise UsageError(f"no delimiter: {delimiter!r}; it is one ASCII character, as , or ;")
     chosen = delimiter or _delimiter(text, line_ending)
-    records = _records(text, chosen, line_ending)
-    if not whole and len(records) > 1:
+    records = _records(text[:_KINDS_SAMPLE], chosen, line_ending)
+    if len(records) < 3:
+        records = _records(text, chosen, line_ending)
+    if len(records) > 1 and not (whole and len(text) <= _KINDS_SAMPLE):
         records.pop()  # may be cut
     first = records[0]
     if header is None:
@@ -147,7 +151,7 @@ def _delimiter(text: str, line_ending: bytes) -> str:
     """The candidate that cuts the first records into the same number of cells, and into numbers."""
 
     def score(candidate: str) -> tuple[bool, float, int]:
-        records = _records(text, candidate, line_ending, _SAMPLE + 1)
+        records = _records(text, candidate, line_ending, _DELIMITER_SAMPLE + 1)
         records = records[:-1] if len(records) > 1 else records
         cells = [cell for record in records for cell in record]
         numbers = sum(is_number(c) or bool(_DECIMAL_COMMA.fullmatch(c)) for c in cells)

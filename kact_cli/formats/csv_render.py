@@ -35,7 +35,10 @@ def render(
         len(offsets) - 1,
         [None, pa.py_buffer(offsets), pa.py_buffer(texts.data)],
     )
-    chosen = pieces.take(pa.array(_selection(parsed)))
+    selection = _selection(parsed)
+    # Not pa.array: it imports pandas, if there is one, for a third of a second.
+    indices = pa.Array.from_buffers(pa.int32(), len(selection), [None, pa.py_buffer(selection)])
+    chosen = pieces.take(indices)
     length = np.frombuffer(chosen.buffers()[1], np.int32)[len(chosen)]
     added = 0 if parsed.block.ended else 1
     return memoryview(chosen.buffers()[2])[: length - added]

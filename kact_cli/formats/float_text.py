@@ -39,7 +39,8 @@ the longest text, -2.2250738585072014e-308 with its lead, has 25."""
 
 _LOW, _HIGH = 1e-5, 1e4
 _EXPONENT = np.uint64(0x7FF0_0000_0000_0000)
-_UPPER_HALF = np.uint64(0xFFFF_FFFF_F800_0000)
+_UPPER_24 = np.uint64(0xFFFF_FFFF_E000_0000)
+_DOUBT = 1e-5
 _FIRST_FRACTION = 10_000  # prefixes: 0 to 9999 before the point, then 0., 0.0, ... 0.0000
 _MARKS_OF_A_FLOAT = np.frombuffer(b".en", np.uint8)
 _PREFIXES = _FIRST_FRACTION + 5
@@ -76,6 +77,7 @@ class _Kind:
     safe_digits: int
     half_ulp: float
     """Half the distance between neighbours in [1, 2)."""
+    last_digits: int
 
     @property
     def groups(self) -> int:
@@ -84,8 +86,8 @@ class _Kind:
 
 
 _KINDS = {
-    8: _Kind("f8", 17, 15, 2.0**-53),
-    4: _Kind("f4", 9, 6, 2.0**-24),
+    8: _Kind("f8", 17, 15, 2.0**-53, 9),
+    4: _Kind("f4", 9, 6, 2.0**-24, 0),
 }
 
 
@@ -108,7 +110,7 @@ def _tables(kind: _Kind) -> _Tables:
     q = kind.digits - 1 - d
     return _Tables(
         bound=bound,
-        power=np.array([float(10 ** int(k)) for k in q]),
+        power=np.array([float(10 ** (int(k) - kind.last_digits)) for k in q]),
         pad=np.array([10 ** max(0, kind.digits - int(k)) for k in q], np.uint64),
         prefix=np.where(d >= 0, 0, _FIRST_FRACTION - 1 - d),
     )
@@ -159,9 +161,12 @@ def shortest(x: Floats, lead: bytes = b",", reserve: int = 0) -> Texts:
     slots = np.empty((before + len(x), SLOT // 8), np.uint64)
     starts = np.empty(len(x), np.int32)
     ends = np.empty(len(x), np.int32)
+    others = [np.empty(0, np.intp)]
     for i in range(0, len(x), TILE):
         part = slice(i, i + TILE)
-        _tile(x[part], kind, lead, slots[before:][part], starts[part], ends[part])
+        left = _tile(x[part], kind, lead, slots[before:][part], starts[part], ends[part])
+        others.append(left + i)
+    _by_arrow(x, np.concatenate(others), lead, slots[before:], starts, ends)
     offsets = np.arange(before * SLOT, len(slots) * SLOT, SLOT, dtype=np.int32)
     starts += offsets
     ends += offsets
@@ -201,8 +206,7 @@ def _tile(
     np.copyto(a, x)
     np.abs(a, out=a)
     rest = ~((a < _HIGH) & ((a >= _LOW) | (a == 0)))
-    others = np.flatnonzero(rest)
-    a[others] = 1.0
+    a[rest] = 1.0
 
     np.right_shift(a.view(np.uint64), np.uint64(52), out=decade)
     bound = np.take(table.bound, decade.view(np.int64), out=power, mode="clip")
@@ -212,7 +216,7 @@ def _tile(
     np.take(table.power, decade.view(np.int64), out=power, mode="clip")
 
     np.bitwise_and(a.view(np.uint64), _EXPONENT, out=half.view(np.uint64))
-    np.multiply(half, kind.half_ulp, out=half)
+    np.multiply(half, kind.half_ulp * 10.0**kind.last_digits, out=half)
     np.multiply(half, power, out=half)
 
     whole = np.floor(a, out=spare[0])
@@ -227,61 +231,51 @@ def _tile(
     slots[:, 0] = np.take(prefixes, j.view(np.int64), out=k, mode="clip")
     starts[:] = np.take(prefix_starts, j.view(np.int64), out=length, mode="clip")
 
-    _round(fraction, power, half, kind, number, [a, *spare], j, flag.view(bool))
+    doubt = _round(fraction, power, half, kind, number, [a, *spare], j, flag.view(bool))
+    np.less(doubt, _DOUBT, out=flag.view(bool))
+    rest |= flag.view(bool)
     np.take(table.pad, decade.view(np.int64), out=j, mode="clip")
     np.multiply(number, j, out=number)
     _digits(number, kind, slots, length, (j, k), flag)
     np.add(length, 8, out=ends, casting="unsafe")
-    if len(others):
-        _by_arrow(x, others, lead, slots, starts, ends)
+    return np.flatnonzero(rest)
 
 
 def _round(fraction, power, half, kind, number, spare, k, close):
     """number = fraction * power, rounded to as few digits as stay within `half` of it."""
-    high, low, t, u = spare
-    # Dekker: high + low == fraction * power exactly, from the halves of both.
-    np.multiply(fraction, power, out=high)
-    np.bitwise_and(fraction.view(np.uint64), _UPPER_HALF, out=t.view(np.uint64))
-    np.subtract(fraction, t, out=fraction)
-    np.bitwise_and(power.view(np.uint64), _UPPER_HALF, out=u.view(np.uint64))
-    np.subtract(power, u, out=power)
-    np.multiply(t, u, out=low)
-    np.subtract(low, high, out=low)
-    np.multiply(t, power, out=t)
-    np.add(low, t, out=low)
-    np.multiply(u, fraction, out=u)
-    np.add(low, u, out=low)
-    np.multiply(fraction, power, out=t)
-    np.add(low, t, out=low)
+    last, best, t, doubt = spare
+    if kind.dtype == "f8":
+        np.bitwise_and(fraction.view(np.uint64), _UPPER_24, out=t.view(np.uint64))
+        np.subtract(fraction, t, out=fraction)
+        np.multiply(t, power, out=t)
+        np.multiply(fraction, power, out=fraction)
+        first = np.floor(t, out=power)
+        np.copyto(number.view(np.int64), first, casting="unsafe")
+        np.multiply(number, np.uint64(10**9), out=number)
+        np.subtract(t, first, out=last)
+        np.add(last, fraction, out=last)
+        np.multiply(last, 1e9, out=last)
+    else:
+        np.multiply(fraction, power, out=last)
+        number[:] = 0
 
-    np.rint(high, out=t)
-    np.subtract(high, t, out=high)
-    np.add(low, high, out=low)
-    np.rint(low, out=u)
-    np.subtract(low, u, out=low)
-    np.copyto(number.view(np.int64), t, casting="unsafe")
-    np.copyto(k.view(np.int64), u, casting="unsafe")
-    np.add(number, k, out=number)
-
-    # The last digits and what follows the point, as one float; then drop as many as may go.
-    top = np.uint64(10 ** (kind.digits - kind.safe_digits))
-    np.floor_divide(number, top, out=k)
-    np.multiply(k, top, out=k)
-    np.subtract(number, k, out=number)
-    np.copyto(t, number.view(np.int64))
-    np.add(t, low, out=t)
-    best = np.rint(t, out=high)
+    np.rint(last, out=best)
+    doubt[:] = 1
     for dropped in range(1, kind.digits - kind.safe_digits + 1):
         step = 10.0**dropped
-        np.multiply(t, 1 / step, out=u)
-        np.rint(u, out=u)
-        np.multiply(u, step, out=u)
-        np.subtract(t, u, out=low)
-        np.abs(low, out=low)
-        np.less(low, half, out=close)
-        np.copyto(best, u, where=close)
-    np.copyto(number.view(np.int64), best, casting="unsafe")
+        np.multiply(last, 1 / step, out=t)
+        np.rint(t, out=t)
+        np.multiply(t, step, out=t)
+        np.subtract(last, t, out=fraction)
+        np.abs(fraction, out=fraction)
+        np.subtract(half, fraction, out=fraction)
+        np.greater(fraction, 0, out=close)
+        np.copyto(best, t, where=close)
+        np.abs(fraction, out=fraction)
+        np.minimum(doubt, fraction, out=doubt)
+    np.copyto(k.view(np.int64), best, casting="unsafe")
     np.add(number, k, out=number)
+    return doubt
 
 
 def _digits(number, kind, slots, length, spare, flag):
@@ -311,10 +305,15 @@ def _digits(number, kind, slots, length, spare, flag):
 
 def _by_arrow(x, others, lead, slots, starts, ends):
     """The texts of the numbers x[others], with Arrow's cast."""
+    if not len(others):
+        return
     import pyarrow as pa
 
     values = x[others]
-    cast = pa.array(values).cast(pa.string())
+    floats = pa.from_numpy_dtype(values.dtype)
+    # Not pa.array: it imports pandas, if there is one, for a third of a second.
+    array = pa.Array.from_buffers(floats, len(values), [None, pa.py_buffer(values)])
+    cast = array.cast(pa.string())
     offsets = np.frombuffer(cast.buffers()[1], np.int32)[: len(values) + 1]
     data = np.frombuffer(cast.buffers()[2], np.uint8)
     columns = np.arange(SLOT - 1)
