@@ -6,8 +6,8 @@ is not changed is written as the same bytes it was read from (for the shortest f
 headers, which is what every writer in use emits).
 
 Format: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
-A structure is a run of fields and a zero byte. A field is a byte `delta << 4 | type`, where delta is
-added to the last field's id, or a byte `type` and the id in zigzag; then its value. Integers are
+A structure is a run of fields and a zero byte. A field is a byte `delta << 4 | type`, where delta
+is added to the last field's id, or a byte `type` and the id in zigzag; then its value. Integers are
 zigzag varints, binaries a length and bytes, lists a byte `size << 4 | type` (or `15 << 4 | type`
 and a varint) and their items.
 
@@ -17,9 +17,10 @@ anything is allocated, nesting and the number of values are limited.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from kact_cli.errors import DataError
 
@@ -29,6 +30,8 @@ MAX_DEPTH = 32
 """Parquet's own structures nest 7 deep."""
 MAX_VALUES = 8_000_000
 """Of one structure: a row group of 100,000 columns has about 6 million."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -80,27 +83,32 @@ class Struct(dict[int, tuple[int, Any]]):
             return []
         if items.kind != kind:
             raise DataError(f"malformed metadata: field {field} is a list of another type")
-        values: list[Any] = items.values
-        return values
+        return items.values
 
-    def _value(self, field: int, kind: type, wire: Collection[int]) -> Any:
+    def _value(self, field: int, kind: type[T], wire: Collection[int]) -> T | None:
         found = self.get(field)
         if found is None:
             return None
         if found[0] not in wire or not isinstance(found[1], kind):
             raise DataError(f"malformed metadata: field {field} is of another type")
-        return found[1]
+        value: T = found[1]
+        return value
+
+
+Visit = Callable[[Struct, Struct], None]
+"""Called with an outer structure, as far as it has been read, and an item of one of its lists."""
 
 
 def read_struct(
-    data: bytes, start: int = 0, *, unparsed: Collection[int] = ()
+    data: bytes, start: int = 0, *, visit: Mapping[int, Visit] | None = None
 ) -> tuple[Struct, int]:
     """The structure at `start` in `data`, and where it ends.
 
-    The items of the lists of structures in the fields `unparsed` of this outermost structure are
-    checked, and kept as bytes, which cost a hundredth of the memory.
+    `visit` names lists of structures of this outermost structure that may be long: each of their
+    items is shown to the function, with the fields that were read before it, and then kept as
+    bytes, which cost a hundredth of the memory.
     """
-    reader = _Reader(data, unparsed)
+    reader = _Reader(data, visit or {})
     try:
         return reader.struct(start, 0)
     except IndexError:
@@ -110,9 +118,9 @@ def read_struct(
 class _Reader:
     """Every method takes a position and returns a value and the position after it."""
 
-    def __init__(self, data: bytes, unparsed: Collection[int]) -> None:
+    def __init__(self, data: bytes, visit: Mapping[int, Visit]) -> None:
         self.data = data
-        self.unparsed = unparsed
+        self.visit = visit
         self.budget = MAX_VALUES
 
     def varint(self, at: int) -> tuple[int, int]:
@@ -167,8 +175,8 @@ class _Reader:
                 result[field] = kind, (number >> 1) ^ -(number & 1)
             elif kind <= FALSE:
                 result[field] = kind, kind == TRUE
-            elif kind == LIST and depth == 0 and field in self.unparsed:
-                items, at = self.spans(at)
+            elif kind == LIST and depth == 0 and field in self.visit:
+                items, at = self.visited(at, partial(self.visit[field], result))
                 result[field] = kind, items
             else:
                 found, at = value(kind, at, depth)
@@ -176,14 +184,15 @@ class _Reader:
         self.spend(len(result) + 1)
         return result, at + 1
 
-    def spans(self, at: int) -> tuple[Items, int]:
+    def visited(self, at: int, visit: Callable[[Struct], None]) -> tuple[Items, int]:
         kind, size, at = self.list_header(at)
         if size and kind != STRUCT:
             raise DataError("malformed metadata: a list of another type")
         values: list[bytes] = []
         for _ in range(size):
             start, self.budget = at, MAX_VALUES
-            _, at = self.struct(at, 1)
+            item, at = self.struct(at, 1)
+            visit(item)
             values.append(self.data[start:at])
         return Items(kind, values), at
 
