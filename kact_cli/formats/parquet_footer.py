@@ -75,6 +75,11 @@ class Leaf:
         return b".".join(self.path).decode(errors="replace")
 
     @property
+    def value_bytes(self) -> int:
+        """How many bytes a value takes; 16 where that differs from value to value."""
+        return {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8, 7: self.length}.get(self.physical, 16)
+
+    @property
     def depth(self) -> int:
         """How many lists a value is in: the highest repetition level."""
         return self.repetitions.count(REPEATED)

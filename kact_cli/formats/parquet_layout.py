@@ -32,6 +32,7 @@ class Layout:
         self.file = file
         self.end = start
         self._turn = 0
+        self.failure: BaseException = Stopped()
         self._stopped = False
         self._changed = Condition()
 
@@ -55,18 +56,17 @@ class Layout:
             self._changed.notify_all()
         return start
 
-    def stop(self) -> None:
-        """Let every waiting task fail."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
-
     @contextmanager
     def stopped_by_failure(self) -> Iterator[None]:
+        """Remember the first failure, and let every waiting task fail with Stopped."""
         try:
             yield
-        except BaseException:
-            self.stop()
+        except BaseException as error:
+            with self._changed:
+                if not self._stopped:
+                    self.failure = error
+                self._stopped = True
+                self._changed.notify_all()
             raise
 
 
@@ -104,7 +104,10 @@ class Region:
 
 def write_all(file: int, data: Buffer, at: int) -> None:
     """Write `data` at offset `at` of the file open at descriptor `file`, all of it."""
-    view = memoryview(data).cast("B")
+    view = memoryview(data)
+    if view.nbytes == 0:
+        return
+    view = view.cast("B")
     while view:
         written = os.pwrite(file, view, at)
         view, at = view[written:], at + written

@@ -11,7 +11,7 @@ Format: https://github.com/apache/parquet-format/blob/master/README.md#nested-en
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,30 @@ def take_apart(array: pa.Array, leaf: Leaf, page_bytes: int) -> Iterator[Values]
             yield Values(len(part), len(part), None, None, _numbers(part))
 
 
+def join(parts: Sequence[Values], leaf: Leaf) -> Values:
+    """Some rows of `leaf`, then the rows of the next part, and so on."""
+    if len(parts) == 1:
+        return parts[0]
+    repetition = definition = None
+    if leaf.depth:
+        repetition = np.concatenate([p.repetition for p in parts if p.repetition is not None])
+    if any(p.definition is not None for p in parts):
+        top = len(leaf.levels)
+        definition = np.concatenate(
+            [
+                np.full(p.slots, top, np.uint8) if p.definition is None else p.definition
+                for p in parts
+            ]
+        )
+    return Values(
+        sum(p.rows for p in parts),
+        sum(p.slots for p in parts),
+        repetition,
+        definition,
+        np.concatenate([p.values for p in parts]),
+    )
+
+
 def is_list(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
@@ -136,6 +160,8 @@ def _numbers(array: pa.Array) -> NDArray[Any]:
     if array.null_count:
         raise ValueError("a null where the schema allows none")
     dtype = array.type.to_pandas_dtype()
+    if len(array) == 0:
+        return np.empty(0, dtype)
     return np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet_levels import take_apart
+from kact_cli.formats.parquet_levels import Values, join, take_apart
 from kact_cli.formats.parquet_pages import Buffer, EncodedChunk, PageEncoder, PageFormat
 
 if TYPE_CHECKING:
@@ -114,20 +114,44 @@ def encode_unit(unit: Unit, compute: Compute, emit: Emit, source: Source) -> lis
 
     A single column's pages are emitted as they are made; those of further columns wait.
     """
-    encoders = [PageEncoder(form) for form in unit.forms]
-    waiting: list[list[Buffer]] = [[] for _ in encoders]
+    columns = [_Column(form) for form in unit.forms]
     for batch in source.read_columns(unit.row_group, unit.columns, unit.batch_rows):
         results = compute(batch)
         if [(r.type, len(r)) for r in results] != [(c.type, len(c)) for c in batch.columns]:
             raise ValueError("computed columns have other types or lengths")
-        for number, (encoder, array) in enumerate(zip(encoders, results, strict=True)):
-            for part in take_apart(array, encoder.form.leaf, PAGE_BYTES):
-                page = encoder.page(part)
-                if number == 0:
-                    emit(page)
-                else:
-                    waiting[number] += page
-    for pages in waiting[1:]:
-        emit(pages)
-        pages.clear()
-    return [encoder.finish() for encoder in encoders]
+        for column, array in zip(columns, results, strict=True):
+            column.add(array)
+        columns[0].flush(emit)
+    chunks = []
+    for column in columns:
+        column.end_page()
+        column.flush(emit)
+        chunks.append(column.encoder.finish())
+    return chunks
+
+
+class _Column:
+    """A column on its way into pages of a useful size, whatever the size of the batches."""
+
+    def __init__(self, form: PageFormat) -> None:
+        self.encoder = PageEncoder(form)
+        self._leaf = form.leaf
+        self._parts: list[Values] = []
+        self._bytes = 0
+        self._pages: list[Buffer] = []
+
+    def add(self, array: pa.Array) -> None:
+        for part in take_apart(array, self._leaf, PAGE_BYTES):
+            if self._bytes + part.values.nbytes > PAGE_BYTES:
+                self.end_page()
+            self._parts.append(part)
+            self._bytes += part.values.nbytes
+
+    def end_page(self) -> None:
+        if self._parts:
+            self._pages += self.encoder.page(join(self._parts, self._leaf))
+            self._parts, self._bytes = [], 0
+
+    def flush(self, emit: Emit) -> None:
+        emit(self._pages)
+        self._pages = []

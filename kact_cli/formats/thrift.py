@@ -77,6 +77,15 @@ class Struct(dict[int, tuple[int, Any]]):
         """The items of a list of 32-bit integers (empty if it is not there)."""
         return self._items(field, I32)
 
+    def put(self, field: int, kind: int, value: Any) -> None:
+        """Set a field, which gets its place among the others in the order of ids."""
+        is_new = field not in self
+        self[field] = kind, value
+        if is_new:
+            ordered = sorted(self.items(), key=lambda item: item[0])
+            self.clear()
+            self.update(ordered)
+
     def _items(self, field: int, kind: int) -> list[Any]:
         items = self._value(field, Items, (LIST,))
         if items is None or not items.values:
