@@ -131,6 +131,7 @@ class PageEncoder:
         self.max_repetition = form.leaf.depth
         self.size = self.uncompressed = self.slots = self.rows = self.nulls = 0
         self.range = Range(self.dtype)
+        self._scratch = np.empty(0, np.uint8)
         self.pages: list[tuple[Struct, Range, int, bool]] = []
         """Of each page: its PageLocation, its range, its nulls, whether all of it is null."""
 
@@ -159,7 +160,7 @@ class PageEncoder:
             if self.codec is None:
                 body = [plain, values]
             else:
-                body = [self._compressed(plain + values.tobytes() if plain else values)]
+                body = [self._compressed(self._joined(plain, values))]
         stored = checksum = 0
         for buffer in body:
             stored += memoryview(buffer).nbytes
@@ -177,6 +178,17 @@ class PageEncoder:
         )
         self._count(part, nulls, len(header) + raw, len(header) + stored)
         return [header, *body]
+
+    def _joined(self, levels: bytes, values: NDArray[Any]) -> Buffer:
+        """Levels and values as one, in a buffer that serves for every page."""
+        if not levels:
+            return values
+        size = len(levels) + values.nbytes
+        if self._scratch.size < size:
+            self._scratch = np.empty(size, np.uint8)
+        self._scratch[: len(levels)] = np.frombuffer(levels, np.uint8)
+        self._scratch[len(levels) : size] = values.reshape(-1).view(np.uint8)
+        return self._scratch[:size]
 
     def _compressed(self, values: Buffer) -> Buffer:
         return values if self.codec is None else self.codec.compress(values)
