@@ -24,6 +24,8 @@ class Kind(Enum):
     INTEGER = "integer"
     BOOLEAN = "boolean"
     DECIMAL = "decimal"
+    EMPTY = "nothing yet"
+    """A column of text that has no value where it is looked at: it takes part when named."""
     OTHER = "no number"
 
 

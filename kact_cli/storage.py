@@ -145,18 +145,17 @@ class Source:
 
     def spool(self) -> Source:
         """A stream copied whole to a private temporary file, which `close` removes."""
-        fd, path = tempfile.mkstemp(prefix="kact-", suffix=".spool")
-        spooled = Source(fd, self.name, path, 0, temporary=True)
+        spooled = temporary(self.name)
         try:
             buffer = memoryview(bytearray(PIPE_BYTES))
             size = 0
             while count := self.read_into(buffer):
-                write_full(fd, buffer[:count])
+                write_full(spooled.fd, buffer[:count])
                 size += count
             spooled.size = size
         except OSError as e:
             spooled.close()
-            raise DataError(f"temporary file {path}: {reason(e)}") from e
+            raise DataError(f"temporary file {spooled.path}: {reason(e)}") from e
         except BaseException:
             spooled.close()
             raise
@@ -168,6 +167,12 @@ class Source:
         if self.temporary and self.path:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
+
+
+def temporary(name: str) -> Source:
+    """An empty private temporary file, which `close` removes, for the content of `name`."""
+    fd, path = tempfile.mkstemp(prefix="kact-", suffix=".spool")
+    return Source(fd, name, path, 0, temporary=True)
 
 
 def open_source(path: str) -> Source:

@@ -64,6 +64,11 @@ class TableJob:
         return 1 + max((len(part.streamed) for part in self.parts), default=0)
 
     @property
+    def across(self) -> bool:
+        """Whether the columns of a row have to be computed together."""
+        return any(len(part.columns) > 1 for part in self.parts)
+
+    @property
     def streamed_columns(self) -> list[int]:
         """The columns that every pass but the last has to read."""
         return sorted(i for part in self.parts if part.streamed for i in part.columns)
@@ -103,9 +108,18 @@ class Work:
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """A batch of the whole table, computed."""
-        arrays = list(batch.columns)
-        for number, part in enumerate(self.job.parts):
-            done = self.transform(number, [arrays[i] for i in part.columns])
-            for i, array in zip(part.columns, done, strict=True):
-                arrays[i] = array
+        arrays = self._columns(range(len(batch.columns)), batch.columns)
         return pa.RecordBatch.from_arrays(arrays, schema=self.job.result)
+
+    def named(self, batch: pa.RecordBatch) -> list[pa.Array]:
+        """The columns of a batch of some whole parts, computed; the names are the schema's."""
+        positions = [self.job.schema.get_field_index(name) for name in batch.schema.names]
+        return self._columns(positions, batch.columns)
+
+    def _columns(self, positions: Sequence[int], columns: Sequence[pa.Array]) -> list[pa.Array]:
+        arrays = dict(zip(positions, columns, strict=True))
+        for number, part in enumerate(self.job.parts):
+            if part.columns[0] in arrays:
+                done = self.transform(number, [arrays[i] for i in part.columns])
+                arrays.update(zip(part.columns, done, strict=True))
+        return list(arrays.values())

@@ -211,6 +211,22 @@ def usable_cores() -> int:
 
 
 @contextlib.contextmanager
+def thread_pool(jobs: int | None) -> Iterator[tuple[Executor, int]]:
+    """Threads for work whose data is in this process, and how many: `jobs`, or one for each core.
+
+    Not waited for where the work failed: a thread that computes ends by itself.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    count = usable_cores() if jobs is None else jobs
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool, count
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
 def process_pool(jobs: int) -> Iterator[Executor]:
     """A pool of `jobs` processes, which notice a dead parent and whose death is noticed."""
     import multiprocessing

@@ -140,6 +140,38 @@ def transform_options(command: F) -> F:
                 help="Worker processes.  [default: threads, one for each core]",
             ),
             click.option(
+                "--columns",
+                "-c",
+                multiple=True,
+                metavar="LIST",
+                envvar="KACT_COLUMNS",
+                help="Columns of a table that are the tensor: names and globs, comma-separated."
+                "  [default: floats and lists of them]",
+            ),
+            click.option(
+                "--exclude",
+                multiple=True,
+                metavar="LIST",
+                envvar="KACT_EXCLUDE",
+                help="Columns that are not.",
+            ),
+            click.option(
+                "--delimiter",
+                envvar="KACT_DELIMITER",
+                callback=lambda _c, _p, value: "\t" if value in ("\\t", "tab") else value,
+                help="Between the cells of a CSV.  [default: found]",
+            ),
+            click.option(
+                "--header/--no-header",
+                default=None,
+                help="Whether the first record of a CSV names its columns.  [default: found]",
+            ),
+            click.option(
+                "--float-format",
+                envvar="KACT_FLOAT_FORMAT",
+                help="Floats in a CSV, as Python's format: .6g  [default: shortest exact]",
+            ),
+            click.option(
                 "--overwrite",
                 is_flag=True,
                 envvar="KACT_OVERWRITE",

@@ -107,9 +107,7 @@ def to_csv(
     return memoryview(text)[: offsets[len(lines)]] if text is not None else memoryview(b"")
 
 
-def _cells(
-    column: pa.Array, name: str, delimiter: str, float_format: str | None
-) -> pa.StringArray:
+def _cells(column: pa.Array, name: str, delimiter: str, float_format: str | None) -> pa.StringArray:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     if pa.types.is_dictionary(column.type):

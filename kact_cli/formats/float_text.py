@@ -287,7 +287,7 @@ def _digits(number, kind, slots, length, spare, flag):
     np.multiply(q, np.uint64(10), out=t)
     np.subtract(number, t, out=t)
     slots[:, kind.groups // 2 + 1] = t
-    np.copyto(length, t, casting='unsafe')
+    np.copyto(length, t, casting="unsafe")
     np.minimum(length, 1, out=length)
     np.multiply(length, kind.digits, out=length)
     slots[:, kind.groups // 2 + 1] += np.uint64(48)

@@ -81,13 +81,17 @@ def read_header(read: Callable[[int], bytes]) -> Header:
     )
 
 
-def write_header(header: Header) -> bytes:
-    """The bytes of a header, padded so that the elements start at a multiple of 64."""
+def write_header(header: Header, size: int = 0) -> bytes:
+    """The bytes of a header, padded so that the elements start at a multiple of 64.
+
+    `size`, itself such a multiple, is the least that it takes: room for a shape not known yet.
+    """
     descr = np.lib.format.dtype_to_descr(header.dtype)
     fields = {"descr": descr, "fortran_order": header.fortran_order, "shape": header.shape}
     text = repr(fields).encode("latin-1") + b" " * 20
     # NumPy leaves room behind the dict for the first axis to grow in place, and so does kact
-    padding = -(len(MAGIC) + 4 + len(text) + 1) % _ALIGN
+    bare = len(MAGIC) + 4 + len(text) + 1
+    padding = max(size - bare, -bare % _ALIGN)
     body = text + b" " * padding + b"\n"
     if len(body) < 2**16:
         return MAGIC + b"\x01\x00" + len(body).to_bytes(2, "little") + body
