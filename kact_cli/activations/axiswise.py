@@ -99,9 +99,8 @@ def _peak(x: Tile, tmp: Tile) -> Tile:
     if inner == 1 and length < _NARROW:
         turned = tmp.reshape(length, outer)
         np.copyto(turned, x[:, :, 0].T)
-        return np.maximum.reduce(turned, axis=0)[:, None]
-    peak: Tile = np.maximum.reduce(x, axis=1)
-    return peak
+        return turned.max(axis=0)[:, None]
+    return x.max(axis=1)
 
 
 def _sum(e: Tile) -> NDArray[np.float64]:
