@@ -99,8 +99,9 @@ def _peak(x: Tile, tmp: Tile) -> Tile:
     if inner == 1 and length < _NARROW:
         turned = tmp.reshape(length, outer)
         np.copyto(turned, x[:, :, 0].T)
-        return turned.max(axis=0)[:, None]
-    return x.max(axis=1)
+        x = turned[None]
+    peak: Tile = x.max(axis=1)
+    return peak.reshape(outer, inner)
 
 
 def _sum(e: Tile) -> NDArray[np.float64]:
