@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ _SCALE = "1.0507009873554804934193349852946"
 
 
 def _sigmoid(x: Array) -> Array:
-    e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1) / (1 + e)
+    e: Array = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1.0) / np.add(e, 1)
 
 
 def _elu(x: Array) -> Array:
@@ -74,7 +74,7 @@ _DECIMAL: dict[str, Callable[[Decimal], Decimal]] = {
 
 def ulp_in_decimal(name: str, x: float, result: float) -> float:
     """The error of a float64 `result` for `x` in ULP, 0 if the exact result is no normal number."""
-    with localcontext(prec=60, traps=[]):
+    with localcontext(Context(prec=60, traps=[])):
         exact = _DECIMAL[name](Decimal(x))
         if not Decimal(2) ** -1022 <= abs(exact) < Decimal(2) ** 1024 * (1 - Decimal(2) ** -54):
             return 0.0

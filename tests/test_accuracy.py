@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from reference import (
-    ACTIVATIONS,
     ELEMENTWISE,
     EXACT,
     Array,
@@ -17,6 +16,8 @@ from reference import (
     ulp_error,
     ulp_in_decimal,
 )
+
+from kact_cli.activations import ACTIVATIONS
 
 LIMIT = 4.0
 ALL_FLOAT16 = np.arange(1 << 16, dtype=np.uint16).view(np.float16)

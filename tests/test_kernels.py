@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from reference import ACTIVATIONS, ELEMENTWISE, Array, apply, run_kernel
+from reference import ELEMENTWISE, Array, apply, run_kernel
+
+from kact_cli.activations import ACTIVATIONS
 
 INF, NAN = math.inf, math.nan
 FLOATS = [np.float32, np.float64]
@@ -99,9 +101,11 @@ def test_no_cut_into_tiles_changes_a_bit(x: Array, cut: int, values: dict[str, A
         assert np.isnan(np.concatenate(tiles)[nan]).all(), name
 
 
-def keras_relu(x: Array, alpha: float = 0, max_value: float | None = None, threshold: float = 0):
+def keras_relu(
+    x: Array, alpha: float = 0, max_value: float | None = None, threshold: float = 0
+) -> Array:
     """The branches of tf_keras's relu, one statement each."""
-    convert = x.dtype.type
+    convert: Any = x.dtype.type
     if alpha != 0 and max_value is None and threshold == 0:
         return np.where(x > 0, x, x * convert(alpha))
     below = np.maximum(convert(threshold) - x, 0)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from kact_cli.activations import ACTIVATIONS, Doc, activation, axiswise, piecewise, smooth
-from kact_cli.activations.registry import Tile
+from kact_cli.activations.registry import Tile, Value
 
-KERAS_2 = {
+KERAS_2: dict[str, dict[str, Value]] = {
     "relu": {"alpha": 0.0, "max_value": None, "threshold": 0.0},
     "sigmoid": {},
     "softmax": {"axis": -1},
