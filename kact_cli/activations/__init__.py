@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 # The order of Keras's documentation; what Keras does not have comes after, as declared.
-_KERAS = [
+_KERAS = (
     "relu",
     "sigmoid",
     "softmax",
@@ -41,6 +41,6 @@ _KERAS = [
     "selu",
     "elu",
     "exponential",
-]
+)
 for _name in [*_KERAS, *(name for name in ACTIVATIONS if name not in _KERAS)]:
     ACTIVATIONS[_name] = ACTIVATIONS.pop(_name)
