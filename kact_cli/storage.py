@@ -139,14 +139,14 @@ class Source:
         except OSError as e:
             raise DataError(f"{self.name}: {reason(e)}") from e
 
-    def spool(self) -> Source:
-        """A stream copied whole to a private temporary file, which `close` removes."""
+    def spool(self, limit: int) -> Source:
+        """The next `limit` bytes of a stream in a private temporary file, which `close` removes."""
         fd, path = tempfile.mkstemp(prefix="kact-", suffix=".spool")
         spooled = Source(fd, self.name, path, 0, temporary=True)
         try:
             buffer = memoryview(bytearray(PIPE_BYTES))
             size = 0
-            while count := self.read_into(buffer):
+            while count := self.read_into(buffer[: limit - size]):
                 write_full(fd, buffer[:count])
                 size += count
             spooled.size = size
