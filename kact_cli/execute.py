@@ -222,8 +222,12 @@ class _Reader:
         self._full = queue.SimpleQueue()
         for _ in range(buffers):
             self._free.put(np.empty(size, np.uint8))
-        chunks = _read(program, shapes, source, offset, iter(self._free.get, None))
+        chunks = _read(program, shapes, source, offset, self._buffers())
         self._thread = threading.Thread(target=self._run, args=(chunks,), daemon=True)
+
+    def _buffers(self) -> Iterator[Array]:
+        while True:
+            yield self._free.get()
 
     def _run(self, chunks: Iterator[tuple[Array, Shape]]) -> None:
         try:

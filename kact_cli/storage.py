@@ -143,13 +143,13 @@ class Source:
         except OSError as e:
             raise DataError(f"{self.name}: {reason(e)}") from e
 
-    def spool(self) -> Source:
-        """A stream copied whole to a private temporary file, which `close` removes."""
+    def spool(self, limit: int | None = None) -> Source:
+        """A stream in a private temporary file, which `close` removes: all of it, or `limit` bytes."""
         spooled = temporary(self.name)
         try:
             buffer = memoryview(bytearray(PIPE_BYTES))
             size = 0
-            while count := self.read_into(buffer):
+            while count := self.read_into(buffer[: None if limit is None else limit - size]):
                 write_full(spooled.fd, buffer[:count])
                 size += count
             spooled.size = size

@@ -72,8 +72,9 @@ def transform_tensor(chain: Chain, source: Source, target: Target, options: Opti
             read, offset = source, header.offset
             if source.size is None:
                 watch.note(f"{source.name} is spooled: it is read more than once, or not in order")
-                read, offset = stack.enter_context(contextlib.closing(source.spool())), 0
-                missing = header.end - header.offset - (read.size or 0)
+                size = header.end - header.offset
+                read, offset = stack.enter_context(contextlib.closing(source.spool(size))), 0
+                missing = size - (read.size or 0)
                 if missing > 0:
                     raise DataError(f"{source.name} is truncated: {missing:,} bytes are missing")
             if target.seekable:

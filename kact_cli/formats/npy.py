@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from kact_cli.errors import DataError
 
 MAGIC = b"\x93NUMPY"
 HEADER_LIMIT = 64 * 1024
+SIZE_LIMIT = 2**59
+"""The most elements: offsets stay within a signed 64-bit integer, whatever dtype comes out."""
 _KEYS = {"descr", "fortran_order", "shape"}
 _DESCR = re.compile(r"([<>=|]?)([biuf])([1248])")
 _ALIGN = 64
@@ -73,12 +76,15 @@ def read_header(read: Callable[[int], bytes]) -> Header:
     if len(text) < length:
         raise DataError("ends within its .npy header")
     fields = _parse(text, "utf-8" if major == 3 else "latin-1")
-    return Header(
+    header = Header(
         _dtype(fields["descr"]),
         _shape(fields["shape"]),
         _flag(fields["fortran_order"]),
         8 + width + length,
     )
+    if header.size > SIZE_LIMIT:
+        raise DataError(f"claims the shape {_shown(header.shape)}, more than any file holds")
+    return header
 
 
 def write_header(header: Header, size: int = 0) -> bytes:
@@ -101,15 +107,17 @@ def write_header(header: Header, size: int = 0) -> bytes:
 def _parse(text: bytes, encoding: str) -> dict[str, Any]:
     try:
         source = re.sub(r"(?<=\d)L\b", "", text.decode(encoding))  # Python 2 wrote (3L, 4L)
-        node = ast.parse(source.strip(), mode="eval").body
+        with warnings.catch_warnings():  # of odd Python in the header, which is no one's code
+            warnings.simplefilter("error")
+            node = ast.parse(source.strip(), mode="eval").body
         if not isinstance(node, ast.Dict):
             raise ValueError("not a dict")
         keys = [str(ast.literal_eval(k)) if k else "**" for k in node.keys]
         fields = dict(zip(keys, map(ast.literal_eval, node.values), strict=True))
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as e:
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, Warning) as e:
         raise DataError("has a broken .npy header") from e
     if len(keys) != len(_KEYS) or set(keys) != _KEYS:
-        raise DataError(f"has a .npy header with the keys {keys}, not {sorted(_KEYS)}")
+        raise DataError(f"has a .npy header with the keys {_shown(keys)}, not {sorted(_KEYS)}")
     return fields
 
 
@@ -124,14 +132,14 @@ def _dtype(descr: object) -> np.dtype[Any]:
             "|O": " (pickled Python objects), which kact never loads",
         }
         hint = hints.get(descr, "") if isinstance(descr, str) else ""
-        raise DataError(f"has dtype {descr!r}{hint}; floats, integers or booleans are needed")
+        raise DataError(f"has dtype {_shown(descr)}{hint}; floats, integers or booleans are needed")
     return np.dtype(match[0])
 
 
 def _shape(shape: object) -> tuple[int, ...]:
-    sound = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
+    sound = isinstance(shape, tuple) and all(type(n) is int and 0 <= n < 2**63 for n in shape)
     if not sound or not isinstance(shape, tuple):
-        raise DataError(f"has the shape {str(shape)[:80]} in its .npy header")
+        raise DataError(f"has the shape {_shown(shape)} in its .npy header")
     return shape
 
 
@@ -139,6 +147,15 @@ def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise DataError("has a fortran_order in its .npy header that is neither True nor False")
     return value
+
+
+def _shown(value: object) -> str:
+    """A value of the header, short enough for a message; an integer may be too long to print."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "(too long to print)"
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _what(start: bytes) -> str:
