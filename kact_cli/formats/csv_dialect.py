@@ -133,7 +133,9 @@ def _line_ending(body: bytes) -> bytes:
     return b"\r\n" if body[feed - 1 : feed] == b"\r" else b"\n"
 
 
-def _records(text: str, delimiter: str, line_ending: bytes, limit: int | None = None) -> list[list[str]]:
+def _records(
+    text: str, delimiter: str, line_ending: bytes, limit: int | None = None
+) -> list[list[str]]:
     """The records of the text; a blank line is one only where there is one column."""
     lines = io.StringIO(text, newline="\r" if line_ending == b"\r" else "\n")
     old = csv.field_size_limit(len(text) + 1)
