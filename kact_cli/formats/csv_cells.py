@@ -59,7 +59,8 @@ def separators(data: bytes, delimiter: bytes, record_end: bytes) -> Positions:
     if not _only_whole_cells_are_quoted(text, quotes, delimiter, record_end):
         return _separators_one_by_one(data, delimiter, record_end)
     inside = np.cumsum(is_quote, dtype=np.uint32) & 1
-    return events[~is_quote & (inside == 0)]
+    found: Positions = events[~is_quote & (inside == 0)]
+    return found
 
 
 def _only_whole_cells_are_quoted(

@@ -19,6 +19,8 @@ from kact_cli.formats.csv_cells import locate
 from kact_cli.formats.csv_parse import ParsedBlock
 from kact_cli.formats.float_text import formatted, shortest
 
+Bytes = NDArray[np.uint8]
+
 _QUOTE = ord('"')
 
 
@@ -64,7 +66,9 @@ def _text_columns(parsed: ParsedBlock, columns: NDArray[np.intp]) -> list[pa.Str
     return arrays
 
 
-def _pieces(data: bytes, starts: NDArray[np.int32], ends: NDArray[np.int32]) -> pa.StringArray:
+def _pieces(
+    data: bytes | Bytes, starts: NDArray[np.int32], ends: NDArray[np.int32]
+) -> pa.StringArray:
     offsets = np.zeros(2 * len(starts) + 1, np.int32)
     offsets[:-1:2] = starts
     offsets[1::2] = ends
@@ -129,7 +133,7 @@ def _cells(column: pa.Array, name: str, delimiter: str, float_format: str | None
 def _float_cells(column: pa.Array, float_format: str | None) -> pa.StringArray:
     numbers = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
     texts = shortest(numbers) if float_format is None else formatted(numbers, float_format)
-    cells = _pieces(texts.data.data, texts.starts + 1, texts.ends)
+    cells = _pieces(texts.data, texts.starts + 1, texts.ends)
     if column.null_count:
         cells = pc.if_else(column.is_valid(), cells, pa.scalar(None, pa.string()))
     return cells
