@@ -26,6 +26,7 @@ def table(rows: int = 60) -> pa.Table:
     def cycle(values: Sequence[Any]) -> list[Any]:
         return [values[n % len(values)] for n in range(rows)]
 
+    halves = [None if x is None else np.float16(x) for x in numbers]
     lists = cycle([[1.5, None], None, [], [NAN], [2.5, -0.5, 4.0]])
     nested = cycle([[[1.5], None, []], None, [], [[None, 2.0], [3.0]]])
     fixed = cycle([[1.0, 2.0], None, [None, -3.5]])
@@ -34,9 +35,7 @@ def table(rows: int = 60) -> pa.Table:
         "f32": pa.array(cycle(numbers), pa.float32()),
         "name": pa.array(cycle(["a", None, "bb", "", "café"])),
         "f64": pa.array(cycle(numbers), pa.float64()),
-        "f16": pa.array(
-            cycle([None if x is None else np.float16(x) for x in numbers]), pa.float16()
-        ),
+        "f16": pa.array(cycle(halves), pa.float16()),
         "required": pa.array(np.arange(rows, dtype=np.float32) - 7),
         "empty": pa.nulls(rows, pa.float32()),
         "list": pa.array(lists, pa.list_(pa.float32())),
