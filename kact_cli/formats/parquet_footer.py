@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from kact_cli.errors import DataError
 from kact_cli.formats.thrift import Items, Struct, read_struct, write_struct
@@ -112,7 +113,7 @@ class Footer:
     def rows(self) -> int:
         return self.struct.integer(File.ROWS) or 0
 
-    @property
+    @cached_property
     def type_ordered(self) -> list[bool]:
         """For each leaf, whether min_value and max_value are in the type's own order."""
         orders = self.struct.structs(File.ORDERS) or [Struct()] * len(self.leaves)
@@ -186,7 +187,7 @@ def _check_group(leaves: Sequence[Leaf], group: Struct, end: int) -> int:
         if Chunk.META not in chunk or Chunk.CRYPTO in chunk or Chunk.ENCRYPTED in chunk:
             raise NotByChunkError("the file is encrypted")
         first, length = chunk_span(chunk)
-        if first < len(MAGIC) or length < 0 or first + length > end:
+        if length and (first < len(MAGIC) or length < 0 or first + length > end):
             raise DataError(
                 f"broken Parquet footer: column {leaf.name} has {length:,} bytes at {first:,}, "
                 "which is not inside the file"
@@ -212,14 +213,16 @@ def chunk_span(chunk: Struct) -> tuple[int, int]:
     """Where a column chunk's pages start, and how many bytes they take.
 
     A dictionary page comes first. Writers that leave its offset out, or set it to 0 or to something
-    behind the first data page, have it at data_page_offset (parquet-mr before 1.8, Impala).
+    behind the first data page, have it at data_page_offset (parquet-mr before 1.8, Impala). A
+    chunk without rows may be a dictionary page alone, with a data_page_offset of 0 (Arrow).
     """
     meta = chunk_meta(chunk)
     start, length = meta.integer(Meta.DATA_PAGE), meta.integer(Meta.COMPRESSED)
     if start is None or length is None:
         raise DataError("broken Parquet footer: a column chunk without an offset or a size")
     dictionary = meta.integer(Meta.DICTIONARY) or 0
-    return (dictionary if 0 < dictionary < start else start), length
+    is_first = dictionary > 0 and (dictionary < start or start == 0)
+    return (dictionary if is_first else start), length
 
 
 def _schema(struct: Struct) -> tuple[tuple[Leaf, ...], tuple[Column, ...]]:

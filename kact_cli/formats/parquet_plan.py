@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +30,7 @@ from kact_cli.formats.parquet_units import Source
 from kact_cli.formats.thrift import Struct
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 UNIT_MEMORY = 64 << 20
@@ -104,27 +107,33 @@ def plan_rewrite(
             f"and at most {unit_memory / 2**20:,.0f} MiB are computed together"
         )
     source = Source(path)
-    computed = dict(_computed(footer, column, source) for column in _select(footer, columns))
+    schema = source.schema
+    computed = dict(_computed(footer, column, schema) for column in _select(footer, columns))
     return Plan(path, footer, source.metadata, computed, across)
 
 
 def _select(footer: Footer, names: Sequence[str]) -> list[Column]:
     """The columns of these names, in the file's order, if pyarrow finds just these by name."""
-    selected = [column for column in footer.columns if column.name in set(names)]
-    paths = [
-        ".".join(part.decode(errors="replace") for part in leaf.path) for leaf in footer.leaves
-    ]
+    wanted = set(names)
+    selected = [column for column in footer.columns if column.name in wanted]
+    # pyarrow takes a name for that of every leaf whose dotted path starts with it.
+    found = Counter(
+        prefix for leaf in footer.leaves for prefix in accumulate(leaf.name.split("."), _dotted)
+    )
     for column in selected:
-        found = [n for n, path in enumerate(paths) if f"{path}.".startswith(f"{column.name}.")]
-        if found != list(column.leaves):
+        if found[column.name] != len(column.leaves):
             raise NotByChunkError(f"column {column.name} is not the only one of this name")
-    if missing := set(names) - {column.name for column in selected}:
+    if missing := wanted - {column.name for column in selected}:
         raise ValueError(f"there is no column {missing.pop()}")
     return selected
 
 
-def _computed(footer: Footer, column: Column, source: Source) -> tuple[int, Computed]:
-    kind = source.schema.field(column.name).type
+def _dotted(path: str, name: str) -> str:
+    return f"{path}.{name}"
+
+
+def _computed(footer: Footer, column: Column, schema: pa.Schema) -> tuple[int, Computed]:
+    kind = schema.field(column.name).type
     leaf = column.leaves.start
     dtype = page_dtype(kind, footer.leaves[leaf]) if len(column.leaves) == 1 else None
     if dtype is None:
@@ -133,6 +142,6 @@ def _computed(footer: Footer, column: Column, source: Source) -> tuple[int, Comp
 
 
 def _lengths_are_wrong(created_by: bytes) -> bool:
-    """Whether chunk lengths leave out dictionary headers (parquet-cpp before 1.2.9, PARQUET-816)."""
+    """Whether chunk lengths lack dictionary headers: PARQUET-816, parquet-cpp before 1.2.9."""
     version = re.match(rb"parquet-cpp version (\d+)\.(\d+)\.(\d+)", created_by)
     return version is not None and tuple(map(int, version.groups())) < (1, 2, 9)
