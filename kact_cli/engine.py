@@ -18,6 +18,7 @@ import numpy as np
 
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError
+from kact_cli.float16 import look_up, narrow, table_of, widen
 from kact_cli.layout import Shape
 from kact_cli.plan import Reduction, Stage, plan_tensor
 
@@ -130,6 +131,7 @@ class Engine:
         self.program = program
         self.reductions = {r.step: r for r in reductions}
         self._buffers: dict[str, Array] = {}
+        self._table: Array | None = None
 
     def buffer(self, name: str, dtype: np.dtype[Any], size: int) -> Array:
         buffer = self._buffers.get(name)
@@ -148,13 +150,15 @@ class Engine:
         block's shape, is true where a value takes no part in reductions.
         """
         with np.errstate(all="ignore"):
+            if self._by_table(block, out):
+                return
             for rows in self._tiles(block):
                 tile, target = block[rows], out[rows]
                 work = self._load(tile)
                 absent = nulls[rows] if nulls is not None else None
                 self._steps(work, 0, len(self.program.chain.steps), state or {}, absent)
                 if work is not target:
-                    np.copyto(target, work, casting="unsafe")
+                    self._store(work, target)
 
     def statistics(
         self, block: Array, step: int, state: State, nulls: Array | None = None
@@ -200,8 +204,35 @@ class Engine:
 
     def _copy(self, name: str, tile: Array, dtype: np.dtype[Any]) -> Array:
         copy = self.buffer(name, dtype, tile.size).reshape(tile.shape)
-        np.copyto(copy, tile, casting="unsafe")
+        if tile.dtype == np.float16 and dtype == np.float32 and tile.dtype.isnative:
+            widen(tile, copy)
+        else:
+            np.copyto(copy, tile, casting="unsafe")
         return copy
+
+    def _store(self, work: Array, target: Array) -> None:
+        """Round `work`, which is of no more use, into `target`."""
+        if target.dtype == np.float16 and work.dtype == np.float32 and target.dtype.isnative:
+            narrow(work, self.buffer("tmp", work.dtype, work.size).reshape(work.shape), target)
+        else:
+            np.copyto(target, work, casting="unsafe")
+
+    def _by_table(self, block: Array, out: Array) -> bool:
+        """Do an elementwise chain of float16 by looking up each of its 65,536 values."""
+        half = np.dtype(np.float16)
+        program = self.program
+        small = block.size < TILE_ELEMENTS and self._table is None
+        dtypes = (program.source, program.work, program.result)
+        if small or self.reductions or dtypes != (half, np.dtype(np.float32), half):
+            return False
+        if self._table is None:
+            self._table = table_of(
+                lambda x, _: self._steps(x, 0, len(program.chain.steps), {}, None)
+            )
+        if out is not block:
+            np.copyto(out, block)
+        look_up(self._table, out)
+        return True
 
     def _steps(self, work: Array, first: int, last: int, state: State, nulls: Array | None) -> None:
         """Run steps `first` to `last` on the tile `work`, in place."""

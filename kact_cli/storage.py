@@ -144,7 +144,7 @@ class Source:
             raise DataError(f"{self.name}: {reason(e)}") from e
 
     def spool(self, limit: int | None = None) -> Source:
-        """A stream in a private temporary file, which `close` removes: all of it, or `limit` bytes."""
+        """A stream, or `limit` bytes of it, in a private temporary file, which `close` removes."""
         spooled = temporary(self.name)
         try:
             buffer = memoryview(bytearray(PIPE_BYTES))

@@ -77,7 +77,6 @@ def test_numpy_reads_what_is_written(dtype: str, order: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
     [
         says("(3L, 4L)"),
         says("(3,4)") + "\n",
@@ -179,7 +178,6 @@ NASTY: dict[str, tuple[bytes, bytes]] = {
     "gzip": (gzip.compress(npy(np.ones(3))), b"gzip"),
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(40), b"PNG"),
     "parquet": (b"PAR1" + bytes(40), b"Parquet"),
-    "text": (b"a,b\n1,2\n", b"not a .npy"),
 }
 
 
