@@ -163,6 +163,22 @@ def test_relu_of_integers_is_exact_and_saturates(
     assert got.tolist() == [whole_relu(v, alpha, max_value, threshold, info) for v in x]
 
 
+@pytest.mark.parametrize(
+    ("values", "want"),
+    [
+        ({"threshold": -5}, [0, -4, -1, 3]),
+        ({"threshold": -5, "max_value": 2}, [0, 0, 0, 2]),
+        ({"threshold": -2, "alpha": 3}, [-9, -6, -1, 3]),
+        ({"threshold": 2, "alpha": 100}, [-128, -128, -128, 3]),
+        ({"max_value": -7, "alpha": -1}, [5, 4, 1, 0]),
+        ({"alpha": -100}, [127, 127, 100, 3]),
+    ],
+)
+def test_relu_of_integers(values: dict[str, Any], want: list[int]) -> None:
+    got = apply("relu", np.array([-5, -4, -1, 3], np.int8), **values)
+    np.testing.assert_array_equal(got, np.array(want, np.int8), strict=True)
+
+
 @pytest.mark.parametrize("alpha", [INF, NAN, -INF, 0.0, -2.0])
 def test_elu_leaves_the_positive_part_alone_whatever_alpha(alpha: float) -> None:
     x = np.array([-3, -1, 2, 1e30, INF], np.float32)

@@ -104,10 +104,10 @@ def test_a_hundred_thousand_zeros(dtype: Any) -> None:
     np.testing.assert_array_equal(got, np.full(100_000, 1e-5, dtype))
 
 
-@pytest.mark.parametrize("x", [3.3, -80.0, 1e30])
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_a_group_of_one_is_exactly_one(dtype: Any, x: float) -> None:
-    np.testing.assert_array_equal(apply("softmax", np.full((5, 1), x, dtype)), 1)
+def test_a_group_of_one_is_exactly_one(dtype: Any) -> None:
+    x = np.linspace(-80, 80, 999, dtype=dtype)[:, None]
+    np.testing.assert_array_equal(apply("softmax", x), np.ones_like(x))
 
 
 # What stands in a group of otherwise ordinary numbers, and whether all of it becomes NaN.

@@ -91,7 +91,8 @@ def _in_range(e: Tile, total: NDArray[np.float64]) -> bool:
 
     Leaving that out is faster, and more exact, for it rounds every x. Nothing was lost if no sum
     came near overflow, and if no exp(x) fell below the normal numbers or, beside sums of at least
-    1, the result does so too. False for NaN.
+    1, the result does so too. False for NaN. As one group in a tile decides for all, another cut
+    into tiles may change a result, within its error bound.
     """
     tiny = _SMALLEST_NORMAL[e.dtype]
     return bool(total.max() <= 1 / tiny and (total.min() >= 1 or e.min() >= tiny))

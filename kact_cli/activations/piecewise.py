@@ -58,7 +58,7 @@ def relu(
         _positive_part(x, max_value, threshold)
     elif threshold == 0 and max_value is None:
         np.multiply(x, alpha, out=tmp)
-        if 0 < alpha <= 1:
+        if alpha <= 1:
             np.maximum(x, tmp, out=x)
         else:
             np.copyto(x, tmp, where=x <= 0)
