@@ -73,16 +73,18 @@ def test_polars_reads_the_same(source: Path, target: Path) -> None:
         same(before[name].to_list(), after[name].to_list(), name in ("x", "y", "v"))
 
 
+# fastparquet leaves files open.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_pandas_and_fastparquet_read_the_same(source: Path, target: Path) -> None:
-    for engine in ("pyarrow", "fastparquet"):
-        if engine == "fastparquet" and "BYTE_STREAM_SPLIT" in str(
-            pq.read_metadata(source).row_group(0).column(3)
-        ):
-            continue  # which it does not read
-        before, after = (
-            pd.read_parquet(p, engine=engine, columns=["id", "x", "name", "y"])
-            for p in (source, target)
-        )
+    columns = ["id", "x", "name", "y"]
+    readers = {
+        "pandas": lambda p: pd.read_parquet(p, columns=columns),
+        "fastparquet": lambda p: fastparquet.ParquetFile(str(p)).to_pandas(columns),
+    }
+    if "BYTE_STREAM_SPLIT" in pq.read_metadata(source).row_group(0).column(1).encodings:
+        del readers["fastparquet"]  # which does not read it
+    for read in readers.values():
+        before, after = read(source), read(target)
         pd.testing.assert_frame_equal(before.assign(x=-before.x, y=-before.y), after)
 
 
@@ -121,7 +123,7 @@ def test_duckdb_sees_true_statistics_and_the_same_chunks(source: Path, target: P
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_files_of_other_writers_are_read_by_others(path: Path, tmp_path: Path) -> None:
     computed = [n for n in pq.read_schema(path).names if n in ("x", "y", "v")]
-    target = rewritten(path, tmp_path / "out", computed)
+    target = rewritten(path, tmp_path / "out.parquet", computed)
     for read in (
         lambda p: duckdb.sql(f"from '{p}'").to_arrow_table(),
         lambda p: pl.read_parquet(p).to_arrow(),

@@ -281,6 +281,19 @@ def test_row_groups_beyond_memory_take_the_general_way_if_columns_are_crossed(
         plan_rewrite(path, ["x", "y"], across=True, unit_memory=15_999)
 
 
+@pytest.mark.parametrize(
+    ("data", "dictionary", "start"),
+    [(100, None, 100), (100, 0, 100), (100, 60, 60), (100, 160, 100), (0, 4, 4), (100, -3, 100)],
+)
+def test_a_chunk_starts_at_its_dictionary_where_that_makes_sense(
+    data: int, dictionary: int | None, start: int
+) -> None:
+    meta = Struct({Meta.COMPRESSED: (I64, 9), Meta.DATA_PAGE: (I64, data)})
+    if dictionary is not None:
+        meta[Meta.DICTIONARY] = I64, dictionary
+    assert chunk_span(Struct({Chunk.META: (STRUCT, meta)})) == (start, 9)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_file_with_changed_bytes_is_refused_or_keeps_its_rows(

@@ -71,9 +71,10 @@ def plan_rewrite(
     """Plan to compute the top-level `columns` of the Parquet file at `path`.
 
     `across` says that the computation crosses columns: all of a row group's are done together.
-    Raises DataError where the file is broken or lacks a column, and NotByChunkError, saying why, where it is sound
-    but needs the general way: it is encrypted, a column is not numbers or lists of numbers, a
-    name is not unique, the columns of a row group computed together exceed `unit_memory` bytes.
+    Raises DataError where the file is broken or lacks a column, and NotByChunkError, saying why,
+    where it is sound but needs the general way: it is encrypted, a column is not numbers or lists
+    of numbers, a name is not unique, the columns of a row group computed together exceed
+    `unit_memory` bytes.
     """
     wanted = {name.encode() for name in columns}
     stored = 0
