@@ -31,7 +31,7 @@ State = dict[int, Statistics]
 """The statistics of streamed reductions, by step; each array has the shape of the slab with the
 reduced dims taken as one."""
 
-TILE_ELEMENTS = 32 * 1024
+TILE_BYTES = 256 * 1024
 """A tile and its scratch buffer stay in the second-level cache; shorter ones cost more in calls."""
 
 
@@ -183,7 +183,7 @@ class Engine:
     def _tiles(self, block: Array) -> Iterator[slice]:
         """Cut a box along its first dim, where no reduction runs through that."""
         row = math.prod(block.shape[1:])
-        rows = max(1, TILE_ELEMENTS // max(1, row))
+        rows = max(1, TILE_BYTES // self.program.work.itemsize // max(1, row))
         if any(0 in r.dims for r in self.reductions.values()) or block.ndim == 0:
             rows = max(1, block.shape[0])
         for a in range(0, block.shape[0], rows):
@@ -221,7 +221,7 @@ class Engine:
         """Do an elementwise chain of float16 by looking up each of its 65,536 values."""
         half = np.dtype(np.float16)
         program = self.program
-        small = block.size < TILE_ELEMENTS and self._table is None
+        small = block.nbytes < TILE_BYTES and self._table is None
         dtypes = (program.source, program.work, program.result)
         if small or self.reductions or dtypes != (half, np.dtype(np.float32), half):
             return False

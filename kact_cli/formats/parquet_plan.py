@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kact_cli.errors import DataError
 from kact_cli.formats.parquet_footer import (
     Column,
     File,
@@ -70,9 +71,10 @@ def plan_rewrite(
     """Plan to compute the top-level `columns` of the Parquet file at `path`.
 
     `across` says that the computation crosses columns: all of a row group's are done together.
-    Raises DataError where the file is broken, and NotByChunkError, saying why, where it is sound
-    but needs the general way: it is encrypted, a column is not numbers or lists of numbers, a
-    name is not unique, the columns of a row group computed together exceed `unit_memory` bytes.
+    Raises DataError where the file is broken or lacks a column, and NotByChunkError, saying why,
+    where it is sound but needs the general way: it is encrypted, a column is not numbers or lists
+    of numbers, a name is not unique, the columns of a row group computed together exceed
+    `unit_memory` bytes.
     """
     wanted = {name.encode() for name in columns}
     stored = 0
@@ -124,7 +126,7 @@ def _select(footer: Footer, names: Sequence[str]) -> list[Column]:
         if found[column.name] != len(column.leaves):
             raise NotByChunkError(f"column {column.name} is not the only one of this name")
     if missing := wanted - {column.name for column in selected}:
-        raise ValueError(f"there is no column {missing.pop()}")
+        raise DataError(f"there is no column {missing.pop()}")
     return selected
 
 

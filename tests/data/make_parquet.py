@@ -113,8 +113,8 @@ def bare_repeated(footer: Struct) -> None:
 def old_offsets(footer: Struct) -> None:
     """Offsets as old writers gave them.
 
-    Dictionary pages at data_page_offset, or a dictionary_page_offset of 0 or behind the data;
-    file_offset at the chunk's start, its end, or nowhere.
+    data_page_offset at the dictionary, which has no offset of its own; that is 0 where there is
+    none; file_offset at the chunk's start, its end, or nowhere.
     """
     footer.pop(File.ORDERS, None)
     for number, chunk in enumerate(chunks(footer)):
@@ -124,10 +124,9 @@ def old_offsets(footer: Struct) -> None:
         meta.pop(Meta.ENCODING_STATS, None)
         if Meta.DICTIONARY in meta:
             meta[Meta.DATA_PAGE] = I64, start
-            if number % 3 == 0:
-                del meta[Meta.DICTIONARY]
-            else:
-                meta[Meta.DICTIONARY] = I64, (0, start + size)[number % 3 - 1]
+            del meta[Meta.DICTIONARY]
+        else:
+            meta.put(Meta.DICTIONARY, I64, 0)
     for group in footer.structs(File.GROUPS):
         group.pop(Group.OFFSET, None)
         group.pop(Group.COMPRESSED, None)
