@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from kact_cli.formats.csv_blocks import Block
-from kact_cli.formats.csv_cells import Cells, RecordError, locate
+from kact_cli.formats.csv_cells import Cells, RecordError, locate, piece_offsets
 from kact_cli.formats.csv_dialect import NULLS, NUMBER, Dialect, not_utf8
 
 Mask = NDArray[np.bool_]
@@ -104,10 +104,7 @@ def _cast(
     import pyarrow as pa
 
     count = len(starts)
-    offsets = np.zeros(2 * count + 1, np.int32)
-    offsets[0:-1:2] = starts
-    offsets[1::2] = ends
-    offsets[-1:] = ends[-1:]
+    offsets = piece_offsets(starts, ends)
     if nulls.any():
         valid = np.zeros(2 * count, bool)
         np.logical_not(nulls, out=valid[::2])

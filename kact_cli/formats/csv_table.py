@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kact_cli.errors import DataError
-from kact_cli.formats.csv_cells import locate
+from kact_cli.formats.csv_cells import locate, piece_offsets
 from kact_cli.formats.csv_parse import ParsedBlock
 from kact_cli.formats.float_text import formatted, shortest
 
@@ -69,11 +69,7 @@ def _text_columns(parsed: ParsedBlock, columns: NDArray[np.intp]) -> list[pa.Str
 def _pieces(
     data: bytes | Bytes, starts: NDArray[np.int32], ends: NDArray[np.int32]
 ) -> pa.StringArray:
-    offsets = np.zeros(2 * len(starts) + 1, np.int32)
-    offsets[:-1:2] = starts
-    offsets[1::2] = ends
-    offsets[-1:] = ends[-1:]
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    buffers = [None, pa.py_buffer(piece_offsets(starts, ends)), pa.py_buffer(data)]
     pieces = pa.Array.from_buffers(pa.string(), 2 * len(starts), buffers)
     return pieces.take(pa.array(np.arange(0, 2 * len(starts), 2, dtype=np.int32)))
 

@@ -121,7 +121,8 @@ def _write_tile(
     kind = FLOAT64 if x.dtype.itemsize == 8 else FLOAT32
     table = float_tables.tables(kind)
 
-    np.copyto(signed, x)
+    with np.errstate(invalid="ignore"):  # a signaling NaN that is widened
+        np.copyto(signed, x)
     np.abs(signed, out=a)
     others = ~((a < HIGH) & ((a >= LOW) | (a == 0)))
     a[others] = 1
