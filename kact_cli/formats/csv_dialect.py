@@ -31,6 +31,7 @@ databases and Python leave behind. nan is a number.
 
 NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.I | re.A)
 _INTEGER = re.compile(r"[+-]?\d+", re.A)
+_CODE = re.compile(r"0\d+", re.A)
 _DELIMITER = re.compile(r'[^"\r\n\0.+\-A-Za-z0-9\x80-\U0010ffff]')
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.A)
 _MAGIC = {
@@ -46,7 +47,10 @@ _KINDS_SAMPLE = 1 << 16  # characters
 
 
 class Kind(StrEnum):
-    """What the cells of a column are, as far as the head of the file shows."""
+    """What the cells of a column are, as far as the head of the file shows.
+
+    Whole numbers of which one begins with a zero, as 007, are text: someone's codes.
+    """
 
     FLOAT = "float"
     INTEGER = "integer"
@@ -188,7 +192,7 @@ def _kind(cells: list[str]) -> Kind:
     for cell in map(str.strip, cells):
         if cell.lower() in NULLS:
             continue
-        if not NUMBER.fullmatch(cell):
+        if not NUMBER.fullmatch(cell) or _CODE.fullmatch(cell):
             return Kind.TEXT
         if not _INTEGER.fullmatch(cell):
             kind = Kind.FLOAT
