@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from kact_cli.formats.compression import Read
-from kact_cli.formats.csv_cells import RecordError, separators
+from kact_cli.formats.csv_cells import RecordError, last_record_end
 from kact_cli.formats.csv_dialect import Dialect
 
 BLOCK = 1 << 20
@@ -43,7 +41,7 @@ def iter_blocks(
     end = dialect.record_end
     rest, more = head, True
     while more:
-        wanted = max(size, 2 * len(rest))
+        wanted = min(max(size, 2 * len(rest)), max(size, RECORD_LIMIT + 1))
         pieces = [rest]
         missing = wanted - len(rest)
         while missing > 0 and (piece := read(missing)):
@@ -51,23 +49,13 @@ def iter_blocks(
             missing -= len(piece)
         more = missing <= 0
         data = b"".join(pieces)
-        if cut := _last_record_end(data, dialect):
+        if cut := last_record_end(data, dialect.delimiter, end):
             yield Block(data[:cut])
         elif len(data) > RECORD_LIMIT:
             cause = " (is a quote not closed?)" if b'"' in data else ""
             raise RecordError(f" is longer than {RECORD_LIMIT >> 20} MiB{cause}")
         rest = data[cut:]
     if rest:
-        if not _last_record_end(rest + end, dialect):
+        if not last_record_end(rest + end, dialect.delimiter, end):
             raise RecordError(" has a quote that is never closed")
         yield Block(rest + end, ended=False)
-
-
-def _last_record_end(data: bytes, dialect: Dialect) -> int:
-    """The length of the whole records in `data`, which begins with one."""
-    end = dialect.record_end
-    if b'"' not in data:
-        return data.rfind(end) + 1
-    found = separators(data, dialect.delimiter, end)
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8)[found] == ord(end))
-    return int(found[ends[-1]]) + 1 if len(ends) else 0

@@ -63,6 +63,25 @@ def separators(data: bytes, delimiter: bytes, record_end: bytes) -> Positions:
     return found
 
 
+def last_record_end(data: bytes, delimiter: bytes, record_end: bytes) -> int:
+    """The length of the whole records in `data`, which begins with one; 0 if there is none."""
+    if b'"' not in data:
+        return data.rfind(record_end) + 1
+    text = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(text == _QUOTE)
+    if not _only_whole_cells_are_quoted(text, quotes, delimiter, record_end):
+        found = _separators_one_by_one(data, delimiter, record_end)
+        ends = found[text[found] == ord(record_end)]
+        return int(ends[-1]) + 1 if len(ends) else 0
+    end = len(data)
+    while (end := data.rfind(record_end, 0, end)) >= 0:
+        before = int(np.searchsorted(quotes, end))
+        if before % 2 == 0:
+            break
+        end = int(quotes[before - 1])
+    return end + 1
+
+
 def _only_whole_cells_are_quoted(
     text: NDArray[np.uint8], quotes: Positions, delimiter: bytes, record_end: bytes
 ) -> bool:
@@ -117,6 +136,18 @@ def locate(
         before = text[cells.ends[:, -1] - 1] == ord("\r")
         cells.ends[:, -1] -= before & (cells.ends[:, -1] > cells.starts[:, -1])
     return cells
+
+
+def piece_offsets(starts: NDArray[np.int32], ends: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The offsets of an Arrow array of texts whose even elements are the cells in order.
+
+    Arrow wants texts without gaps, so what stands between two cells is an element too.
+    """
+    offsets = np.zeros(2 * len(starts) + 1, np.int32)
+    offsets[:-1:2] = starts
+    offsets[1::2] = ends
+    offsets[-1] = ends[-1] if len(ends) else 0
+    return offsets
 
 
 def _is_regular(is_end: NDArray[np.bool_], width: int) -> bool:

@@ -31,14 +31,26 @@ databases and Python leave behind. nan is a number.
 
 NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.I | re.A)
 _INTEGER = re.compile(r"[+-]?\d+", re.A)
+_CODE = re.compile(r"0\d+", re.A)
 _DELIMITER = re.compile(r'[^"\r\n\0.+\-A-Za-z0-9\x80-\U0010ffff]')
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.A)
+_MAGIC = {
+    b"PK\3\4": "a zip archive (an Excel file?)",
+    b"\x1f\x8b": "gzip data",
+    b"\x28\xb5\x2f\xfd": "zstd data",
+    b"\x93NUMPY": "a NumPy array",
+    b"PAR1": "a Parquet file",
+    b"\x89PNG": "a PNG image",
+}
 _DELIMITER_SAMPLE = 100  # records
 _KINDS_SAMPLE = 1 << 16  # characters
 
 
 class Kind(StrEnum):
-    """What the cells of a column are, as far as the head of the file shows."""
+    """What the cells of a column are, as far as the head of the file shows.
+
+    Whole numbers of which one begins with a zero, as 007, are text: someone's codes.
+    """
 
     FLOAT = "float"
     INTEGER = "integer"
@@ -73,7 +85,7 @@ def sniff(
     Raises DataError for what is no CSV text in UTF-8 and for an empty file, UsageError for a
     delimiter that can not be one.
     """
-    _refuse_other_encodings(head)
+    _refuse_what_is_not_text(head)
     bom = BOM if head.startswith(BOM) else b""
     body = head[len(bom) :]
     line_ending = _line_ending(body)
@@ -83,11 +95,14 @@ def sniff(
     if delimiter is not None and not _DELIMITER.fullmatch(delimiter):
         raise UsageError(f"no delimiter: {delimiter!r}; it is one ASCII character, as , or ;")
     chosen = delimiter or _delimiter(text, line_ending)
-    records = _records(text[:_KINDS_SAMPLE], chosen, line_ending)
+    sample = text[:_KINDS_SAMPLE]
+    records = _records(sample, chosen, line_ending)
     if len(records) < 3:
-        records = _records(text, chosen, line_ending)
-    if len(records) > 1 and not (whole and len(text) <= _KINDS_SAMPLE):
-        records.pop()  # may be cut
+        sample = text
+        records = _records(sample, chosen, line_ending)
+    cut = not (whole and sample is text) and not sample.endswith(line_ending.decode())
+    if cut and len(records) > 1:
+        records.pop()
     first = records[0]
     if header is None:
         header = not all(is_number(cell) or not cell.strip() for cell in first)
@@ -105,11 +120,15 @@ def is_number(cell: str) -> bool:
     return NUMBER.fullmatch(cell.strip()) is not None
 
 
-def _refuse_other_encodings(head: bytes) -> None:
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in head[:4096]:
+def _refuse_what_is_not_text(head: bytes) -> None:
+    zeros = head[:4096].count(0)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or 4 * zeros > len(head[:4096]):
         raise DataError("not UTF-8 text (UTF-16?): convert it with `iconv -f utf-16 -t utf-8`")
-    if head[:4] == b"PK\3\4":
-        raise DataError("a zip archive (an Excel file?), not CSV")
+    for magic, what in _MAGIC.items():
+        if head.startswith(magic):
+            raise DataError(f"{what}, not CSV")
+    if zeros:
+        raise DataError("binary data, not CSV: there are zero bytes in it")
 
 
 def _decode(body: bytes, whole: bool) -> str:
@@ -173,7 +192,7 @@ def _kind(cells: list[str]) -> Kind:
     for cell in map(str.strip, cells):
         if cell.lower() in NULLS:
             continue
-        if not NUMBER.fullmatch(cell):
+        if not NUMBER.fullmatch(cell) or _CODE.fullmatch(cell):
             return Kind.TEXT
         if not _INTEGER.fullmatch(cell):
             kind = Kind.FLOAT

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from kact_cli.formats.arrow_arrays import bitmap
 from kact_cli.formats.csv_blocks import Block
-from kact_cli.formats.csv_cells import Cells, RecordError, locate
+from kact_cli.formats.csv_cells import Cells, RecordError, locate, piece_offsets
 from kact_cli.formats.csv_dialect import NULLS, NUMBER, Dialect, not_utf8
 
 Mask = NDArray[np.bool_]
 
-_CELLS_ARE_VALID = 0b0101_0101
 _QUOTE, _SPACE, _TAB = b'" \t'
 
 
@@ -104,18 +104,12 @@ def _cast(
     import pyarrow as pa
 
     count = len(starts)
-    offsets = np.zeros(2 * count + 1, np.int32)
-    offsets[0:-1:2] = starts
-    offsets[1::2] = ends
-    offsets[-1:] = ends[-1:]
-    if nulls.any():
-        valid = np.zeros(2 * count, bool)
-        np.logical_not(nulls, out=valid[::2])
-        bitmap = np.packbits(valid, bitorder="little")
-    else:
-        bitmap = np.full(count // 4 + 1, _CELLS_ARE_VALID, np.uint8)
+    offsets = piece_offsets(starts, ends)
+    valid = np.zeros((count, 2), bool)
+    np.logical_not(nulls, out=valid[:, 0])
+    mask = bitmap(valid.reshape(-1))
     pieces = pa.Array.from_buffers(
-        pa.string(), 2 * count, [pa.py_buffer(bitmap), pa.py_buffer(offsets), pa.py_buffer(data)]
+        pa.string(), 2 * count, [pa.py_buffer(mask), pa.py_buffer(offsets), pa.py_buffer(data)]
     )
     cast = pieces.cast(pa.from_numpy_dtype(dtype))
     numbers: NDArray[Any] = np.frombuffer(cast.buffers()[1], dtype)[: 2 * count : 2].copy()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kact_cli.formats.arrow_arrays import arrow_array
 from kact_cli.formats.csv_parse import ParsedBlock
 from kact_cli.formats.float_text import Texts, formatted, shortest
 
@@ -35,10 +36,7 @@ def render(
         len(offsets) - 1,
         [None, pa.py_buffer(offsets), pa.py_buffer(texts.data)],
     )
-    selection = _selection(parsed)
-    # Not pa.array: it imports pandas, if there is one, for a third of a second.
-    indices = pa.Array.from_buffers(pa.int32(), len(selection), [None, pa.py_buffer(selection)])
-    chosen = pieces.take(indices)
+    chosen = pieces.take(arrow_array(_selection(parsed)))
     length = np.frombuffer(chosen.buffers()[1], np.int32)[len(chosen)]
     added = 0 if parsed.block.ended else 1
     return memoryview(chosen.buffers()[2])[: length - added]

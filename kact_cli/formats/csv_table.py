@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kact_cli.errors import DataError
-from kact_cli.formats.csv_cells import locate
+from kact_cli.formats.arrow_arrays import arrow_array
+from kact_cli.formats.csv_cells import locate, piece_offsets
 from kact_cli.formats.csv_parse import ParsedBlock
 from kact_cli.formats.float_text import formatted, shortest
 
@@ -38,7 +39,7 @@ def to_record_batch(parsed: ParsedBlock, numbers: NDArray[Any]) -> pa.RecordBatc
         if column in tensor:
             i = tensor[column]
             null = None if parsed.nulls is None else parsed.nulls[:, i]
-            arrays.append(pa.array(np.ascontiguousarray(numbers[:, i]), mask=null))
+            arrays.append(arrow_array(numbers[:, i], null))
         else:
             arrays.append(texts[column])
     return pa.RecordBatch.from_arrays(arrays, names=list(names))
@@ -59,9 +60,9 @@ def _text_columns(parsed: ParsedBlock, columns: NDArray[np.intp]) -> list[pa.Str
         ends -= quoted
         array = _pieces(data, starts, ends)
         if quoted.any():
-            array = pc.if_else(pa.array(quoted), pc.replace_substring(array, '""', '"'), array)
+            array = pc.if_else(arrow_array(quoted), pc.replace_substring(array, '""', '"'), array)
         if null.any():
-            array = pc.if_else(pa.array(null), pa.scalar(None, pa.string()), array)
+            array = pc.if_else(arrow_array(null), pa.scalar(None, pa.string()), array)
         arrays.append(array)
     return arrays
 
@@ -69,19 +70,17 @@ def _text_columns(parsed: ParsedBlock, columns: NDArray[np.intp]) -> list[pa.Str
 def _pieces(
     data: bytes | Bytes, starts: NDArray[np.int32], ends: NDArray[np.int32]
 ) -> pa.StringArray:
-    offsets = np.zeros(2 * len(starts) + 1, np.int32)
-    offsets[:-1:2] = starts
-    offsets[1::2] = ends
-    offsets[-1:] = ends[-1:]
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    buffers = [None, pa.py_buffer(piece_offsets(starts, ends)), pa.py_buffer(data)]
     pieces = pa.Array.from_buffers(pa.string(), 2 * len(starts), buffers)
-    return pieces.take(pa.array(np.arange(0, 2 * len(starts), 2, dtype=np.int32)))
+    return pieces.take(arrow_array(np.arange(0, 2 * len(starts), 2, dtype=np.int32)))
 
 
 def header(names: list[str], delimiter: str = ",", line_ending: str = "\n") -> bytes:
     """The header record, its names quoted where they must be."""
     cells = _quoted(pa.array(names, pa.string()), delimiter).to_pylist()
-    return (delimiter.join(cells if cells != [""] else ['""']) + line_ending).encode()
+    if len(cells) > 1:
+        cells = ["" if cell == '""' else cell for cell in cells]
+    return (delimiter.join(cells) + line_ending).encode()
 
 
 def to_csv(

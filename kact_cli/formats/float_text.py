@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from kact_cli.errors import UsageError
 from kact_cli.formats import float_tables
+from kact_cli.formats.arrow_arrays import arrow_array
 from kact_cli.formats.float_tables import FLOAT32, FLOAT64, HIGH, LOW, PREFIXES, Kind
 
 Floats = NDArray[Any]
@@ -121,7 +122,8 @@ def _write_tile(
     kind = FLOAT64 if x.dtype.itemsize == 8 else FLOAT32
     table = float_tables.tables(kind)
 
-    np.copyto(signed, x)
+    with np.errstate(invalid="ignore"):  # a signaling NaN that is widened
+        np.copyto(signed, x)
     np.abs(signed, out=a)
     others = ~((a < HIGH) & ((a >= LOW) | (a == 0)))
     a[others] = 1
@@ -254,10 +256,7 @@ def _write_by_arrow(
     import pyarrow as pa
 
     values = x[others]
-    # Not pa.array: it imports pandas, if there is one, for a third of a second.
-    buffers = [None, pa.py_buffer(values)]
-    array = pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), buffers)
-    cast = array.cast(pa.string())
+    cast = arrow_array(values).cast(pa.string())
     offsets = np.frombuffer(cast.buffers()[1], np.int32)[: len(values) + 1]
     data = np.frombuffer(cast.buffers()[2], np.uint8)
     lengths = np.diff(offsets) + 1
