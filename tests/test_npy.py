@@ -77,6 +77,7 @@ def test_numpy_reads_what_is_written(dtype: str, order: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
     [
         says("(3L, 4L)"),
         says("(3,4)") + "\n",
