@@ -32,6 +32,8 @@ UNIT_BYTES = 1 << 20
 """Of values: smaller column chunks are done several at a time."""
 BATCH_BYTES = 8 << 20
 """Of values decoded and computed at a time, where columns are computed together."""
+MAX_BATCH = 1 << 18
+"""Rows, where they hold next to nothing."""
 PIECE_BYTES = 16 << 20
 """Copied by one task."""
 
@@ -211,6 +213,10 @@ def _unit(
         for leaf, column in zip(leaves, columns, strict=True)
     )
     rows = group.rows
-    batch = min(PAGE_BYTES * rows // max(1, *sizes), BATCH_BYTES * rows // max(1, sum(sizes)))
+    batch = min(
+        MAX_BATCH,
+        PAGE_BYTES * rows // max(1, *sizes),
+        BATCH_BYTES * rows // max(1, sum(sizes)),
+    )
     names = tuple(column.name for column in columns)
     return Encode(Unit(plan.path, index, rows, names, forms, max(1, batch)), tuple(leaves))
