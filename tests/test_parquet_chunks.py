@@ -12,6 +12,7 @@ import pytest
 from parquet_checks import check
 from parquet_tools import FILES, column_chunks, rewritten, table
 
+from kact_cli.formats import parquet_chunks, parquet_units
 from kact_cli.formats.parquet_footer import Group, Meta, chunk_meta, chunk_span, read_footer
 from kact_cli.formats.thrift_reader import read_struct
 
@@ -79,6 +80,21 @@ def test_output_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
         rewritten(source, tmp_path / f"out{n}", COMPUTED, workers=n).read_bytes() for n in (1, 2, 5)
     }
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 30])
+def test_work_cut_into_any_pieces_gives_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    source = tmp_path / "source"
+    pq.write_table(table(), source, row_group_size=25, write_page_index=True)
+    monkeypatch.setattr(parquet_chunks, "PIECE_BYTES", max(size, 20))
+    monkeypatch.setattr(parquet_chunks, "UNIT_BYTES", size)
+    monkeypatch.setattr(parquet_chunks, "BATCH_BYTES", size)
+    monkeypatch.setattr(parquet_chunks, "PAGE_BYTES", size)
+    monkeypatch.setattr(parquet_units, "PAGE_BYTES", size)
+    for across in (False, True):
+        check(source, rewritten(source, tmp_path / "out", COMPUTED, across=across), COMPUTED)
 
 
 def test_softmax_across_columns_sees_whole_rows(tmp_path: Path) -> None:

@@ -56,6 +56,9 @@ class Encode:
 
 
 Task = Copy | Encode
+Done = tuple[int, list[EncodedChunk]]
+"""Where the bytes of a task start in the new file, and what was encoded."""
+Waiting = tuple[NewGroup, Task, Future[Done]]
 
 
 def rewrite(plan: Plan, target: int, compute: Compute, *, workers: int = 1) -> int:
@@ -98,8 +101,7 @@ class _Worker:
         self._compute = compute
         self._thread = threading.local()
 
-    def __call__(self, number: int, task: Task) -> tuple[int, list[EncodedChunk]]:
-        """Where the bytes of the task start in the new file, and what was encoded."""
+    def __call__(self, number: int, task: Task) -> Done:
         with self._layout.stopped_by_failure():
             if isinstance(task, Copy):
                 start = self._layout.place(number, task.size)
@@ -116,9 +118,7 @@ def _finished_groups(
     plan: Plan, source: int, layout: Layout, work: _Worker, workers: int
 ) -> Iterator[FinishedGroup]:
     """Do everything, a bounded number of tasks ahead of the one that is waited for."""
-    window: deque[tuple[NewGroup, Task, Future[tuple[int, list[EncodedChunk]]]] | NewGroup] = (
-        deque()
-    )
+    window: deque[Waiting | NewGroup] = deque()
     number = 0
 
     def collect() -> Iterator[FinishedGroup]:
