@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import stat
 import sys
 import tempfile
@@ -52,6 +53,18 @@ def enlarge_pipe(fd: int) -> None:
 
         with contextlib.suppress(OSError):
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def temporary_path(kind: str) -> str:
+    """Where a new temporary file may be made; made here, it could be left behind by a signal.
+
+    Raises DataError where there is no directory for it.
+    """
+    try:
+        directory = tempfile.gettempdir()
+    except OSError as e:
+        raise DataError(f"no directory for temporary files: {reason(e)}") from e
+    return os.path.join(directory, f"kact-{secrets.token_hex(8)}.{kind}")
 
 
 def read_full(fd: int, view: memoryview, offset: int | None = None) -> int:
@@ -141,13 +154,14 @@ class Source:
 
     def spool(self, limit: int) -> Source:
         """The next `limit` bytes of a stream in a private temporary file, which `close` removes."""
-        fd, path = tempfile.mkstemp(prefix="kact-", suffix=".spool")
-        spooled = Source(fd, self.name, path, 0, temporary=True)
+        path = temporary_path("spool")
+        spooled = Source(-1, self.name, path, 0, temporary=True)
         try:
+            spooled.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             buffer = memoryview(bytearray(PIPE_BYTES))
             size = 0
             while count := self.read_into(buffer[: limit - size]):
-                write_full(fd, buffer[:count])
+                write_full(spooled.fd, buffer[:count])
                 size += count
             spooled.size = size
         except OSError as e:

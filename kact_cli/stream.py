@@ -64,8 +64,7 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
         wanted = output_format(target, found, options.target_format)
         if wanted is not found:
             raise UsageError(f"{opened.name} is {found.name}; {wanted.name} cannot be made of it")
-        out = Target(target, overwrite=options.overwrite, fsync=options.fsync)
-        with out:
+        with Target(target, overwrite=options.overwrite, fsync=options.fsync) as out:
             out.refuse_same_file(opened)
             transform_tensor(chain, opened, out, options)
 
