@@ -3,7 +3,7 @@
 `shortest` gives what Python's `repr` and `str(numpy.float32)` give for the digits: of all decimals
 that read back as the same number, the one with the fewest digits, and of those the nearest. A
 number always looks like a float (`1.0`, never `1`), so that a column is still one of floats when
-the text is read again. Below 1e-5 the text is scientific (`1e-7`), and above 1e10 where shorter.
+the text is read again. Below 1e-6 and from 1e10 on it is scientific: `1e-7`, `1.5e+10`.
 
 How: let `fraction` be the part of |x| after the point, and q such that the number has as many
 significant digits as any number of its dtype can need (17 for float64). A decimal reads back as x
