@@ -41,6 +41,16 @@ class SizeType(click.ParamType[int]):
         return int(size)
 
 
+class ColumnsType(click.ParamType[str]):
+    """Names and globs of columns; in an environment variable one list a line, for the spaces."""
+
+    name = "list"
+    envvar_list_splitter = "\n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
+
+
 class ChainType(click.ParamType[Chain]):
     """A chain in either spelling of the grammar."""
 
@@ -105,6 +115,7 @@ _PLAN = (
     click.option(
         "--columns",
         "-c",
+        type=ColumnsType(),
         multiple=True,
         metavar="LIST",
         envvar="KACT_COLUMNS",
@@ -113,6 +124,7 @@ _PLAN = (
     ),
     click.option(
         "--exclude",
+        type=ColumnsType(),
         multiple=True,
         metavar="LIST",
         envvar="KACT_EXCLUDE",
