@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def run(chain: str, table: pa.Table, cuts: Sequence[int] = (), **options: Any) -
     job = work.job
     (whole,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
     ends = [0, *sorted(cuts), whole.num_rows]
-    batches = [whole.slice(a, b - a) for a, b in zip(ends, ends[1:], strict=False)]
+    batches = [whole.slice(a, b - a) for a, b in pairwise(ends)]
     for passed in range(job.passes - 1):
         streamed = ([b.column(i) for i in job.streamed_columns] for b in batches)
         work.collect(passed, streamed)

@@ -6,6 +6,7 @@ https://parquet.apache.org/docs/file-format/
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kact_cli.errors import DataError
+from kact_cli.formats.parquet_footer import EncryptedError, NotByChunkError, read_footer
 from kact_cli.formats.tables import BATCH_BYTES, Sink, naming, rows_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self._name = source.name
+        _refuse_encrypted(source)
         with naming(self._name):
             self._file = pq.ParquetFile(
                 pa.OSFile(source.openable()),
@@ -95,6 +98,21 @@ class Reader:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _refuse_encrypted(source: Source) -> None:
+    """Raise DataError for an encrypted file: pyarrow ends the process when asked about columns."""
+    file = os.open(source.openable(), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        read_footer(file)
+    except EncryptedError as e:
+        raise DataError(f"{source.name}: {e}, and kact has no keys") from e
+    except NotByChunkError:
+        return
+    except DataError as e:
+        raise DataError(f"{source.name}: {e}") from e
+    finally:
+        os.close(file)
 
 
 class Writer:
