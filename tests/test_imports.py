@@ -15,9 +15,24 @@ from tests.conftest import environment
 
 PACKAGE = Path(kact_cli.__file__).parent
 # A module imports what stands before it, and never what comes after.
-ORDER = ["errors", "activations.registry", "activations", "chain", "layout", "plan", "engine",
-         "storage", "target", "formats", "workers", "execute", "estimate", "stream", "tensor",
-         "cli"]
+ORDER = [
+    "errors",
+    "activations.registry",
+    "activations",
+    "chain",
+    "layout",
+    "plan",
+    "engine",
+    "storage",
+    "target",
+    "formats",
+    "workers",
+    "execute",
+    "estimate",
+    "stream",
+    "tensor",
+    "cli",
+]
 # `stream` hands each kind of input to its module, which it imports when it is called.
 DISPATCH = {("stream", "tensor")}
 
@@ -94,12 +109,15 @@ def test_only_workers_know_processes() -> None:
 
 def loaded(*args: str) -> set[str]:
     """The modules that a run of kact has loaded by its end."""
-    code = ("import os, sys; from kact_cli.cli import main; end = os._exit\n"
-            "def leave(code):\n"
-            "    sys.stderr.write(' '.join(sys.modules)); sys.stderr.flush(); end(code)\n"
-            "os._exit = leave; main()")
-    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True,
-                          env=environment())
+    code = (
+        "import os, sys; from kact_cli.cli import main; end = os._exit\n"
+        "def leave(code):\n"
+        "    sys.stderr.write(' '.join(sys.modules)); sys.stderr.flush(); end(code)\n"
+        "os._exit = leave; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, env=environment()
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stderr.split())
 
@@ -113,8 +131,9 @@ def test_small_files_need_numpy_and_click_alone(chain: str, tmp_path: Path) -> N
     assert {"numpy", "click"} <= got
 
 
-@pytest.mark.parametrize("args", [("--help",), ("--version",), (), ("apply", "--help"),
-                                  ("list",), ("list", "relu")])
+@pytest.mark.parametrize(
+    "args", [("--help",), ("--version",), (), ("apply", "--help"), ("list",), ("list", "relu")]
+)
 def test_help_needs_no_numpy(args: tuple[str, ...]) -> None:
     got = loaded(*args)
     assert not got & {"pyarrow", "rich", "multiprocessing", "concurrent.futures"}

@@ -153,8 +153,11 @@ def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
     """A line of bash in which `kact` is kact."""
     run = " ".join(map(str, command()))
     return subprocess.run(
-        ["bash", "-c", f"kact() {{ {run} \"$@\"; }}; {line}"], cwd=cwd, capture_output=True,
-        env=environment(), timeout=60,
+        ["bash", "-c", f'kact() {{ {run} "$@"; }}; {line}'],
+        cwd=cwd,
+        capture_output=True,
+        env=environment(),
+        timeout=60,
     )
 
 
@@ -193,10 +196,12 @@ def test_input_that_the_shell_has_emptied(source: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("chain", ["relu", "softmax(axis=0)"])
 def test_appending_to_the_input_is_refused(chain: str, source: Path, tmp_path: Path) -> None:
     before = source.read_bytes()
-    for line in (f"kact chain '{chain}' < in.npy >> in.npy",
-                 f"kact chain '{chain}' in.npy >> in.npy",
-                 f"kact chain '{chain}' in.npy /dev/stdout >> in.npy",
-                 f"kact chain '{chain}' < in.npy 1<> in.npy"):
+    for line in (
+        f"kact chain '{chain}' < in.npy >> in.npy",
+        f"kact chain '{chain}' in.npy >> in.npy",
+        f"kact chain '{chain}' in.npy /dev/stdout >> in.npy",
+        f"kact chain '{chain}' < in.npy 1<> in.npy",
+    ):
         done = shell(line, tmp_path)
         assert done.returncode == 1, line
         assert b"also the input" in done.stderr
@@ -208,8 +213,9 @@ def test_failure_leaves_a_redirected_file_empty(tmp_path: Path) -> None:
     (tmp_path / "kept").write_bytes(b"kept")
     for run in ("relu short.npy", "relu - < short.npy", "'softmax(axis=0)' - < short.npy"):
         for pipe in ("", "cat short.npy | "):
-            done = shell(f"{pipe}kact chain {run if not pipe else run.split(' -')[0]} > out.npy",
-                         tmp_path)
+            done = shell(
+                f"{pipe}kact chain {run if not pipe else run.split(' -')[0]} > out.npy", tmp_path
+            )
             assert done.returncode == 1
             assert done.stderr.count(b"\n") == 1
             assert (tmp_path / "out.npy").read_bytes() == b""
@@ -253,7 +259,10 @@ def test_devices_are_written_to_and_stay(
     after = path.stat()
     assert stat.S_ISCHR(after.st_mode)
     assert (after.st_rdev, after.st_mode, after.st_ino) == (
-        before.st_rdev, before.st_mode, before.st_ino)
+        before.st_rdev,
+        before.st_mode,
+        before.st_ino,
+    )
 
 
 def test_names_of_standard_output(kact: Kact, source: Path, tmp_path: Path) -> None:
@@ -282,8 +291,18 @@ def test_symlink_to_standard_output(kact: Kact, source: Path, tmp_path: Path) ->
 
 
 ODD = [
-    b"-x.npy", b"x[/].npy", b"x y.npy", b"a\x1b[31mb.npy", b"\xff.npy", b"a\nb.npy", b"*.npy",
-    b"\xe2\x82\xac.npy", b"$(x).npy", b"n" * 251 + b".npy", b"{0}%s.npy", b"[bold].npy",
+    b"-x.npy",
+    b"x[/].npy",
+    b"x y.npy",
+    b"a\x1b[31mb.npy",
+    b"\xff.npy",
+    b"a\nb.npy",
+    b"*.npy",
+    b"\xe2\x82\xac.npy",
+    b"$(x).npy",
+    b"n" * 251 + b".npy",
+    b"{0}%s.npy",
+    b"[bold].npy",
 ]
 
 
@@ -370,15 +389,19 @@ def test_file_size_limit(
     assert names(tmp_path) == ["big.npy", "out.npy", "redirected"]
 
 
-def test_file_size_limit_on_what_is_spooled(
-    refused: Kact, big: Path, tmp_path: Path
-) -> None:
+def test_file_size_limit_on_what_is_spooled(refused: Kact, big: Path, tmp_path: Path) -> None:
     spools = tmp_path / "spools"
     spools.mkdir()
     for args, stdin in ((("-", "-"), npy(BIG)), ((str(big), "-"), b"")):
         done = refused(
-            "chain", "softmax(axis=0)", "--chunk-size", "4KiB", *args, stdin=stdin,
-            prepare=limit(resource.RLIMIT_FSIZE, 1 << 20), TMPDIR=str(spools),
+            "chain",
+            "softmax(axis=0)",
+            "--chunk-size",
+            "4KiB",
+            *args,
+            stdin=stdin,
+            prepare=limit(resource.RLIMIT_FSIZE, 1 << 20),
+            TMPDIR=str(spools),
         )
         assert done.stdout == b""
         assert b"temporary file" in done.stderr
@@ -388,10 +411,22 @@ def test_file_size_limit_on_what_is_spooled(
 def test_no_place_for_what_is_spooled(refused: Kact, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     code = f"import tempfile; tempfile._candidate_tempdir_list = lambda: [{str(tmp_path)!r}];"
-    run = [sys.executable, "-c", f"{code} from kact_cli.cli import main; main()", "chain",
-           "softmax(axis=0)", "--chunk-size", "16"]
-    done = subprocess.run(run, input=npy(X.repeat(9, 0)), capture_output=True,
-                          preexec_fn=drop_privileges, env=environment())
+    run = [
+        sys.executable,
+        "-c",
+        f"{code} from kact_cli.cli import main; main()",
+        "chain",
+        "softmax(axis=0)",
+        "--chunk-size",
+        "16",
+    ]
+    done = subprocess.run(
+        run,
+        input=npy(X.repeat(9, 0)),
+        capture_output=True,
+        preexec_fn=drop_privileges,
+        env=environment(),
+    )
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert b"temporary" in done.stderr
@@ -430,10 +465,18 @@ def test_full_disk(more: tuple[str, ...], refused: Kact, big: Path, small_disk: 
 
 
 def test_closed_standard_output(source: Path, tmp_path: Path) -> None:
-    for line in ("kact apply relu in.npy >&-", "kact chain softmax < in.npy >&-",
-                 "kact list >&-", "kact >&-", "kact --help >&-", "kact --version >&-",
-                 "kact explain relu in.npy >&-", "kact apply relu in.npy > /dev/full",
-                 "kact list > /dev/full", "kact --help > /dev/full"):
+    for line in (
+        "kact apply relu in.npy >&-",
+        "kact chain softmax < in.npy >&-",
+        "kact list >&-",
+        "kact >&-",
+        "kact --help >&-",
+        "kact --version >&-",
+        "kact explain relu in.npy >&-",
+        "kact apply relu in.npy > /dev/full",
+        "kact list > /dev/full",
+        "kact --help > /dev/full",
+    ):
         done = shell(line, tmp_path)
         assert done.returncode == 1, line
         assert done.stderr.count(b"\n") == 1, (line, done.stderr)
