@@ -153,7 +153,7 @@ class Chain:
     >>> import numpy as np
     >>> from kact_cli import Chain
     >>> Chain.parse("relu(max_value=6),softmax")(np.array([[0.0, 8.0, 6.0]]))
-    array([[0.00123487, 0.49938257, 0.49938257]])
+    array([[0.00123784, 0.49938108, 0.49938108]])
     """
 
     steps: tuple[Step, ...]

@@ -9,6 +9,7 @@ floating at the first one that does not.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ import numpy as np
 
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError
+from kact_cli.float16 import look_up, narrow, table_of, widen
 from kact_cli.layout import Shape
 from kact_cli.plan import Reduction, Stage, plan_tensor
 
@@ -29,8 +31,14 @@ State = dict[int, Statistics]
 """The statistics of streamed reductions, by step; each array has the shape of the slab with the
 reduced dims taken as one."""
 
-TILE_ELEMENTS = 32 * 1024
+TILE_BYTES = 256 * 1024
 """A tile and its scratch buffer stay in the second-level cache; shorter ones cost more in calls."""
+
+
+NEUTRAL = -math.inf
+"""What stands for a null in a reduction: exp(-inf) adds nothing, and is no maximum."""
+ENGINES = 8
+"""How many programs a thread keeps buffers for."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,7 @@ class Engine:
         self.program = program
         self.reductions = {r.step: r for r in reductions}
         self._buffers: dict[str, Array] = {}
+        self._table: Array | None = None
 
     def buffer(self, name: str, dtype: np.dtype[Any], size: int) -> Array:
         buffer = self._buffers.get(name)
@@ -130,29 +139,40 @@ class Engine:
             buffer = self._buffers[name] = np.empty(size, dtype)
         return buffer[:size]
 
-    def transform(self, block: Array, out: Array, state: State | None = None) -> None:
+    def transform(
+        self, block: Array, out: Array, state: State | None = None, nulls: Array | None = None
+    ) -> None:
         """Write the chain of `block` into `out`; they may be the same memory.
 
         Both are flat views of a box; `block` has the program's source dtype and `out` its result.
         `block` is reshaped to the box's shape by the caller; a box without reductions may be 1-D.
-        `state` holds the statistics of the streamed reductions, cut to this box.
+        `state` holds the statistics of the streamed reductions, cut to this box; `nulls`, of the
+        block's shape, is true where a value takes no part in reductions.
         """
         with np.errstate(all="ignore"):
-            for tile, target in self._tiles(block, out):
+            if self._by_table(block, out):
+                return
+            for rows in self._tiles(block):
+                tile, target = block[rows], out[rows]
                 work = self._load(tile)
-                self._steps(work, 0, len(self.program.chain.steps), state or {})
+                absent = nulls[rows] if nulls is not None else None
+                self._steps(work, 0, len(self.program.chain.steps), state or {}, absent)
                 if work is not target:
-                    np.copyto(target, work, casting="unsafe")
+                    self._store(work, target)
 
-    def statistics(self, block: Array, step: int, state: State) -> Statistics:
+    def statistics(
+        self, block: Array, step: int, state: State, nulls: Array | None = None
+    ) -> Statistics:
         """The statistics of `block` for the streamed reduction at `step` of the chain.
 
         `state` holds those of the streamed reductions before it. Overwrites `block` or not.
         """
         with np.errstate(all="ignore"):
             work = self._load(block)
-            self._steps(work, 0, step, state)
+            self._steps(work, 0, step, state, nulls)
             reduction = self.reductions[step]
+            if nulls is not None:
+                np.copyto(work, NEUTRAL, where=nulls)
             streamed = self.program.chain.steps[step].activation.streamed
             assert streamed is not None
             groups = as_groups(work, reduction.dims)
@@ -160,14 +180,14 @@ class Engine:
             kept = reduction.kept(block.shape)
             return tuple(a.reshape(kept) for a in streamed.statistics(groups, tmp))
 
-    def _tiles(self, block: Array, out: Array) -> Iterator[tuple[Array, Array]]:
+    def _tiles(self, block: Array) -> Iterator[slice]:
         """Cut a box along its first dim, where no reduction runs through that."""
         row = math.prod(block.shape[1:])
-        rows = max(1, TILE_ELEMENTS // max(1, row))
+        rows = max(1, TILE_BYTES // self.program.work.itemsize // max(1, row))
         if any(0 in r.dims for r in self.reductions.values()) or block.ndim == 0:
             rows = max(1, block.shape[0])
         for a in range(0, block.shape[0], rows):
-            yield block[a : a + rows], out[a : a + rows]
+            yield slice(a, a + rows)
 
     def _load(self, tile: Array) -> Array:
         """The tile in native byte order and its first working dtype: itself where it can be."""
@@ -184,10 +204,37 @@ class Engine:
 
     def _copy(self, name: str, tile: Array, dtype: np.dtype[Any]) -> Array:
         copy = self.buffer(name, dtype, tile.size).reshape(tile.shape)
-        np.copyto(copy, tile, casting="unsafe")
+        if tile.dtype == np.float16 and dtype == np.float32 and tile.dtype.isnative:
+            widen(tile, copy)
+        else:
+            np.copyto(copy, tile, casting="unsafe")
         return copy
 
-    def _steps(self, work: Array, first: int, last: int, state: State) -> None:
+    def _store(self, work: Array, target: Array) -> None:
+        """Round `work`, which is of no more use, into `target`."""
+        if target.dtype == np.float16 and work.dtype == np.float32 and target.dtype.isnative:
+            narrow(work, self.buffer("tmp", work.dtype, work.size).reshape(work.shape), target)
+        else:
+            np.copyto(target, work, casting="unsafe")
+
+    def _by_table(self, block: Array, out: Array) -> bool:
+        """Do an elementwise chain of float16 by looking up each of its 65,536 values."""
+        half = np.dtype(np.float16)
+        program = self.program
+        small = block.nbytes < TILE_BYTES and self._table is None
+        dtypes = (program.source, program.work, program.result)
+        if small or self.reductions or dtypes != (half, np.dtype(np.float32), half):
+            return False
+        if self._table is None:
+            self._table = table_of(
+                lambda x, _: self._steps(x, 0, len(program.chain.steps), {}, None)
+            )
+        if out is not block:
+            np.copyto(out, block)
+        look_up(self._table, out)
+        return True
+
+    def _steps(self, work: Array, first: int, last: int, state: State, nulls: Array | None) -> None:
         """Run steps `first` to `last` on the tile `work`, in place."""
         flat = work.reshape(-1)
         tmp = self.buffer("tmp", work.dtype, flat.size)
@@ -197,6 +244,8 @@ class Engine:
             if reduction is None:
                 step.activation.kernel(flat, tmp, **step.arguments)
                 continue
+            if nulls is not None:
+                np.copyto(work, NEUTRAL, where=nulls)
             groups = as_groups(work, reduction.dims)
             scratch = tmp.reshape(groups.shape)
             streamed = step.activation.streamed
@@ -207,6 +256,20 @@ class Engine:
             else:
                 step.activation.kernel(groups, scratch, **step.arguments)
             from_groups(groups, work, reduction.dims)
+
+
+_here = threading.local()
+
+
+def engine_for(program: Program, reductions: tuple[Reduction, ...]) -> Engine:
+    """This thread's engine for the program, its buffers kept from call to call."""
+    engines: dict[Any, Engine] = _here.__dict__.setdefault("engines", {})
+    key = (program, reductions)
+    if key not in engines:
+        if len(engines) >= ENGINES:
+            engines.clear()
+        engines[key] = Engine(program, reductions)
+    return engines[key]
 
 
 def merge_statistics(chain: Chain, step: int, a: Statistics, b: Statistics) -> Statistics:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from kact_cli.engine import TILE_ELEMENTS, Program
+from kact_cli.engine import TILE_BYTES, Program
 from kact_cli.plan import Plan
 from kact_cli.workers import usable_cores
 
@@ -30,7 +30,8 @@ class Estimate:
         processes = jobs if jobs and jobs > 1 else 0
         each = state = 0
         for stage in plan.stages:
-            chunk, tile = stage.chunk_elements, min(stage.chunk_elements, TILE_ELEMENTS)
+            chunk = stage.chunk_elements
+            tile = min(chunk, TILE_BYTES // program.work.itemsize)
             if stage.reductions:
                 tile = chunk  # a group is computed whole
             bytes_ = chunk * program.source.itemsize

@@ -105,6 +105,16 @@ class Source:
     temporary: bool = False
     _pending: bytes = b""
 
+    def create(self) -> None:
+        """Make the temporary file: after whoever removes it has taken charge of it."""
+        assert self.path is not None
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self.fd = os.open(self.path, flags, 0o600)
+
+    def openable(self) -> str:
+        """A path that opens this regular file once more, in this process."""
+        return self.path if self.path is not None else f"/dev/fd/{self.fd}"
+
     def peek(self, count: int) -> bytes:
         """The next `count` bytes, or fewer at the end of the input, without consuming them."""
         if self.size is not None:
@@ -152,21 +162,20 @@ class Source:
         except OSError as e:
             raise DataError(f"{self.name}: {reason(e)}") from e
 
-    def spool(self, limit: int) -> Source:
-        """The next `limit` bytes of a stream in a private temporary file, which `close` removes."""
-        path = temporary_path("spool")
-        spooled = Source(-1, self.name, path, 0, temporary=True)
+    def spool(self, limit: int | None = None) -> Source:
+        """A stream, or `limit` bytes of it, in a private temporary file, which `close` removes."""
+        spooled = temporary(self.name)
         try:
-            spooled.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            spooled.create()
             buffer = memoryview(bytearray(PIPE_BYTES))
             size = 0
-            while count := self.read_into(buffer[: limit - size]):
+            while count := self.read_into(buffer[: None if limit is None else limit - size]):
                 write_full(spooled.fd, buffer[:count])
                 size += count
             spooled.size = size
         except OSError as e:
             spooled.close()
-            raise DataError(f"temporary file {path}: {reason(e)}") from e
+            raise DataError(f"temporary file {spooled.path}: {reason(e)}") from e
         except BaseException:
             spooled.close()
             raise
@@ -178,6 +187,11 @@ class Source:
         if self.temporary and self.path:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
+
+
+def temporary(name: str) -> Source:
+    """A private temporary file for the content of `name`; `create` makes it, `close` removes it."""
+    return Source(-1, name, temporary_path("spool"), 0, temporary=True)
 
 
 def open_source(path: str) -> Source:

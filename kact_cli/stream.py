@@ -7,12 +7,13 @@ it to the code for its kind, which plans and runs the plan.
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kact_cli import formats
 from kact_cli.chain import Chain
-from kact_cli.errors import UsageError
+from kact_cli.errors import DataError
 from kact_cli.storage import Source, open_source
 from kact_cli.target import Target
 
@@ -47,6 +48,15 @@ class Options:
     chunk_bytes: int | None = None
     jobs: int | None = None
     """Worker processes; None: threads of this process, one for each usable core."""
+    columns: tuple[str, ...] = ()
+    """Names and globs of a table's columns that are the tensor; none: kact's choice."""
+    exclude: tuple[str, ...] = ()
+    delimiter: str | None = None
+    """Between the cells of a CSV; None: found in its first records."""
+    header: bool | None = None
+    """Whether the first record of a CSV names its columns; None: found in it."""
+    float_format: str | None = None
+    """How floats are written in a CSV, as `format(x, "...")`; None: shortest that reads back."""
     overwrite: bool = False
     fsync: bool = False
     observer: Observer = field(default_factory=Observer)
@@ -57,23 +67,39 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
 
     Raises a KactError, with the target as it was, when anything goes wrong.
     """
-    from kact_cli.tensor import transform_tensor
-
     with contextlib.closing(open_source(source)) as opened:
         found = detect(opened, options.source_format)
         wanted = output_format(target, found, options.target_format)
-        if wanted is not found:
-            raise UsageError(f"{opened.name} is {found.name}; {wanted.name} cannot be made of it")
         with Target(target, overwrite=options.overwrite, fsync=options.fsync) as out:
             out.refuse_same_file(opened)
-            transform_tensor(chain, opened, out, options)
+            if found is wanted is formats.NPY:
+                from kact_cli.tensor import transform_tensor
+
+                transform_tensor(chain, opened, out, options)
+            else:
+                # Before pyarrow is imported: its own pool keeps what it was given
+                os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+                from kact_cli.tabular import transform_table
+
+                transform_table(chain, opened, found, out, wanted, options)
 
 
 def detect(source: Source, name: str | None = None) -> formats.Format:
-    """The format of an input: as the user said (`name`), or by its first bytes."""
+    """The format of an input: as the user said (`name`), by its first bytes, or by its suffix.
+
+    Raises DataError for what is none of kact's formats.
+    """
     if name:
         return formats.by_name(name)
-    return formats.by_head(source.peek(16)) or formats.NPY
+    head, suffix = source.peek(16), formats.by_suffix(source.name)
+    found = formats.by_head(head)
+    if found is formats.CSV and suffix not in (None, formats.CSV):
+        found = suffix  # compressed data that is called .npy: its reader says what it is
+    if found is None and suffix is None and (not head or b"\0" in head):
+        raise DataError(
+            f"{source.name} is {'empty' if not head else 'in no format that kact knows'}"
+        )
+    return found or suffix or formats.CSV
 
 
 def output_format(path: str, source: formats.Format, name: str | None = None) -> formats.Format:

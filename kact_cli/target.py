@@ -17,6 +17,7 @@ from types import TracebackType
 
 from kact_cli.errors import DataError, UsageError
 from kact_cli.storage import (
+    PIPE_BYTES,
     STANDARD,
     Source,
     descriptor,
@@ -218,6 +219,27 @@ def _followed(path: str) -> str:
 
 
 @contextlib.contextmanager
+def seekable(target: Target) -> Iterator[int]:
+    """A descriptor of an empty regular file that becomes what is written to `target`.
+
+    The target's own, or a temporary file that is copied into a pipe at the end.
+    """
+    if target.seekable and target.base == 0:
+        yield target.fd
+        return
+    with temporary_file(0) as path:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield fd
+            os.lseek(fd, 0, os.SEEK_SET)
+            buffer = memoryview(bytearray(PIPE_BYTES))
+            while count := os.readv(fd, [buffer]):
+                target.write(buffer[:count])
+        finally:
+            os.close(fd)
+
+
+@contextlib.contextmanager
 def temporary_file(size: int) -> Iterator[str]:
     """A private temporary file of `size` reserved bytes, by path; removed at the end."""
     path = temporary_path("stage")
@@ -227,7 +249,7 @@ def temporary_file(size: int) -> Iterator[str]:
         except OSError as e:
             raise DataError(f"temporary file {path}: {reason(e)}") from e
         try:
-            if hasattr(os, "posix_fallocate"):
+            if size and hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(fd, 0, size)
         except OSError as e:
             if e.errno in _NO_ROOM:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from kact_cli.engine import Array, Engine, Program, State, Statistics, merge_statistics
+from kact_cli.engine import Array, Program, State, Statistics, engine_for, merge_statistics
 from kact_cli.errors import DataError
 from kact_cli.layout import Shape, runs
 from kact_cli.plan import ALL_PASSES, Stage, Unit
@@ -60,18 +60,6 @@ class Stopped(Exception):
 
 class WorkerLost(Exception):
     """A worker process died; whoever knows the file says so."""
-
-
-_here = threading.local()
-
-
-def _engine(task: Task) -> Engine:
-    """This thread's engine for the task, its buffers kept from unit to unit."""
-    if getattr(_here, "task", None) != task:
-        _here.task = task
-        _here.engine = Engine(task.program, task.stage.reductions)
-    engine: Engine = _here.engine
-    return engine
 
 
 @dataclass(frozen=True)
@@ -120,7 +108,7 @@ class _Work:
     def __init__(self, task: Task, source: int, target: int, stop: threading.Event | None) -> None:
         self.task, self.stage = task, task.stage
         self.source, self.target, self.stop = source, target, stop
-        self.engine = _engine(task)
+        self.engine = engine_for(task.program, task.stage.reductions)
         self.bytes = 0
 
     def chunks(self, slab: int, numbers: range, passed: int, state: State) -> Partial:
@@ -224,6 +212,22 @@ def usable_cores() -> int:
         return max(1, min(cores or 1, -(-int(quota) // int(period))))
     except (OSError, ValueError):  # no such file, or no quota ("max")
         return cores or 1
+
+
+@contextlib.contextmanager
+def thread_pool(jobs: int | None) -> Iterator[tuple[Executor, int]]:
+    """Threads for work whose data is in this process, and how many: `jobs`, or one for each core.
+
+    Not waited for where the work failed: a thread that computes ends by itself.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    count = usable_cores() if jobs is None else jobs
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool, count
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextlib.contextmanager

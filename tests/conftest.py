@@ -56,8 +56,14 @@ def kact() -> Kact:
     ) -> subprocess.CompletedProcess[bytes]:
         given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
         done = subprocess.run(
-            command(*args), **given, stdout=stdout, stderr=subprocess.PIPE, cwd=cwd,
-            env=environment(**env), timeout=120, preexec_fn=prepare,
+            command(*args),
+            **given,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=environment(**env),
+            timeout=120,
+            preexec_fn=prepare,
         )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         assert done.returncode == code, (done.returncode, done.stderr.decode())

@@ -90,7 +90,6 @@ NASTY: dict[str, tuple[bytes, bytes]] = {
     "gzip": (gzip.compress(npy(np.ones(3))), b"gzip"),
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(40), b"PNG"),
     "parquet": (b"PAR1" + bytes(40), b"Parquet"),
-    "text": (b"a,b\n1,2\n", b"not a .npy"),
 }
 
 

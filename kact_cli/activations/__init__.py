@@ -31,6 +31,16 @@ __all__ = [
 ]
 
 # The order of Keras's documentation; what Keras does not have comes after, as declared.
-_KERAS = ["relu", "sigmoid", "softmax", "softplus", "softsign", "tanh", "selu", "elu", "exponential"]
+_KERAS = (
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "softsign",
+    "tanh",
+    "selu",
+    "elu",
+    "exponential",
+)
 for _name in [*_KERAS, *(name for name in ACTIVATIONS if name not in _KERAS)]:
     ACTIVATIONS[_name] = ACTIVATIONS.pop(_name)

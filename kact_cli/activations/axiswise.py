@@ -15,6 +15,10 @@ Statistics = tuple[NDArray[Any], ...]
 _FEW = 16
 # In groups shorter than this, the largest element is found faster in a transposed copy.
 _NARROW = 128
+# einsum adds so many as a tree: 16 at a time, in 4 strands.
+_BLOCK = 64
+
+_SMALLEST_NORMAL = {np.dtype(t): float(np.finfo(t).smallest_normal) for t in ("f4", "f8")}
 
 
 class SoftmaxStreamed:
@@ -87,9 +91,10 @@ def _in_range(e: Tile, total: NDArray[np.float64]) -> bool:
 
     Leaving that out is faster, and more exact, for it rounds every x. Nothing was lost if no sum
     came near overflow, and if no exp(x) fell below the normal numbers or, beside sums of at least
-    1, the result does so too. False for NaN.
+    1, the result does so too. False for NaN. As one group in a tile decides for all, another cut
+    into tiles may change a result, within its error bound.
     """
-    tiny = np.finfo(e.dtype).smallest_normal
+    tiny = _SMALLEST_NORMAL[e.dtype]
     return bool(total.max() <= 1 / tiny and (total.min() >= 1 or e.min() >= tiny))
 
 
@@ -99,29 +104,33 @@ def _peak(x: Tile, tmp: Tile) -> Tile:
     if inner == 1 and length < _NARROW:
         turned = tmp.reshape(length, outer)
         np.copyto(turned, x[:, :, 0].T)
-        return np.maximum.reduce(turned, axis=0)[:, None]
-    peak: Tile = np.maximum.reduce(x, axis=1)
-    return peak
+        x = turned[None]
+    peak: Tile = x.max(axis=1)
+    return peak.reshape(outer, inner)
 
 
 def _sum(e: Tile) -> NDArray[np.float64]:
-    """The sum of each group, (outer, inner): of short blocks in e's dtype, of those in float64."""
+    """The sum of each group, (outer, inner): a few terms together in e's dtype, those in float64.
+
+    In e's dtype no term goes through more than a few roundings, so that equal terms, whose
+    roundings all go the same way, cannot add them up.
+    """
     outer, length, inner = e.shape
-    block = 128 if inner == 1 else 32
-    blocks = length // block
-    cut = blocks * block
-    ones = np.ones(block, e.dtype)
-    if inner == 1:
-        total = (e[:, cut:, 0] @ ones[: length - cut]).astype(np.float64)[:, None]
-    else:
-        total = (ones[: length - cut] @ e[:, cut:]).astype(np.float64)
+    if inner > 1:
+        quarter = length // 4
+        rest = e[:, 4 * quarter :]
+        total = np.ones(rest.shape[1]) @ rest.astype(np.float64)
+        if quarter:
+            a, b, c, d = (e[:, i * quarter : (i + 1) * quarter] for i in range(4))
+            total += np.ones(quarter) @ ((a + b) + (c + d)).astype(np.float64)
+        return total
+    blocks = length // _BLOCK
+    rest = e[:, blocks * _BLOCK :, 0]
+    total = rest.astype(np.float64) @ np.ones(rest.shape[1])
     if blocks:
-        parts = e[:, :cut].reshape(outer, blocks, block, inner)
-        # einsum is one loop over all rows, where matmul would be a call of BLAS for each.
-        sums = np.einsum("opbi->oip", parts) if inner == 1 else (ones @ parts).swapaxes(1, 2)
-        # NumPy sums in pairs, which keeps float64's last digits, only along contiguous memory.
-        total += np.ascontiguousarray(sums, np.float64).sum(axis=2)
-    return total
+        parts = e[:, : blocks * _BLOCK, 0].reshape(outer, blocks, _BLOCK)
+        total += np.einsum("opb->op", parts).astype(np.float64) @ np.ones(blocks)
+    return total[:, None]
 
 
 def _ratio(old: Tile, new: Tile) -> NDArray[np.float64]:

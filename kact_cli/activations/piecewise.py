@@ -47,10 +47,10 @@ def relu(
 
     min(x, max_value) if x > threshold, alpha * (x - threshold) otherwise
 
-    The branches are those of tf_keras: a threshold other than 0 makes the positive part
-    x * (x > threshold), which is -0.0 for a negative x at or below it and NaN for -inf; max_value
-    clips the positive part to [0, max_value] before the negative part is added. With whole-number
-    parameters a tensor of integers stays one, and saturates where the result does not fit.
+    The branches are those of tf_keras.activations.relu: a threshold other than 0 makes the positive
+    part x * (x > threshold), which is -0.0 for a negative x at or below it and NaN for -inf;
+    max_value clips the positive part to [0, max_value] before the negative part is added. With
+    whole-number parameters a tensor of integers stays one, and saturates where it must.
     """
     if x.dtype.kind in "iu":
         _relu_of_integers(x, alpha, max_value, threshold)
@@ -58,7 +58,7 @@ def relu(
         _positive_part(x, max_value, threshold)
     elif threshold == 0 and max_value is None:
         np.multiply(x, alpha, out=tmp)
-        if 0 < alpha <= 1:
+        if alpha <= 1:
             np.maximum(x, tmp, out=x)
         else:
             np.copyto(x, tmp, where=x <= 0)

@@ -16,9 +16,9 @@ docstring's first paragraph is the summary, its second the formula. Nothing is w
 
 A kernel overwrites `x` with the result and may use `tmp`, a buffer like `x`, as it pleases. Both
 are C-contiguous, in native byte order, cache-sized, and float32 or float64 (float16 is computed in
-float32). `x` is 1-D for an elementwise activation. An activation with an `axis` gets
-`(outer, length, inner)` and works along axis 1; see `Streamed` for tensors whose axis is larger
-than memory.
+float32), or integers where `keeps_integers` says so; NumPy's floating-point warnings are off. `x`
+is 1-D for an elementwise activation. An activation with an `axis` gets `(outer, length, inner)` and
+works along axis 1; see `Streamed` for tensors whose axis is larger than memory.
 """
 
 from __future__ import annotations

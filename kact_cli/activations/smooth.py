@@ -49,7 +49,7 @@ def softplus(x: Tile, tmp: Tile, /) -> None:
     else:
         np.exp(x, out=tmp)
         np.log1p(tmp, out=tmp)
-        np.copyto(x, tmp, where=~(x > _LARGE))
+        np.copyto(x, tmp, where=x <= _LARGE)
 
 
 @activation

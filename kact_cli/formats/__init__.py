@@ -16,12 +16,23 @@ class Format:
     kind: Literal["tensor", "table"]
     suffixes: tuple[str, ...]
     magic: tuple[bytes, ...]
-    """What a file of the format may start with; empty for text, which starts with anything."""
+    """What a file of the format may start with."""
+    seeks: bool = False
+    """Whether reading goes to and fro in the file, as it cannot in a pipe."""
 
 
 NPY = Format("npy", "tensor", (".npy",), (b"\x93NUMPY",))
+PARQUET = Format("parquet", "table", (".parquet", ".pq"), (b"PAR1", b"PARE"), seeks=True)
+ARROW = Format("arrow", "table", (".arrow", ".feather", ".ipc"), (b"ARROW1",), seeks=True)
+ARROW_STREAM = Format("arrows", "table", (".arrows",), (b"\xff\xff\xff\xff",))
+CSV = Format(
+    "csv",
+    "table",
+    tuple(t + c for t in (".csv", ".tsv") for c in ("", ".gz", ".zst", ".zstd")),
+    (b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),  # compressed; plain text starts with anything
+)
 
-FORMATS = (NPY,)
+FORMATS = (NPY, PARQUET, ARROW, ARROW_STREAM, CSV)
 """Every format, in the order in which they are tried."""
 
 

@@ -88,14 +88,18 @@ def read_header(read: Callable[[int], bytes]) -> Header:
     return header
 
 
-def write_header(header: Header) -> bytes:
-    """The bytes of a header, as NumPy writes them: the elements start at a multiple of 64."""
+def write_header(header: Header, size: int = 0) -> bytes:
+    """The bytes of a header, as NumPy writes them: the elements start at a multiple of 64.
+
+    `size`, itself such a multiple, is the least that it takes: room for a shape not known yet.
+    """
     descr = np.lib.format.dtype_to_descr(header.dtype)
     order, shape = header.fortran_order, header.shape
     text = f"{{'descr': {descr!r}, 'fortran_order': {order}, 'shape': {shape}, }}".encode("latin-1")
     if shape:  # room for the outermost axis to grow in place
         text += b" " * (_GROWTH - len(str(shape[-1 if order else 0])))
-    padding = -(len(MAGIC) + 4 + len(text) + 1) % _ALIGN
+    bare = len(MAGIC) + 4 + len(text) + 1
+    padding = max(size - bare, -bare % _ALIGN)
     body = text + b" " * padding + b"\n"
     if len(body) < 2**16:
         return MAGIC + b"\x01\x00" + len(body).to_bytes(2, "little") + body

@@ -1,0 +1,126 @@
+"""Compressed text: gzip and zstd, found by the first bytes of an input, by the suffix of an output.
+
+Input is a `read` function, decompressed in bounded memory. Output is compressed a block at a time,
+each a gzip member or zstd frame of its own, as both formats allow: so blocks need no order to be
+compressed in, and any number of threads can do it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import PurePath
+
+from kact_cli.errors import DataError
+
+Read = Callable[[int], bytes]
+"""`read(n)` gives at most n bytes, b"" at the end."""
+
+_GZIP_LEVEL = 6
+_PIECE = 1 << 18
+
+
+class Codec(StrEnum):
+    """A compression of whole files."""
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
+_MAGIC = {b"\x1f\x8b": Codec.GZIP, b"\x28\xb5\x2f\xfd": Codec.ZSTD}
+_SUFFIXES = {".gz": Codec.GZIP, ".zst": Codec.ZSTD, ".zstd": Codec.ZSTD}
+
+
+def codec_of(head: bytes) -> Codec | None:
+    """The compression of the file that begins with these bytes."""
+    return next((codec for magic, codec in _MAGIC.items() if head.startswith(magic)), None)
+
+
+def codec_for(name: str) -> Codec | None:
+    """The compression that the file's name asks for: a.csv.gz, a.csv.zst."""
+    return _SUFFIXES.get(PurePath(name).suffix.lower())
+
+
+def compress(data: bytes | memoryview, codec: Codec) -> bytes:
+    """A whole gzip member, the same for the same data at any time, or zstd frame."""
+    if codec is Codec.GZIP:
+        return gzip.compress(data, _GZIP_LEVEL, mtime=0)
+    import pyarrow as pa
+
+    compressed: bytes = pa.Codec("zstd").compress(data, asbytes=True)
+    return compressed
+
+
+def decompressed(read: Read, codec: Codec) -> Read:
+    """A `read` of the text whose compressed bytes the given `read` gives; several members too.
+
+    Raises DataError where the compressed data is damaged or cut off.
+    """
+    return _gunzip(read) if codec is Codec.GZIP else _unzstd(read)
+
+
+def _gunzip(read: Read) -> Read:
+    member = zlib.decompressobj(wbits=31)
+    waiting = b""
+    ended = False
+
+    def read_text(n: int) -> bytes:
+        nonlocal member, waiting, ended
+        while not ended:
+            if not waiting:
+                waiting = read(_PIECE)
+            if member.eof:
+                # Padding with zeros is allowed after a member, as on tapes.
+                waiting = waiting.lstrip(b"\0")
+                if waiting:
+                    member = zlib.decompressobj(wbits=31)
+                else:
+                    ended = not (waiting := read(_PIECE))
+                continue
+            if not waiting:
+                raise DataError("the gzip data is cut off")
+            try:
+                text = member.decompress(waiting, n)
+            except zlib.error as e:
+                raise DataError(f"the gzip data is damaged ({e})") from None
+            waiting = member.unused_data if member.eof else member.unconsumed_tail
+            if text:
+                return text
+        return b""
+
+    return read_text
+
+
+class _Source(io.RawIOBase):
+    """What pyarrow reads from: it calls back in the thread that asks, no other."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, n: int = -1) -> bytes:
+        return self._read(n)
+
+
+def _unzstd(read: Read) -> Read:
+    import pyarrow as pa
+
+    stream = pa.CompressedInputStream(pa.PythonFile(_Source(read), mode="r"), "zstd")
+
+    def read_text(n: int) -> bytes:
+        try:
+            text: bytes = stream.read(n)
+        except pa.ArrowException as e:
+            raise DataError(f"the zstd data is damaged or cut off ({e})") from None
+        except OSError as e:
+            if e.errno is not None:
+                raise
+            raise DataError(f"the zstd data is damaged or cut off ({e})") from None
+        return text
+
+    return read_text

@@ -1,0 +1,185 @@
+"""Where the cells of a block of CSV text are: found for all at once, without a loop over them."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kact_cli.errors import DataError
+
+Positions = NDArray[np.int64]
+
+_QUOTE = ord('"')
+
+
+class RecordError(DataError):
+    """Something is wrong with one record; its number is known once those before are counted.
+
+    Blocks are parsed at the same time, each counting from its own first record. Who takes the
+    results in order raises `error.after(records before the block)` instead.
+    """
+
+    def __init__(self, message: str, record: int = 0) -> None:
+        super().__init__(message)
+        self.record = record
+
+    def after(self, records: int) -> DataError:
+        """The error for the user; record 1 is the first after the header."""
+        return DataError(f"record {records + self.record + 1:,}{self}")
+
+    def __reduce__(self) -> tuple[type[RecordError], tuple[str, int]]:
+        return RecordError, (str(self), self.record)
+
+
+class Cells(NamedTuple):
+    """Where the cells of the selected columns begin and end: arrays of (records, columns)."""
+
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+
+
+@cache
+def byte_set(members: bytes) -> NDArray[np.bool_]:
+    """Which of the 256 bytes are `members`: an index away for a whole array."""
+    table = np.zeros(256, bool)
+    table[np.frombuffer(members, np.uint8)] = True
+    return table
+
+
+def separators(data: bytes, delimiter: bytes, record_end: bytes) -> Positions:
+    """Where the delimiters and record ends are that are not within quotes.
+
+    A quote opens a cell only as its first character, as for Python's csv module; anywhere else
+    it stands for itself.
+    """
+    text = np.frombuffer(data, np.uint8)
+    mask = text == ord(delimiter)
+    mask |= text == ord(record_end)
+    if b'"' not in data:
+        return np.flatnonzero(mask)
+    mask |= text == _QUOTE
+    events = np.flatnonzero(mask)
+    is_quote = text[events] == _QUOTE
+    quotes = events[is_quote]
+    if not _only_whole_cells_are_quoted(text, quotes, delimiter, record_end):
+        return _separators_one_by_one(data, delimiter, record_end)
+    inside = np.cumsum(is_quote, dtype=np.uint32) & 1
+    found: Positions = events[~is_quote & (inside == 0)]
+    return found
+
+
+def last_record_end(data: bytes, delimiter: bytes, record_end: bytes) -> int:
+    """The length of the whole records in `data`, which begins with one; 0 if there is none."""
+    if b'"' not in data:
+        return data.rfind(record_end) + 1
+    text = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(text == _QUOTE)
+    if not _only_whole_cells_are_quoted(text, quotes, delimiter, record_end):
+        found = _separators_one_by_one(data, delimiter, record_end)
+        ends = found[text[found] == ord(record_end)]
+        return int(ends[-1]) + 1 if len(ends) else 0
+    end = len(data)
+    while (end := data.rfind(record_end, 0, end)) >= 0:
+        before = int(np.searchsorted(quotes, end))
+        if before % 2 == 0:
+            break
+        end = int(quotes[before - 1])
+    return end + 1
+
+
+def _only_whole_cells_are_quoted(
+    text: NDArray[np.uint8], quotes: Positions, delimiter: bytes, record_end: bytes
+) -> bool:
+    """Whether each odd quote follows a separator (or a quote: `""`) and each even one precedes one.
+
+    Then a separator is within quotes if the number of quotes before it is odd.
+    """
+    before = byte_set(delimiter + record_end + b'"')
+    after = byte_set(delimiter + record_end + b'"\r')
+    opening, closing = quotes[0::2], quotes[1::2]
+    opening = opening[opening > 0]
+    closing = closing[closing < len(text) - 1]
+    return bool(before[text[opening - 1]].all() and after[text[closing + 1]].all())
+
+
+def _separators_one_by_one(data: bytes, delimiter: bytes, record_end: bytes) -> Positions:
+    d, e = re.escape(delimiter), re.escape(record_end)
+    cell = re.compile(rb'(?:"(?:[^"]|"")*+"|(?!"))[^%b%b]*+([%b%b])' % (d, e, d, e))
+    found = []
+    at = 0
+    while match := cell.match(data, at):
+        at = match.end()
+        found.append(at - 1)
+    return np.array(found, np.int64)
+
+
+def locate(
+    data: bytes, delimiter: bytes, record_end: bytes, width: int, columns: NDArray[np.intp]
+) -> Cells:
+    """The cells of `columns` (indices, rising) in whole records of `width` cells.
+
+    A blank line is a record of one empty cell if `width` is 1, otherwise no record at all.
+    Raises RecordError for a record that has more or fewer cells.
+    """
+    text = np.frombuffer(data, np.uint8)
+    ends = separators(data, delimiter, record_end)
+    is_end = np.take(text, ends, mode="clip") == ord(record_end)
+    record_starts = None
+    if not _is_regular(is_end, width):
+        ends, record_starts = _without_blank_lines(text, ends, is_end, width)
+    grid = ends.reshape(-1, width)
+    if record_starts is None:
+        record_starts = np.zeros(len(grid), np.int64)
+        record_starts[1:] = grid[:-1, -1] + 1
+    cells = Cells(*np.empty((2, len(grid), len(columns)), np.int32))
+    for i, column in enumerate(columns):
+        cells.starts[:, i] = grid[:, column - 1] + 1 if column else record_starts
+        cells.ends[:, i] = grid[:, column]
+    if len(columns) and columns[-1] == width - 1 and record_end == b"\n" and b"\r" in data:
+        before = text[cells.ends[:, -1] - 1] == ord("\r")
+        cells.ends[:, -1] -= before & (cells.ends[:, -1] > cells.starts[:, -1])
+    return cells
+
+
+def piece_offsets(starts: NDArray[np.int32], ends: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The offsets of an Arrow array of texts whose even elements are the cells in order.
+
+    Arrow wants texts without gaps, so what stands between two cells is an element too.
+    """
+    offsets = np.zeros(2 * len(starts) + 1, np.int32)
+    offsets[:-1:2] = starts
+    offsets[1::2] = ends
+    offsets[-1] = ends[-1] if len(ends) else 0
+    return offsets
+
+
+def _is_regular(is_end: NDArray[np.bool_], width: int) -> bool:
+    return (
+        len(is_end) % width == 0
+        and bool(is_end[width - 1 :: width].all())
+        and int(np.count_nonzero(is_end)) * width == len(is_end)
+    )
+
+
+def _without_blank_lines(
+    text: NDArray[np.uint8], ends: Positions, is_end: NDArray[np.bool_], width: int
+) -> tuple[Positions, Positions]:
+    """The separators without those of blank lines, and where each record starts."""
+    last = np.flatnonzero(is_end)
+    starts = np.concatenate([[0], ends[last[:-1]] + 1])
+    counts = np.diff(last, prepend=-1)
+    lengths = ends[last] - starts
+    blank = (counts == 1) & (
+        (lengths == 0) | ((lengths == 1) & (text[np.minimum(starts, len(text) - 1)] == ord("\r")))
+    )
+    wrong = np.flatnonzero((counts != width) & ~blank)
+    if len(wrong):
+        record = int(wrong[0] - np.count_nonzero(blank[: wrong[0]]))
+        n = int(counts[wrong[0]])
+        cells = "1 cell" if n == 1 else f"{n:,} cells"
+        raise RecordError(f" has {cells} where there should be {width:,}", record)
+    return np.delete(ends, last[blank]), starts[~blank]

@@ -1,0 +1,137 @@
+"""A .npy of one or two axes as a table, and the numeric columns of a table as a .npy.
+
+Rows are the first axis; the columns are named c0, c1, ... A null becomes NaN.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from kact_cli.arrays import Leaves, describe, item_shape, null_mask, numpy_dtype, values
+from kact_cli.columns import Kind
+from kact_cli.engine import Array
+from kact_cli.errors import DataError, UsageError
+from kact_cli.formats.npy import Header, read_header, write_header
+from kact_cli.formats.tables import rows_of
+from kact_cli.storage import Source, read_full, write_full
+
+HEADER_BYTES = 256
+"""Room for the header, whose shape is known last."""
+
+
+class Reader:
+    """The rows of a tensor of one or two axes as record batches."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        try:
+            self._header = read_header(source.reader())
+        except DataError as e:
+            raise DataError(f"{source.name} {e}") from e
+        shape = self._header.shape
+        if len(shape) not in (1, 2):
+            raise UsageError(
+                f"{source.name}: a tensor of shape {shape} is no table; one or two axes are needed"
+            )
+        if source.size is not None and self._header.end > source.size:
+            raise DataError(f"{source.name} is truncated")
+        self.rows, self._width = shape[0], shape[1] if len(shape) == 2 else 1
+        native = self._header.dtype.newbyteorder("=")
+        type_ = pa.bool_() if native.kind == "b" else pa.from_numpy_dtype(native)
+        self.schema = pa.schema([(f"c{i}", type_) for i in range(self._width)])
+
+    def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+        each = rows_of(self.schema)
+        dtype = self._header.dtype
+        for first in range(0, self.rows, each):
+            count = min(each, self.rows - first)
+            if self._header.fortran_order and self._width > 1:
+                block = np.empty((self._width, count), dtype)
+                for column in range(self._width):
+                    self._read(block[column], (column * self.rows + first) * dtype.itemsize)
+            else:
+                rows = np.empty((count, self._width), dtype)
+                self._read(rows.reshape(-1), first * self._width * dtype.itemsize)
+                block = np.ascontiguousarray(rows.T)
+            native = block.astype(dtype.newbyteorder("="), copy=False)
+            arrays = [
+                pa.array(column, type_)
+                for column, type_ in zip(native, self.schema.types, strict=True)
+            ]
+            batch = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+            yield batch if columns is None else batch.select(list(columns))
+
+    def _read(self, part: Array, offset: int) -> None:
+        view = part.view(np.uint8).data
+        if read_full(self._source.fd, view, self._header.offset + offset) < len(view):
+            raise DataError(f"{self._source.name} became shorter while it was read")
+
+    def close(self) -> None:
+        pass
+
+
+class Writer:
+    """The columns at some positions as one tensor (rows, columns), in the widest of their dtypes.
+
+    One column of lists of one length is a tensor (rows, length), one of tensors (rows, *shape).
+    Raises UsageError for lists among other columns, DataError for lists of different lengths.
+    """
+
+    def __init__(self, fd: int, schema: pa.Schema, columns: Sequence[int]) -> None:
+        self._fd, self._columns = fd, list(columns)
+        types = [schema.field(i).type for i in columns]
+        self._lists = any(describe(schema.field(i)).kind is Kind.LIST for i in columns)
+        if self._lists and len(types) > 1:
+            names = ", ".join(schema.names[i] for i in columns)
+            raise UsageError(f"a .npy is one tensor; choose lists or numbers of: {names}")
+        self._item: tuple[int, ...] | None = None if self._lists else (len(types),)
+        self._dtype = np.result_type(*(numpy_dtype(t) for t in types))
+        self._rows = 0
+        os.pwrite(fd, b"\0" * HEADER_BYTES, 0)
+        os.lseek(fd, HEADER_BYTES, os.SEEK_SET)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        if batch.num_rows == 0:
+            return
+        block = self._list(batch) if self._lists else self._scalars(batch)
+        write_full(self._fd, block.reshape(-1).view(np.uint8).data)
+        self._rows += batch.num_rows
+
+    def _scalars(self, batch: pa.RecordBatch) -> Array:
+        block = np.empty((batch.num_rows, len(self._columns)), self._dtype)
+        for column, i in zip(block.T, self._columns, strict=True):
+            column[:] = values(batch.column(i))
+            self._blank(column, null_mask(batch.column(i)), batch.schema.names[i])
+        return block
+
+    def _list(self, batch: pa.RecordBatch) -> Array:
+        name = batch.schema.names[self._columns[0]]
+        leaves = Leaves.of(batch.column(self._columns[0]))
+        item, _ = item_shape(batch.schema.field(self._columns[0]).type)
+        if leaves.offsets is not None:
+            lengths = np.unique(np.diff(leaves.offsets))
+            if len(item) > 1 or len(lengths) != 1:
+                raise DataError(f"column '{name}': lists of different lengths are no .npy tensor")
+            item = (int(lengths[0]),)
+        shape = tuple(n or 0 for n in item)
+        if self._item not in (None, shape):
+            raise DataError(f"column '{name}': lists of different lengths are no .npy tensor")
+        self._item = shape
+        block = np.array(values(leaves.values), self._dtype)
+        self._blank(block, leaves.nulls(), name)
+        return block
+
+    def _blank(self, data: Array, nulls: Array | None, name: str) -> None:
+        if nulls is None:
+            return
+        if self._dtype.kind != "f":
+            raise DataError(f"column '{name}' has nulls, which a .npy of integers cannot hold")
+        data[nulls] = np.nan
+
+    def close(self) -> None:
+        header = Header(self._dtype, (self._rows, *(self._item or (0,))), False)
+        os.pwrite(self._fd, write_header(header, HEADER_BYTES), 0)

@@ -1,0 +1,236 @@
+"""A chain over CSV text, block by block, and CSV as a source and a target of record batches."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from kact_cli.chain import Chain
+from kact_cli.columns import Column, Kind, select
+from kact_cli.engine import State, Statistics, merge_statistics
+from kact_cli.errors import DataError
+from kact_cli.formats.compression import codec_for, codec_of, compress, decompressed
+from kact_cli.formats.csv_blocks import Block, iter_blocks
+from kact_cli.formats.csv_cells import RecordError
+from kact_cli.formats.csv_dialect import HEAD, Dialect, sniff
+from kact_cli.formats.csv_dialect import Kind as CellKind
+from kact_cli.formats.csv_parse import ParsedBlock, parse
+from kact_cli.formats.csv_render import render
+from kact_cli.parts import Part, scalar_parts
+from kact_cli.plan import Reduction
+from kact_cli.storage import Source
+from kact_cli.stream import Options
+from kact_cli.target import Target
+from kact_cli.workers import in_order, thread_pool
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Result = TypeVar("Result", bound=tuple[Any, ...])
+
+KINDS = {
+    CellKind.FLOAT: Kind.FLOAT,
+    CellKind.INTEGER: Kind.INTEGER,
+    CellKind.EMPTY: Kind.EMPTY,
+    CellKind.TEXT: Kind.OTHER,
+}
+
+
+class Text:
+    """An input of CSV, plain or compressed, its dialect found; blocks as often as is asked."""
+
+    def __init__(self, source: Source, options: Options) -> None:
+        self._source = source
+        self._read, self._head = self._start()
+        try:
+            self.dialect: Dialect = sniff(
+                self._head,
+                delimiter=options.delimiter,
+                header=options.header,
+                whole=len(self._head) < HEAD,
+            )
+        except DataError as e:
+            raise DataError(f"{source.name}: {e}") from e
+        self.columns = [
+            Column(name, KINDS[kind], kind.value)
+            for name, kind in zip(self.dialect.names, self.dialect.kinds, strict=True)
+        ]
+
+    def _start(self) -> tuple[Callable[[int], bytes], bytes]:
+        """Reading from the start: the first bytes, and a function for the others."""
+        raw = self._source.reader()
+        codec = codec_of(self._source.peek(4))
+        read = raw if codec is None else decompressed(raw, codec)
+        head = b""
+        while len(head) < HEAD and (more := read(HEAD - len(head))):
+            head += more
+        return read, head
+
+    def blocks(self) -> Iterator[Block]:
+        """Whole records, from the first. A stream has them once."""
+        if self._head == b"" and self._source.size is not None:
+            self._read, self._head = self._start()
+        head, self._head = self._head[len(self.dialect.preamble) :], b""
+        yield from iter_blocks(self._read, self.dialect, head=head)
+
+    def in_order(self, function: Callable[[Block], Result], jobs: int | None) -> Iterator[Result]:
+        """`function` of each block, from several threads, in order.
+
+        It returns the number of records first. Errors name the file, and the record in it.
+        """
+        before = 0
+        with thread_pool(jobs) as (pool, count):
+            try:
+                for result in in_order(pool, count + 1, function, self.blocks()):
+                    yield result
+                    before += result[0]
+            except RecordError as e:
+                raise DataError(f"{self._source.name}: {e.after(before)}") from e
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The tensor of a CSV: its columns, as one part, row by row."""
+
+    text: Text
+    columns: list[int]
+    part: Part
+    options: Options
+
+    @classmethod
+    def make(cls, chain: Chain, text: Text, options: Options) -> _Job:
+        columns = select(text.columns, options.columns, options.exclude, options.observer.warn)
+        dtype = options.compute_dtype or np.dtype(np.float64)
+        (part,) = scalar_parts(
+            chain,
+            columns,
+            [dtype] * len(columns),
+            columnar=False,
+            dtype=options.dtype,
+            compute_dtype=options.compute_dtype,
+        )
+        return cls(text, columns, part, options)
+
+    def parse(self, block: Block) -> ParsedBlock:
+        return parse(block, self.text.dialect, self.columns, self.part.program.source)
+
+    def statistics(self) -> State:
+        """What the reductions down the rows need to know, by a pass over the text for each."""
+        part, state = self.part, State()
+        for reduction in part.streamed:
+
+            def found(block: Block, reduction: Reduction = reduction) -> tuple[int, Statistics]:
+                parsed = self.parse(block)
+                numbers, nulls = parsed.numbers, parsed.nulls
+                return parsed.records, part.statistics(numbers, reduction, state, nulls)
+
+            total: Statistics | None = None
+            for _, more in self.text.in_order(found, self.options.jobs):
+                total = (
+                    more
+                    if total is None
+                    else merge_statistics(part.program.chain, reduction.step, total, more)
+                )
+            if total is not None:
+                state[reduction.step] = total
+        return state
+
+
+def transform_csv(chain: Chain, source: Source, target: Target, options: Options) -> None:
+    """Apply `chain` to the selected columns of a CSV; every other byte is kept."""
+    with contextlib.ExitStack() as stack:
+        if source.size is None and _streams(chain):
+            options.observer.note(f"{source.name} is spooled: it is read more than once")
+            source = stack.enter_context(contextlib.closing(source.spool()))
+        text = Text(source, options)
+        job = _Job.make(chain, text, options)
+        state = job.statistics()
+
+        def done(block: Block) -> tuple[int, memoryview, int]:
+            parsed = job.parse(block)
+            numbers = job.part.transform(parsed.numbers, state, parsed.nulls)
+            return parsed.records, render(parsed, numbers, options.float_format), parsed.overflows
+
+        write = _writing(target)
+        write(memoryview(text.dialect.preamble))
+        overflows = 0
+        for _, new, more in text.in_order(done, options.jobs):
+            write(new)
+            options.observer.advance(len(new))
+            overflows += more
+        if overflows:
+            options.observer.warn(f"{source.name}: {overflows} numbers are too large: read as inf")
+
+
+def _streams(chain: Chain) -> bool:
+    """Whether the chain reduces down the rows of a table, which takes a pass of its own."""
+    (part,) = scalar_parts(chain, [0], [np.dtype(np.float64)], columnar=False)
+    return bool(part.streamed)
+
+
+def _writing(target: Target) -> Callable[[memoryview], None]:
+    """Writes text to the target, compressed if its name asks for it."""
+    codec = codec_for(target.name)
+    if codec is None:
+        return target.write
+    return lambda data: target.write(memoryview(compress(data, codec))) if len(data) else None
+
+
+class Reader:
+    """A CSV as record batches: the tensor's columns as floats, all others as text."""
+
+    def __init__(self, source: Source, options: Options) -> None:
+        import pyarrow as pa
+
+        self._text = Text(source, options)
+        self._options = options
+        columns = self._text.columns
+        self._selected = select(columns, options.columns, options.exclude, options.observer.warn)
+        self._dtype = options.compute_dtype or np.dtype(np.float64)
+        float_ = pa.from_numpy_dtype(self._dtype)
+        self.schema = pa.schema(
+            [
+                (column.name, float_ if i in self._selected else pa.string())
+                for i, column in enumerate(columns)
+            ]
+        )
+
+    def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+        from kact_cli.formats.csv_table import to_record_batch
+
+        def batch(block: Block) -> tuple[int, pa.RecordBatch]:
+            parsed = parse(block, self._text.dialect, self._selected, self._dtype)
+            return parsed.records, to_record_batch(parsed, parsed.numbers)
+
+        for _, found in self._text.in_order(batch, self._options.jobs):
+            yield found if columns is None else found.select(list(columns))
+
+    def close(self) -> None:
+        pass
+
+
+class Writer:
+    """Record batches as CSV, with a header, compressed if the target's name asks for it."""
+
+    def __init__(self, target: Target, schema: pa.Schema, options: Options) -> None:
+        from kact_cli.formats.csv_table import header
+
+        self._write = _writing(target)
+        self._format = options.float_format
+        tabs = ".tsv" in target.name.lower()
+        self._delimiter = options.delimiter or ("\t" if tabs else ",")
+        if options.header is not False:
+            self._write(memoryview(header(list(schema.names), self._delimiter)))
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        from kact_cli.formats.csv_table import to_csv
+
+        if batch.num_rows:
+            self._write(to_csv(batch, self._delimiter, float_format=self._format))
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,148 @@
+"""The table of activations itself."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import numpy as np
+import pytest
+
+from kact_cli.activations import ACTIVATIONS, Doc, activation, axiswise, piecewise, smooth
+from kact_cli.activations.registry import Tile, Value
+
+KERAS_2: dict[str, dict[str, Value]] = {
+    "relu": {"alpha": 0.0, "max_value": None, "threshold": 0.0},
+    "sigmoid": {},
+    "softmax": {"axis": -1},
+    "softplus": {},
+    "softsign": {},
+    "tanh": {},
+    "selu": {},
+    "elu": {"alpha": 1.0},
+    "exponential": {},
+}
+
+
+def test_names_parameters_and_defaults_are_those_of_keras_2_in_its_order() -> None:
+    table = {a.name: {p.name: p.default for p in a.parameters} for a in ACTIVATIONS.values()}
+    assert table == KERAS_2
+    assert list(table) == list(KERAS_2)
+
+
+def test_every_kernel_of_the_package_is_registered() -> None:
+    kernels = {
+        name: f
+        for module in (axiswise, piecewise, smooth)
+        for name, f in inspect.getmembers(module, inspect.isfunction)
+        if f.__module__ == module.__name__
+        and not name.startswith("_")
+        and list(inspect.signature(f).parameters)[:2] == ["x", "tmp"]
+    }
+    assert kernels == {name: a.kernel for name, a in ACTIVATIONS.items()}
+
+
+@pytest.mark.parametrize("a", ACTIVATIONS.values(), ids=lambda a: a.name)
+def test_each_is_documented(a: Any) -> None:
+    assert a.summary.endswith(".")
+    assert a.formula
+    assert not a.formula.endswith(".")
+    assert f"tf_keras.activations.{a.name}" in a.notes
+    for p in a.parameters:
+        assert p.help.endswith(".")
+
+
+@pytest.mark.parametrize("a", ACTIVATIONS.values(), ids=lambda a: a.name)
+def test_names_and_aliases_of_parameters_are_unique(a: Any) -> None:
+    names = [name for p in a.parameters for name in p.names]
+    assert len(names) == len(set(names))
+    assert all(name.isidentifier() for name in names)
+    assert all(a.parameter(name) in a.parameters for name in names)
+    assert a.parameter("no_such") is None
+
+
+def test_relu_knows_the_name_of_keras_3_for_alpha() -> None:
+    parameter = ACTIVATIONS["relu"].parameter("negative_slope")
+    assert parameter is not None
+    assert parameter.name == "alpha"
+
+
+def test_only_max_value_may_be_none_and_only_softmax_has_an_axis() -> None:
+    optional = [(a.name, p.name) for a in ACTIVATIONS.values() for p in a.parameters if p.optional]
+    assert ("relu", "max_value") in optional
+    assert ("relu", "alpha") not in optional
+    assert [a.name for a in ACTIVATIONS.values() if a.axis] == ["softmax"]
+    assert [a.name for a in ACTIVATIONS.values() if a.streamed] == ["softmax"]
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"])
+@pytest.mark.parametrize("a", ACTIVATIONS.values(), ids=lambda a: a.name)
+def test_floats_keep_their_dtype_and_byte_order(a: Any, dtype: str) -> None:
+    values = {p.name: p.default for p in a.parameters}
+    assert a.result_dtype(np.dtype(dtype), values) == np.dtype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("values", "result"),
+    [
+        ({"alpha": 0.0, "max_value": None, "threshold": 0.0}, ">i2"),
+        ({"alpha": -2.0, "max_value": 6, "threshold": 1e300}, ">i2"),
+        ({"alpha": 0.5, "max_value": None, "threshold": 0.0}, ">f4"),
+        ({"alpha": 0.0, "max_value": float("inf"), "threshold": 0.0}, ">f4"),
+        ({"alpha": 0.0, "max_value": None, "threshold": float("nan")}, ">f4"),
+    ],
+)
+def test_relu_keeps_integers_if_its_parameters_are_whole(values: Any, result: str) -> None:
+    relu = ACTIVATIONS["relu"]
+    assert relu.result_dtype(np.dtype(">i2"), values) == np.dtype(result)
+
+
+def test_integers_and_booleans_become_what_numpy_makes_of_them_with_float32() -> None:
+    tanh, relu = ACTIVATIONS["tanh"], ACTIVATIONS["relu"]
+    dtypes = {"bool": "f4", "i1": "f4", "u2": "f4", "i4": "f8", "u8": "f8"}
+    assert {d: tanh.result_dtype(np.dtype(d), {}) for d in dtypes} == dtypes
+    assert relu.result_dtype(np.dtype(bool), KERAS_2["relu"]) == np.dtype("f4")
+
+
+def test_a_name_can_be_declared_only_once() -> None:
+    def relu(x: Tile, tmp: Tile, /) -> None:
+        """Another relu.
+
+        x
+        """
+
+    with pytest.raises(ValueError, match="declared twice"):
+        activation(relu)
+
+
+def test_a_parameter_without_help_cannot_be_declared() -> None:
+    def undocumented(x: Tile, tmp: Tile, /, *, alpha: float = 1.0) -> None:
+        """A kernel.
+
+        x
+        """
+
+    with pytest.raises(TypeError, match="alpha needs Annotated"):
+        activation(undocumented)
+    assert "undocumented" not in ACTIVATIONS
+
+
+def test_one_function_is_all_that_a_new_activation_takes() -> None:
+    def cube(
+        x: Tile, tmp: Tile, /, *, scale: Annotated[float, Doc("Scale.", aliases=("s",))] = 1.0
+    ) -> None:
+        """Cube.
+
+        scale * x ** 3
+
+        A note.
+        """
+
+    try:
+        assert activation(cube) is cube
+        a = ACTIVATIONS["cube"]
+        assert (a.summary, a.formula, a.notes) == ("Cube.", "scale * x ** 3", "A note.")
+        assert a.parameters[0].names == ("scale", "s")
+        assert not a.keeps_integers({"scale": 1.0})
+    finally:
+        ACTIVATIONS.pop("cube", None)
