@@ -15,10 +15,11 @@ from tests.conftest import environment
 
 PACKAGE = Path(kact_cli.__file__).parent
 # A module imports what stands before it, and never what comes after.
-ORDER = """
-    errors activations chain layout plan float16 engine columns parts arrays compute storage target
-    formats workers execute estimate stream tensor table text tabular explain cli
-""".split()
+ORDER = [
+    "errors", "activations", "chain", "layout", "plan", "float16", "engine", "columns", "parts",
+    "arrays", "compute", "storage", "target", "formats", "workers", "execute", "estimate",
+    "stream", "tensor", "table", "text", "tabular", "explain", "cli",
+]
 # What a module imports from further down, and only when a function is called: `stream` hands each
 # kind of input to its module, and `Chain.__call__` is the library's face.
 LATE = {("stream", "tensor"), ("stream", "tabular"), ("chain", "engine")}
