@@ -16,9 +16,30 @@ from tests.conftest import environment
 PACKAGE = Path(kact_cli.__file__).parent
 # A module imports what stands before it, and never what comes after.
 ORDER = [
-    "errors", "activations", "chain", "layout", "plan", "float16", "engine", "columns", "parts",
-    "arrays", "compute", "storage", "target", "formats", "workers", "execute", "estimate",
-    "stream", "tensor", "table", "text", "tabular", "explain", "cli",
+    "errors",
+    "activations",
+    "chain",
+    "layout",
+    "plan",
+    "float16",
+    "engine",
+    "columns",
+    "parts",
+    "arrays",
+    "compute",
+    "storage",
+    "target",
+    "formats",
+    "workers",
+    "execute",
+    "estimate",
+    "stream",
+    "tensor",
+    "table",
+    "text",
+    "tabular",
+    "explain",
+    "cli",
 ]
 # What a module imports from further down, and only when a function is called: `stream` hands each
 # kind of input to its module, and `Chain.__call__` is the library's face.
@@ -100,12 +121,15 @@ def test_only_workers_know_processes() -> None:
 
 def loaded(*args: str) -> set[str]:
     """The modules that a run of kact has loaded by its end."""
-    code = ("import os, sys; from kact_cli.cli import main; end = os._exit\n"
-            "def leave(code):\n"
-            "    sys.stderr.write(' '.join(sys.modules)); sys.stderr.flush(); end(code)\n"
-            "os._exit = leave; main()")
-    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True,
-                          env=environment())
+    code = (
+        "import os, sys; from kact_cli.cli import main; end = os._exit\n"
+        "def leave(code):\n"
+        "    sys.stderr.write(' '.join(sys.modules)); sys.stderr.flush(); end(code)\n"
+        "os._exit = leave; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, env=environment()
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stderr.split())
 
@@ -119,8 +143,9 @@ def test_small_files_need_numpy_and_click_alone(chain: str, tmp_path: Path) -> N
     assert {"numpy", "click"} <= got
 
 
-@pytest.mark.parametrize("args", [("--help",), ("--version",), (), ("apply", "--help"),
-                                  ("list",), ("list", "relu")])
+@pytest.mark.parametrize(
+    "args", [("--help",), ("--version",), (), ("apply", "--help"), ("list",), ("list", "relu")]
+)
 def test_help_needs_no_numpy(args: tuple[str, ...]) -> None:
     got = loaded(*args)
     assert not got & {"pyarrow", "rich", "multiprocessing", "concurrent.futures"}

@@ -103,8 +103,18 @@ def zipped() -> bytes:
 NASTY["zip"] = (zipped(), b"zip")
 
 
-PIPED = ["empty", "half a header", "4 GiB header", "overflowing shape", "huge axis", "1 TB claim",
-         "one byte short", "pickle", "gzip", "zip"]
+PIPED = [
+    "empty",
+    "half a header",
+    "4 GiB header",
+    "overflowing shape",
+    "huge axis",
+    "1 TB claim",
+    "one byte short",
+    "pickle",
+    "gzip",
+    "zip",
+]
 
 
 @pytest.mark.parametrize("name", NASTY)
@@ -130,10 +140,16 @@ def test_nasty_input(name: str, refused: Kact, tmp_path: Path) -> None:
 def peak_bytes(*args: str | Path, stdin: bytes = b"") -> int:
     """The peak resident memory of a run of kact, whatever its exit code."""
     # Through a small process: a child's peak begins with that of whoever starts it
-    code = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True);"
-            "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
-    done = subprocess.run([sys.executable, "-S", "-c", code, *command(*args)], input=stdin,
-                          capture_output=True, env=environment())
+    code = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code, *command(*args)],
+        input=stdin,
+        capture_output=True,
+        env=environment(),
+    )
     unit = 1 if sys.platform == "darwin" else 1024
     return int(done.stdout) * unit
 
@@ -182,8 +198,27 @@ def test_mutated_headers_raise_nothing_but_data_errors(data: st.DataObject) -> N
 
 
 LITERALS = st.recursive(
-    st.sampled_from(["1", "-1", "True", "None", "'<f4'", "1e999", "0xffffffffffffffffffff", "''",
-                     "b'x'", "1j", "...", "__import__", "3L", "01", "1_0", "f'{1}'", "'\\q'"]),
+    st.sampled_from(
+        [
+            "1",
+            "-1",
+            "True",
+            "None",
+            "'<f4'",
+            "1e999",
+            "0xffffffffffffffffffff",
+            "''",
+            "b'x'",
+            "1j",
+            "...",
+            "__import__",
+            "3L",
+            "01",
+            "1_0",
+            "f'{1}'",
+            "'\\q'",
+        ]
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4).map(lambda v: f"({', '.join(v)},)" if v else "()"),
         st.lists(inner, max_size=4).map(lambda v: f"[{', '.join(v)}]"),

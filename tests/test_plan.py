@@ -16,14 +16,22 @@ from kact_cli.errors import UsageError
 from kact_cli.layout import Grid, grow, merge_axes, run_length, runs
 from kact_cli.plan import ALL_PASSES, Plan, plan_tensor
 
-SHAPES = st.lists(st.sampled_from([0, 1, 1, 2, 3, 4, 7]), max_size=6).map(tuple).filter(
-    lambda s: math.prod(s) <= 3000)
+SHAPES = (
+    st.lists(st.sampled_from([0, 1, 1, 2, 3, 4, 7]), max_size=6)
+    .map(tuple)
+    .filter(lambda s: math.prod(s) <= 3000)
+)
 
 
 @st.composite
 def chains(draw: st.DrawFn, rank: int) -> Chain:
-    axes = st.lists(st.integers(0, rank - 1), min_size=1, max_size=rank, unique=True).map(
-        lambda a: f"({','.join(map(str, a))},)") if rank else st.just("none")
+    axes = (
+        st.lists(st.integers(0, rank - 1), min_size=1, max_size=rank, unique=True).map(
+            lambda a: f"({','.join(map(str, a))},)"
+        )
+        if rank
+        else st.just("none")
+    )
     step = st.one_of(st.just("tanh"), st.just("softmax(none)"), axes.map("softmax({})".format))
     return Chain.parse(",".join(draw(st.lists(step, min_size=1, max_size=5))))
 
@@ -32,8 +40,13 @@ def chains(draw: st.DrawFn, rank: int) -> Chain:
 def plans(draw: st.DrawFn) -> tuple[Plan, tuple[int, ...], int]:
     shape = draw(SHAPES)
     chunk = draw(st.sampled_from([1, 4, 12, 100, 1024, 1 << 20]))
-    plan = plan_tensor(draw(chains(len(shape))), shape, np.dtype("f4"), chunk_bytes=chunk,
-                       fortran_order=draw(st.booleans()))
+    plan = plan_tensor(
+        draw(chains(len(shape))),
+        shape,
+        np.dtype("f4"),
+        chunk_bytes=chunk,
+        fortran_order=draw(st.booleans()),
+    )
     return plan, shape, max(1, chunk // 4)
 
 
@@ -46,8 +59,11 @@ def boxes(plan: Plan, number: int) -> list[tuple[tuple[int, ...], tuple[int, ...
             if not last:
                 continue
             if unit.passed == ALL_PASSES:
-                pairs = [(s, c) for s in range(unit.first, unit.last)
-                         for c in range(len(stage.chunks(s)))]
+                pairs = [
+                    (s, c)
+                    for s in range(unit.first, unit.last)
+                    for c in range(len(stage.chunks(s)))
+                ]
             else:
                 pairs = [(unit.slab, c) for c in range(unit.first, unit.last)]
             for slab, chunk in pairs:
@@ -100,17 +116,20 @@ def test_little_room_for_statistics_and_small_units(
         check(plan, shape, limit, state=state // 12)
 
 
-@pytest.mark.parametrize(("shape", "chain", "passes", "stages"), [
-    ((3, 10**10), "tanh", 1, 1),
-    ((4_000_000, 64), "softmax(axis=0)", 2, 1),
-    ((4_000_000, 64), "softmax", 1, 1),
-    ((250_000_000,), "softmax", 2, 1),
-    ((3, 80_000_000), "softmax", 2, 1),
-    ((3, 80_000_000), "softmax(axis=0)", 1, 1),
-    ((1000, 1000, 1000), "softmax(axis=1)", 1, 1),
-    ((100_000, 100_000), "softmax,softmax(axis=0)", 2, 1),
-    ((10**6, 10**6), "softmax(axis=0),softmax,tanh", 2, 1),
-])
+@pytest.mark.parametrize(
+    ("shape", "chain", "passes", "stages"),
+    [
+        ((3, 10**10), "tanh", 1, 1),
+        ((4_000_000, 64), "softmax(axis=0)", 2, 1),
+        ((4_000_000, 64), "softmax", 1, 1),
+        ((250_000_000,), "softmax", 2, 1),
+        ((3, 80_000_000), "softmax", 2, 1),
+        ((3, 80_000_000), "softmax(axis=0)", 1, 1),
+        ((1000, 1000, 1000), "softmax(axis=1)", 1, 1),
+        ((100_000, 100_000), "softmax,softmax(axis=0)", 2, 1),
+        ((10**6, 10**6), "softmax(axis=0),softmax,tanh", 2, 1),
+    ],
+)
 def test_passes_over_large_tensors(
     shape: tuple[int, ...], chain: str, passes: int, stages: int
 ) -> None:
@@ -130,10 +149,17 @@ def test_many_different_reductions_are_planned_quickly() -> None:
     assert plan.stages[-1].last == 31
 
 
-@pytest.mark.parametrize(("chain", "shape"), [
-    ("softmax(axis=2)", (3, 4)), ("softmax(axis=-3)", (3, 4)), ("softmax", ()),
-    ("softmax((0,0))", (3, 4)), ("softmax((0,-2))", (3, 4)), ("tanh,softmax(1)", (0,)),
-])
+@pytest.mark.parametrize(
+    ("chain", "shape"),
+    [
+        ("softmax(axis=2)", (3, 4)),
+        ("softmax(axis=-3)", (3, 4)),
+        ("softmax", ()),
+        ("softmax((0,0))", (3, 4)),
+        ("softmax((0,-2))", (3, 4)),
+        ("tanh,softmax(1)", (0,)),
+    ],
+)
 def test_axes_that_are_not_there(chain: str, shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError):
         plan_tensor(Chain.parse(chain), shape, np.dtype("f4"))

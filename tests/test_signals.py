@@ -129,8 +129,14 @@ def test_signal_to_the_whole_group_twice(number: int, big: Path, tmp_path: Path)
 def test_signal_at_a_random_moment(big: Path, tmp_path: Path) -> None:
     moments = random.Random(3)
     for attempt in range(15):
-        child = start("chain", SLOW, big, tmp_path / "out.npy", *MODES[attempt % len(MODES)],
-                      start_new_session=True)
+        child = start(
+            "chain",
+            SLOW,
+            big,
+            tmp_path / "out.npy",
+            *MODES[attempt % len(MODES)],
+            start_new_session=True,
+        )
         time.sleep(moments.uniform(0.15, 0.6))
         os.killpg(child.pid, signal.SIGTERM)
         code, said = end(child)
@@ -156,8 +162,15 @@ def test_signal_on_a_stalled_input(number: int, chain: str, big: Path, tmp_path:
     spools = tmp_path / "spools"
     spools.mkdir()
     for given in (b"", big.read_bytes()[:500_000]):
-        child = start("chain", chain, "--chunk-size", "4KiB", "-", tmp_path / "out.npy",
-                      env=environment(TMPDIR=str(spools)))
+        child = start(
+            "chain",
+            chain,
+            "--chunk-size",
+            "4KiB",
+            "-",
+            tmp_path / "out.npy",
+            env=environment(TMPDIR=str(spools)),
+        )
         assert child.stdin is not None
         child.stdin.write(given)
         child.stdin.flush()

@@ -151,8 +151,11 @@ def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
     """A line of bash in which `kact` is kact."""
     run = " ".join(map(str, command()))
     return subprocess.run(
-        ["bash", "-c", f"kact() {{ {run} \"$@\"; }}; {line}"], cwd=cwd, capture_output=True,
-        env=environment(), timeout=60,
+        ["bash", "-c", f'kact() {{ {run} "$@"; }}; {line}'],
+        cwd=cwd,
+        capture_output=True,
+        env=environment(),
+        timeout=60,
     )
 
 
@@ -191,10 +194,12 @@ def test_input_that_the_shell_has_emptied(source: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("chain", ["relu", "softmax(axis=0)"])
 def test_appending_to_the_input_is_refused(chain: str, source: Path, tmp_path: Path) -> None:
     before = source.read_bytes()
-    for line in (f"kact chain '{chain}' < in.npy >> in.npy",
-                 f"kact chain '{chain}' in.npy >> in.npy",
-                 f"kact chain '{chain}' in.npy /dev/stdout >> in.npy",
-                 f"kact chain '{chain}' < in.npy 1<> in.npy"):
+    for line in (
+        f"kact chain '{chain}' < in.npy >> in.npy",
+        f"kact chain '{chain}' in.npy >> in.npy",
+        f"kact chain '{chain}' in.npy /dev/stdout >> in.npy",
+        f"kact chain '{chain}' < in.npy 1<> in.npy",
+    ):
         done = shell(line, tmp_path)
         assert done.returncode == 1, line
         assert b"also the input" in done.stderr
@@ -206,8 +211,9 @@ def test_failure_leaves_a_redirected_file_empty(tmp_path: Path) -> None:
     (tmp_path / "kept").write_bytes(b"kept")
     for run in ("relu short.npy", "relu - < short.npy", "'softmax(axis=0)' - < short.npy"):
         for pipe in ("", "cat short.npy | "):
-            done = shell(f"{pipe}kact chain {run if not pipe else run.split(' -')[0]} > out.npy",
-                         tmp_path)
+            done = shell(
+                f"{pipe}kact chain {run if not pipe else run.split(' -')[0]} > out.npy", tmp_path
+            )
             assert done.returncode == 1
             assert done.stderr.count(b"\n") == 1
             assert (tmp_path / "out.npy").read_bytes() == b""
@@ -251,7 +257,10 @@ def test_devices_are_written_to_and_stay(
     after = path.stat()
     assert stat.S_ISCHR(after.st_mode)
     assert (after.st_rdev, after.st_mode, after.st_ino) == (
-        before.st_rdev, before.st_mode, before.st_ino)
+        before.st_rdev,
+        before.st_mode,
+        before.st_ino,
+    )
 
 
 def test_names_of_standard_output(kact: Kact, source: Path, tmp_path: Path) -> None:
@@ -280,8 +289,18 @@ def test_symlink_to_standard_output(kact: Kact, source: Path, tmp_path: Path) ->
 
 
 ODD = [
-    b"-x.npy", b"x[/].npy", b"x y.npy", b"a\x1b[31mb.npy", b"\xff.npy", b"a\nb.npy", b"*.npy",
-    b"\xe2\x82\xac.npy", b"$(x).npy", b"n" * 251 + b".npy", b"{0}%s.npy", b"[bold].npy",
+    b"-x.npy",
+    b"x[/].npy",
+    b"x y.npy",
+    b"a\x1b[31mb.npy",
+    b"\xff.npy",
+    b"a\nb.npy",
+    b"*.npy",
+    b"\xe2\x82\xac.npy",
+    b"$(x).npy",
+    b"n" * 251 + b".npy",
+    b"{0}%s.npy",
+    b"[bold].npy",
 ]
 
 

@@ -52,8 +52,11 @@ def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
     """A line of bash in which `kact` is kact."""
     run = " ".join(map(str, command()))
     return subprocess.run(
-        ["bash", "-c", f"kact() {{ {run} \"$@\"; }}; {line}"], cwd=cwd, capture_output=True,
-        env=environment(), timeout=60,
+        ["bash", "-c", f'kact() {{ {run} "$@"; }}; {line}'],
+        cwd=cwd,
+        capture_output=True,
+        env=environment(),
+        timeout=60,
     )
 
 
@@ -114,15 +117,19 @@ def test_file_size_limit(
     assert names(tmp_path) == ["big.npy", "out.npy", "redirected"]
 
 
-def test_file_size_limit_on_what_is_spooled(
-    refused: Kact, big: Path, tmp_path: Path
-) -> None:
+def test_file_size_limit_on_what_is_spooled(refused: Kact, big: Path, tmp_path: Path) -> None:
     spools = tmp_path / "spools"
     spools.mkdir()
     for args, stdin in ((("-", "-"), npy(BIG)), ((str(big), "-"), b"")):
         done = refused(
-            "chain", "softmax(axis=0)", "--chunk-size", "4KiB", *args, stdin=stdin,
-            prepare=limit(resource.RLIMIT_FSIZE, 1 << 20), TMPDIR=str(spools),
+            "chain",
+            "softmax(axis=0)",
+            "--chunk-size",
+            "4KiB",
+            *args,
+            stdin=stdin,
+            prepare=limit(resource.RLIMIT_FSIZE, 1 << 20),
+            TMPDIR=str(spools),
         )
         assert done.stdout == b""
         assert b"temporary file" in done.stderr
@@ -132,10 +139,22 @@ def test_file_size_limit_on_what_is_spooled(
 def test_no_place_for_what_is_spooled(refused: Kact, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     code = f"import tempfile; tempfile._candidate_tempdir_list = lambda: [{str(tmp_path)!r}];"
-    run = [sys.executable, "-c", f"{code} from kact_cli.cli import main; main()", "chain",
-           "softmax(axis=0)", "--chunk-size", "16"]
-    done = subprocess.run(run, input=npy(X.repeat(9, 0)), capture_output=True,
-                          preexec_fn=drop_privileges, env=environment())
+    run = [
+        sys.executable,
+        "-c",
+        f"{code} from kact_cli.cli import main; main()",
+        "chain",
+        "softmax(axis=0)",
+        "--chunk-size",
+        "16",
+    ]
+    done = subprocess.run(
+        run,
+        input=npy(X.repeat(9, 0)),
+        capture_output=True,
+        preexec_fn=drop_privileges,
+        env=environment(),
+    )
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert b"temporary" in done.stderr
@@ -174,10 +193,18 @@ def test_full_disk(more: tuple[str, ...], refused: Kact, big: Path, small_disk: 
 
 
 def test_closed_standard_output(source: Path, tmp_path: Path) -> None:
-    for line in ("kact apply relu in.npy >&-", "kact chain softmax < in.npy >&-",
-                 "kact list >&-", "kact >&-", "kact --help >&-", "kact --version >&-",
-                 "kact explain relu in.npy >&-", "kact apply relu in.npy > /dev/full",
-                 "kact list > /dev/full", "kact --help > /dev/full"):
+    for line in (
+        "kact apply relu in.npy >&-",
+        "kact chain softmax < in.npy >&-",
+        "kact list >&-",
+        "kact >&-",
+        "kact --help >&-",
+        "kact --version >&-",
+        "kact explain relu in.npy >&-",
+        "kact apply relu in.npy > /dev/full",
+        "kact list > /dev/full",
+        "kact --help > /dev/full",
+    ):
         done = shell(line, tmp_path)
         assert done.returncode == 1, line
         assert done.stderr.count(b"\n") == 1, (line, done.stderr)
