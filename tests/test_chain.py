@@ -156,15 +156,7 @@ def test_caret(text: str, column: int, message: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "re\x1b[31mlu",
-        "relu(alpha=\x07)",
-        "relu(\x00=1)",
-        "relu,\x9b",
-        "relu\u202e",
-        "relu(alpha=1\u2028)",
-        "x\x85y",
-    ],
+    ["re\x1b[31mlu", "relu(alpha=\x07)", "relu(\x00=1)", "relu,\x9b", "relu\u202e", "x\x85y"],
 )
 def test_control_characters_are_not_sent_to_the_terminal(text: str) -> None:
     with pytest.raises(ChainSyntaxError) as caught:

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -219,3 +220,24 @@ def test_killed_worker_is_one_line(big: Path, tmp_path: Path) -> None:
     assert b"out.npy: a worker process was killed" in said
     assert target.read_bytes() == b"old"
     assert temporary_files(tmp_path) == []
+
+
+def test_signal_within_a_destructor_is_not_lost() -> None:
+    code = """
+import signal, time
+import kact_cli.cli, kact_cli.cli.run as run
+
+class Dropped:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+def transform(*_):
+    Dropped()
+    time.sleep(9)
+
+run.transform = transform
+kact_cli.cli.main()
+"""
+    args = [sys.executable, "-c", code, "chain", "relu", "-", "-"]
+    done = subprocess.run(args, input=b"", capture_output=True, env=environment(), timeout=30)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, b"")
