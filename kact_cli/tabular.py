@@ -179,8 +179,9 @@ def _by_chunks(chain: Chain, source: Source, target: Target, options: Options) -
         if job.result != schema:
             options.observer.note("types change: Parquet is written anew")
             return False
+        names = schema.names
         try:
-            plan = plan_rewrite(path, [schema.names[i] for i in job.selected], across=job.across)
+            plan = plan_rewrite(path, [names[i] for i in job.selected], across=job.across)
         except NotByChunkError as e:
             options.observer.note(f"Parquet is written anew: {e}")
             return False

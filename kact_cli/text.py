@@ -193,13 +193,14 @@ class Reader:
         self._text = Text(source, options)
         self._options = options
         columns = self._text.columns
-        self._selected = select(columns, options.columns, options.exclude, options.observer.warn)
+        selected = select(columns, options.columns, options.exclude, options.observer.warn)
+        self._selected, tensor = selected, set(selected)
         self._dtype = options.compute_dtype or np.dtype(np.float64)
         self._overflows = 0
         float_ = pa.from_numpy_dtype(self._dtype)
         self.schema = pa.schema(
             [
-                (column.name, float_ if i in self._selected else pa.string())
+                (column.name, float_ if i in tensor else pa.string())
                 for i, column in enumerate(columns)
             ]
         )

@@ -125,9 +125,10 @@ class Writer:
 
     def _scalars(self, batch: pa.RecordBatch) -> Array:
         block = np.empty((batch.num_rows, len(self._columns)), self._dtype)
+        names = batch.schema.names
         for column, i in zip(block.T, self._columns, strict=True):
             column[:] = values(batch.column(i))
-            self._blank(column, null_mask(batch.column(i)), batch.schema.names[i])
+            self._blank(column, null_mask(batch.column(i)), names[i])
         return block
 
     def _list(self, batch: pa.RecordBatch) -> Array:

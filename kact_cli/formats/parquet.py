@@ -58,7 +58,8 @@ class Reader:
     def group(self, number: int, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of one row group; DataError where they are fewer than its footer says."""
         every = columns is None or len(set(self.schema.names)) < len(self.schema)
-        names = None if every else [self.schema.names[i] for i in columns or ()]
+        known = self.schema.names
+        names = None if every else [known[i] for i in columns or ()]
         fields = self.schema if columns is None else pa.schema([self.schema[i] for i in columns])
         rows, expected = 0, self.metadata.row_group(number).num_rows
         each = min(rows_of(fields), self._rows(number, columns))
@@ -133,8 +134,9 @@ class Writer:
         self._rows = self._bytes = 0
         self._schema = schema
         options: dict[str, Any] = {"compression": "snappy"}
-        tensors = {schema.names[i] for i in computed}
-        dictionary: list[str] = [n for n in schema.names if n not in tensors]
+        names = schema.names
+        tensors = {names[i] for i in computed}
+        dictionary: list[str] = [n for n in names if n not in tensors]
         if like is not None and like.metadata.num_row_groups:
             group = like.metadata.row_group(0)
             chunks = [group.column(i) for i in range(group.num_columns)]
