@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import click
 
 from kact_cli.chain import Chain, Step, format_value
-from kact_cli.cli.options import ChainType, SizeType
+from kact_cli.cli.help import RUNNING, Command, option
+from kact_cli.cli.options import ChainType, PathType, SizeType
 from kact_cli.engine import dtype_path
 from kact_cli.estimate import Estimate, human
 from kact_cli.plan import Stage, resolve_axes
@@ -17,18 +18,31 @@ from kact_cli.stream import Options
 from kact_cli.tensor import TensorJob
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        "kact explain relu:alpha=0.1,softmax",
+        "kact explain softmax:axis=0 logits.npy",
+    ],
+)
 @click.argument("spec", type=ChainType())
-@click.argument("input", required=False)
-@click.option(
+@click.argument("input", required=False, type=PathType())
+@option(
+    RUNNING,
     "--chunk-size",
     "chunk_bytes",
     type=SizeType(),
     envvar="KACT_CHUNK_SIZE",
     help="As for `chain`.",
 )
-@click.option(
-    "--jobs", "-j", type=click.IntRange(1, 1024), envvar="KACT_JOBS", help="As for `chain`."
+@option(
+    RUNNING,
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    envvar="KACT_JOBS",
+    help="As for `chain`.",
 )
 def command(spec: Chain, input: str | None, chunk_bytes: int | None, jobs: int | None) -> None:
     """Show what a chain would do: steps, passes, memory.
