@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kact_cli.cli.help import COMPUTE, Command, option
-from kact_cli.cli.options import PathType, make_reading, reading_options
+from kact_cli.cli.options import PathType, make_options, reading_options
 from kact_cli.cli.show import as_json, columns, number, short
 from kact_cli.compare import Comparison, compare
 from kact_cli.errors import ExitCode, UsageError
@@ -55,7 +55,7 @@ def command(
     """
     if a == b == STANDARD:
         raise UsageError("A and B are both standard input; one of them has to be a file")
-    options, tolerance = make_reading(**chosen), Tolerance(max_ulp, rtol, atol)
+    options, tolerance = make_options(**chosen), Tolerance(max_ulp, rtol, atol)
     with open_numbers(a, options) as left, open_numbers(b, options) as right:
         found = compare(left, right, tolerance, options)
         dtypes = _dtypes(left, right)

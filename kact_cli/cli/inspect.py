@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kact_cli.cli.help import COMPUTE, Command, option
-from kact_cli.cli.options import PathType, make_reading, reading_options
+from kact_cli.cli.options import PathType, make_options, reading_options
 from kact_cli.cli.show import as_json, bars, columns, number, short
 from kact_cli.estimate import human
 from kact_cli.inspect import WHOLE, describe, summarize
@@ -35,7 +35,7 @@ def command(input: str, stats: bool, as_json_: bool, **chosen: Any) -> None:
     infinities and a histogram, of the whole tensor or of each numeric column of a table (all of
     them, unless --columns says which).
     """
-    options = make_reading(**chosen)
+    options = make_options(**chosen)
     with open_numbers(input, options) as numbers:
         found = describe(numbers)
         summaries = summarize(numbers, options) if stats else {}

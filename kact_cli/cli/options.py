@@ -174,7 +174,7 @@ def _select(default: str) -> tuple[Callable[[F], F], ...]:
     )
 
 
-_TRANSFORM = (
+_PLAN = (
     option(
         COMPUTE,
         "--dtype",
@@ -194,7 +194,28 @@ _TRANSFORM = (
         help=f"Dtype to compute in, {' or '.join(_DTYPES[1:])}, rounded once at the end.",
     ),
     *_select("floats and lists of them"),
-    *_READ[:1],
+    *_READ,
+    option(
+        RUNNING,
+        "--chunk-size",
+        "chunk_bytes",
+        type=SizeType(),
+        envvar="KACT_CHUNK_SIZE",
+        help="What is read, computed and written in one go.  [default: 1MiB]",
+    ),
+    option(
+        RUNNING,
+        "--jobs",
+        "-j",
+        type=click.IntRange(1, 1024),
+        metavar="N",
+        envvar="KACT_JOBS",
+        help="Worker processes.  [default: threads, one for each core]",
+    ),
+)
+"""What decides how the work is done; `explain` takes these too."""
+
+_TRANSFORM = (
     option(
         FILES,
         "--to",
@@ -204,7 +225,6 @@ _TRANSFORM = (
         envvar="KACT_TO",
         help="Format of the output, where its suffix does not tell.",
     ),
-    *_READ[1:],
     option(
         FILES,
         "--float-format",
@@ -225,23 +245,6 @@ _TRANSFORM = (
         is_flag=True,
         envvar="KACT_FSYNC",
         help="Have the disk confirm the output before it is put in place.",
-    ),
-    option(
-        RUNNING,
-        "--chunk-size",
-        "chunk_bytes",
-        type=SizeType(),
-        envvar="KACT_CHUNK_SIZE",
-        help="What is read, computed and written in one go.  [default: 1MiB]",
-    ),
-    option(
-        RUNNING,
-        "--jobs",
-        "-j",
-        type=click.IntRange(1, 1024),
-        metavar="N",
-        envvar="KACT_JOBS",
-        help="Worker processes.  [default: threads, one for each core]",
     ),
     option(
         RUNNING, "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
@@ -265,7 +268,12 @@ def _decorated(command: F, options: Sequence[Callable[[F], F]]) -> F:
 
 def transform_options(command: F) -> F:
     """Every option of the commands that transform a tensor; they arrive as keyword arguments."""
-    return _decorated(command, _TRANSFORM)
+    return _decorated(command, (*_PLAN, *_TRANSFORM))
+
+
+def plan_options(command: F) -> F:
+    """The options that decide what is done; they arrive as keyword arguments."""
+    return _decorated(command, _PLAN)
 
 
 def reading_options(command: F) -> F:
@@ -273,11 +281,8 @@ def reading_options(command: F) -> F:
     return _decorated(command, (*_select("all that hold numbers"), *_READ))
 
 
-def make_options(*, quiet: bool, verbose: bool, **chosen: Any) -> Options:
-    """The library's options, from the keyword arguments that `transform_options` gives."""
-    return Options(**chosen, observer=Console(quiet=quiet, verbose=verbose))
-
-
-def make_reading(**chosen: Any) -> Options:
-    """The library's options, from the keyword arguments that `reading_options` gives."""
-    return Options(**chosen)
+def make_options(*, quiet: bool = False, verbose: bool = False, **chosen: Any) -> Options:
+    """The library's options, from the keyword arguments of any of these sets."""
+    columns, exclude = chosen.pop("columns", ()), chosen.pop("exclude", ())
+    console = Console(quiet=quiet, verbose=verbose)
+    return Options(columns=tuple(columns), exclude=tuple(exclude), **chosen, observer=console)

@@ -3,7 +3,7 @@
 `shortest` gives what Python's `repr` and `str(numpy.float32)` give for the digits: of all decimals
 that read back as the same number, the one with the fewest digits, and of those the nearest. A
 number always looks like a float (`1.0`, never `1`), so that a column is still one of floats when
-the text is read again. Below 1e-5 the text is scientific (`1e-7`), and above 1e10 where shorter.
+the text is read again. Below 1e-6 and from 1e10 on it is scientific: `1e-7`, `1.5e+10`.
 
 How: let `fraction` be the part of |x| after the point, and q such that the number has as many
 significant digits as any number of its dtype can need (17 for float64). A decimal reads back as x
@@ -23,12 +23,13 @@ from threading import local
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from kact_cli.errors import UsageError
 from kact_cli.formats import float_tables
 from kact_cli.formats.arrow_arrays import arrow_array
-from kact_cli.formats.float_tables import FLOAT32, FLOAT64, HIGH, LOW, PREFIXES, Kind
+from kact_cli.formats.float_tables import FLOAT16, HIGH, LOW, PREFIXES, Kind
 
 Floats = NDArray[Any]
 F8 = NDArray[np.float64]
@@ -44,7 +45,7 @@ longest, -2.2250738585072014e-308 and its lead, has 25."""
 
 _DOUBT = 1e-5
 _UPPER_24_BITS = np.uint64(0xFFFF_FFFF_E000_0000)
-_MARKS_OF_A_FLOAT = np.frombuffer(b".en", np.uint8)
+_MANTISSA = np.uint64(0x000F_FFFF_FFFF_FFFF)
 
 
 class Texts(NamedTuple):
@@ -71,11 +72,9 @@ _BUFFERS = _Buffers()
 def shortest(x: Floats, lead: bytes = b",", reserve: int = 0) -> Texts:
     """The shortest text of each number of the 1-D array `x`, each led by the one byte `lead`.
 
-    `x` is float32 or float64 (float16 is written as the float32 of the same value). The first
-    `reserve` bytes of the buffer are left for the caller.
+    `x` is float64, float32 or float16, of which the numbers left to Arrow are written as the
+    float32 that they equal. The first `reserve` bytes of the buffer are left for the caller.
     """
-    if x.dtype.itemsize == 2:
-        x = x.astype(np.float32)
     before = -(-reserve // SLOT)
     slots = np.empty((before + len(x), SLOT // 8), np.uint64)
     texts = slots[before:]
@@ -86,7 +85,9 @@ def shortest(x: Floats, lead: bytes = b",", reserve: int = 0) -> Texts:
         tile = slice(i, i + TILE)
         left = _write_tile(x[tile], lead, texts[tile], starts[tile], ends[tile])
         others.append(left + i)
-    _write_by_arrow(x, np.concatenate(others), lead, texts, starts, ends)
+    rest = np.concatenate(others)
+    for i in range(0, len(rest), TILE):
+        _write_by_arrow(x, rest[i : i + TILE], lead, texts, starts, ends)
     offsets = np.arange(before * SLOT, len(slots) * SLOT, SLOT, dtype=np.int32)
     starts += offsets
     ends += offsets
@@ -119,13 +120,17 @@ def _write_tile(
     signed, a, power, half, *spare = _BUFFERS.floats[:, :n]
     number, decade, j, k = _BUFFERS.integers[:, :n]
     flag, length = _BUFFERS.bytes[:, :n]
-    kind = FLOAT64 if x.dtype.itemsize == 8 else FLOAT32
+    kind = float_tables.KINDS[x.dtype.itemsize]
     table = float_tables.tables(kind)
 
     with np.errstate(invalid="ignore"):  # a signaling NaN that is widened
         np.copyto(signed, x)
     np.abs(signed, out=a)
     others = ~((a < HIGH) & ((a >= LOW) | (a == 0)))
+    if kind is FLOAT16:
+        # The neighbour below a power of two is nearer than that above. In the other dtypes these
+        # powers, being exact in few digits, come out right all the same.
+        others |= ((a.view(np.uint64) & _MANTISSA) == 0) & (a > 0) & (a < 1)
     a[others] = 1
 
     np.right_shift(a.view(np.uint64), np.uint64(52), out=decade)
@@ -251,24 +256,23 @@ def _write_by_arrow(
     ends: NDArray[np.int32],
 ) -> None:
     """Write the texts of the numbers x[others] with Arrow's cast."""
-    if not len(others):
-        return
     import pyarrow as pa
 
-    values = x[others]
+    values = x[others].astype(np.promote_types(x.dtype, np.float32), copy=False)
     cast = arrow_array(values).cast(pa.string())
     offsets = np.frombuffer(cast.buffers()[1], np.int32)[: len(values) + 1]
-    data = np.frombuffer(cast.buffers()[2], np.uint8)
+    data = np.frombuffer(bytes(cast.buffers()[2]) + bytes(SLOT), np.uint8)
     lengths = np.diff(offsets) + 1
 
     text = np.empty((len(values), SLOT), np.uint8)
     text[:, 0] = ord(lead)
-    text[:, 1:] = data[np.minimum(offsets[:-1, None] + np.arange(SLOT - 1), len(data) - 1)]
+    text[:, 1:] = sliding_window_view(data, SLOT - 1)[offsets[:-1]]
     text *= np.arange(SLOT) < lengths[:, None]
-    integral = np.flatnonzero(~np.isin(text, _MARKS_OF_A_FLOAT).any(axis=1))
+    looks_like_a_float = (text == ord(".")) | (text == ord("e")) | (text == ord("n"))
+    integral = np.flatnonzero(~looks_like_a_float.any(axis=1))
     text[integral, lengths[integral]] = ord(".")
     text[integral, lengths[integral] + 1] = ord("0")
-    lengths[integral] += 2
     slots[others] = text.view(np.uint64)
     starts[others] = 0
+    lengths[integral] += 2
     ends[others] = lengths
