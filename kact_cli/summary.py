@@ -39,14 +39,17 @@ class Histogram:
     @property
     def start(self) -> float:
         """Where the first bin begins."""
-        return math.ldexp(float(self.first), self.exponent)
+        with np.errstate(over="ignore"):
+            return float(np.ldexp(float(self.first), self.exponent))
 
     @classmethod
     def of(cls, finite: Array, least: float, most: float) -> Histogram:
         """The histogram of a vector of finite float64 between `least` and `most`."""
         exponent = _fitting(least, most)
-        index = np.floor(np.ldexp(finite, -exponent)).astype(np.int64)
-        first = math.floor(math.ldexp(least, -exponent))
+        scaled = np.ldexp(finite, -exponent)
+        index = np.floor(scaled).astype(np.int64)
+        index[(scaled == 0) & (finite < 0)] = -1  # too small for the scale, yet below zero
+        first = _bin(least, exponent)
         counts = np.bincount(index - first)
         return cls(exponent, first, tuple(counts.tolist()))
 
@@ -74,17 +77,20 @@ class Histogram:
         return Histogram(exponent, first, tuple(counts))
 
 
+def _bin(value: float, exponent: int) -> int:
+    scaled = math.ldexp(value, -exponent)
+    return -1 if scaled == 0 and value < 0 else math.floor(scaled)
+
+
 def _fitting(least: float, most: float) -> int:
     """The exponent of the narrowest bins of which BINS hold everything."""
     largest = max(abs(least), abs(most))
-    _, magnitude = math.frexp(largest or 1.0)
-    exponent = max(-1074, magnitude - 1 - _SIGNIFICAND)
+    _, magnitude = math.frexp(largest)
+    exponent = max(-1074, magnitude - 1 - _SIGNIFICAND) if largest else -1074
     if most > least:
         _, spread = math.frexp(most / BINS - least / BINS)
         exponent = max(exponent, spread - 2)
-    while (
-        math.floor(math.ldexp(most, -exponent)) - math.floor(math.ldexp(least, -exponent)) >= BINS
-    ):
+    while _bin(most, exponent) - _bin(least, exponent) >= BINS:
         exponent += 1
     return exponent
 
@@ -105,6 +111,8 @@ class Summary:
     squares: float = 0.0
     """The sum of the squared distances from the mean."""
     histogram: Histogram | None = None
+    low: float = 0.0
+    """What the mean lacks for being rounded to a float."""
 
     @property
     def finite(self) -> int:
@@ -139,8 +147,11 @@ class Summary:
             if not math.isfinite(mean):
                 mean = float((numbers / len(numbers)).sum())
             numbers -= mean
-            squares = float(np.dot(numbers, numbers))
-        return cls(*counts, least, most, mean, squares, histogram)
+            low = float(numbers.mean())
+            squares = float(np.dot(numbers, numbers)) - len(numbers) * low * low
+        if not math.isfinite(low):
+            low, squares = 0.0, math.inf
+        return cls(*counts, least, most, mean, max(squares, 0.0), histogram, low)
 
     def merge(self, other: Summary) -> Summary:
         """The summary of both parts together."""
@@ -154,12 +165,16 @@ class Summary:
         mine, its = self.histogram, other.histogram
         if mine is None or its is None or self.mean is None or other.mean is None:
             one = self if its is None else other
-            return Summary(*counts, one.least, one.most, one.mean, one.squares, one.histogram)
+            return Summary(
+                *counts, one.least, one.most, one.mean, one.squares, one.histogram, one.low
+            )
         share = other.finite / (self.finite + other.finite)
-        distance = other.mean - self.mean
-        mean = self.mean + distance * share
+        distance = (other.mean - self.mean) + (other.low - self.low)
+        shift = self.low + distance * share
+        mean = self.mean + shift
+        low = shift - (mean - self.mean)
         if not math.isfinite(mean):
-            mean = self.mean * (1 - share) + other.mean * share
+            mean, low = self.mean * (1 - share) + other.mean * share, 0.0
         squares = self.squares + other.squares + distance * distance * self.finite * share
         return Summary(
             *counts,
@@ -168,4 +183,5 @@ class Summary:
             mean,
             squares,
             mine.merge(its),
+            low,
         )

@@ -117,7 +117,7 @@ def _attach(found: dict[str, Any], summaries: Mapping[int | str, Summary]) -> No
     """Put the summaries where they belong: at the file's, or at their columns."""
     for key, summary in summaries.items():
         stats = asdict(summary)
-        del stats["squares"]
+        del stats["squares"], stats["low"]
         stats["std"] = summary.std
         if summary.histogram:
             histogram = summary.histogram
