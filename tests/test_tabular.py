@@ -234,6 +234,12 @@ CODECS = {"id": "zstd", "x": "gzip", "word": "snappy", "y": "none", "v.list.elem
           "s.b.list.element": "gzip"}  # fmt: skip
 
 
+def plain(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece, without a dictionary."""
+    is_dictionary = pa.types.is_dictionary(column.type)
+    return (column.cast(column.type.value_type) if is_dictionary else column).combine_chunks()
+
+
 def layout(path: Path) -> list[Any]:
     """The rows of each row group, and of each column chunk its name and codec."""
     metadata = pq.read_metadata(path)
@@ -271,7 +277,7 @@ def test_parquet_keeps_everything_on_either_way(
     assert layout(target) == layout(source)
     others = ["id", "word", "when", "price", "small", "s"]
     for name in others:
-        assert done[name].to_pylist() == table[name].to_pylist(), name
+        assert plain(done[name]).equals(plain(table[name])), name
     assert done["x"].to_pylist() == [v if v is None else max(v, 0) for v in table["x"].to_pylist()]
     group = pq.read_metadata(target).row_group(0)
     kept = {c.path_in_schema: c.has_dictionary_page for c in map(group.column, range(10))}
