@@ -117,9 +117,9 @@ def _dtype(ctx: click.Context, param: click.Parameter, value: str | None) -> np.
 
 
 def _columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from kact_cli.cli.completion import complete_columns
+    from kact_cli.cli.completion import columns_of_line
 
-    return complete_columns(ctx.params.get("input") or ctx.params.get("a"), incomplete)
+    return columns_of_line(ctx, param, incomplete)
 
 
 _READ = (
