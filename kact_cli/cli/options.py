@@ -38,10 +38,20 @@ class SizeType(click.ParamType[int]):
         if match is None:
             self.fail(f"'{value}' is not a size such as 256KiB or 8MB", param, ctx)
         power = " kmgt".index(match[2].lower() or " ")
-        size = int(float(match[1]) * (1024 if match[3] else 1000) ** power)
-        if not 0 < size <= 2**40:
+        size = float(match[1]) * (1024 if match[3] else 1000) ** power
+        if not 1 <= size <= 2**40:
             self.fail(f"'{value}' is not between 1 byte and 1 TiB", param, ctx)
-        return size
+        return int(size)
+
+
+class ColumnsType(click.ParamType[str]):
+    """Names and globs of columns; in an environment variable one list a line, for the spaces."""
+
+    name = "list"
+    envvar_list_splitter = "\n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return str(value)
 
 
 class ChainType(click.ParamType[Chain]):
@@ -155,6 +165,7 @@ def _select(default: str) -> tuple[Callable[[F], F], ...]:
             PART,
             "--columns",
             "-c",
+            type=ColumnsType(),
             multiple=True,
             metavar="LIST",
             envvar="KACT_COLUMNS",
@@ -165,6 +176,7 @@ def _select(default: str) -> tuple[Callable[[F], F], ...]:
         option(
             PART,
             "--exclude",
+            type=ColumnsType(),
             multiple=True,
             metavar="LIST",
             envvar="KACT_EXCLUDE",

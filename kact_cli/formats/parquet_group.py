@@ -13,8 +13,8 @@ from kact_cli.formats.parquet_pages import DATA_PAGE_V2, DICTIONARY_PAGE, Encode
 from kact_cli.formats.thrift import I32, I64, STRUCT, Items, Struct, write_struct
 from kact_cli.formats.thrift_reader import read_struct
 
-HEADER_BYTES = 64 << 10
-"""Enough for the header of a page (which may hold a minimum and a maximum) or a bloom filter."""
+HEADER_BYTES = 4 << 10
+"""Enough for the header of a bloom filter, or a page of numbers with its minimum and maximum."""
 
 Range = tuple[int, int]
 """Where bytes of the old file start, and how many they are."""
