@@ -187,10 +187,11 @@ def _writing(target: Target) -> Callable[[memoryview], None]:
 class Reader:
     """A CSV as record batches: the tensor's columns as floats, all others as text."""
 
-    def __init__(self, source: Source, options: Options) -> None:
+    def __init__(self, source: Source, options: Options, text: Text | None = None) -> None:
+        """Read `source`, or what is open already as `text`."""
         import pyarrow as pa
 
-        self._text = Text(source, options)
+        self._text = text or Text(source, options)
         self._options = options
         columns = self._text.columns
         selected = select(columns, options.columns, options.exclude, options.observer.warn)

@@ -283,6 +283,18 @@ def transform_options(command: F) -> F:
     return _decorated(command, (*_PLAN, *_TRANSFORM))
 
 
+def preview_option(command: F) -> F:
+    """`--preview`, of the commands whose output may be a terminal."""
+    return option(
+        FILES,
+        "--preview",
+        type=click.Choice(("result", "after-each")),
+        metavar="WHAT",
+        help="Show some rows instead of writing: the result, or after-each step.  [default: "
+        "result, on a terminal]",
+    )(command)
+
+
 def plan_options(command: F) -> F:
     """The options that decide what is done; they arrive as keyword arguments."""
     return _decorated(command, _PLAN)
