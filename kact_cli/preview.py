@@ -87,7 +87,7 @@ def _tensor(tensor: Tensor, chain: Chain, options: Options, rows: int, each: boo
     shown = _ends(len(array) if shape else 1, rows)
 
     def cells(values: Array) -> list[list[Any]]:
-        flat = values.reshape(len(numbers), -1)
+        flat = values.reshape(len(numbers), values.size // max(1, len(numbers)))
         return [flat[i].tolist() for i in shown]
 
     layers, result = [Layer("in", cells(array))], array

@@ -64,7 +64,7 @@ def test_rows_of_a_table(kact: Kact, tmp_path: Path, suffix: str, spec: str) -> 
     again = preview(Chain.parse("relu"), str(tmp_path / f"o.{suffix}"), options)
     assert found.rows == again.rows == (0, 1, 2, 2997, 2998, 2999)
     out, back = (np.array(p.layers[n].rows, float) for p, n in ((found, 1), (again, 0)))
-    assert np.array_equal(out, back, equal_nan=True)
+    assert out == pytest.approx(back, rel=1e-14, nan_ok=True)  # sums may run in another order
     piped = kact("chain", spec, "-c", "logit_*", "--preview", "result", stdin=path.read_bytes())
     named = kact("chain", spec, "-c", "logit_*", "--preview", "result", path)
     assert piped.stdout == named.stdout
@@ -90,7 +90,7 @@ def test_it_fits_the_window(kact: Kact, tmp_path: Path, width: int) -> None:
     )  # fmt: skip
     shown = done.stdout.decode().splitlines()
     assert max(map(len, shown[1:])) <= width
-    assert max(map(len, shown)) > width - 12
+    assert max(map(len, shown)) > width - 17
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 5), (5, 0)], ids=str)

@@ -259,6 +259,20 @@ _TRANSFORM = (
         help="Have the disk confirm the output before it is put in place.",
     ),
     option(
+        RUNNING,
+        "--progress/--no-progress",
+        default=None,
+        envvar="KACT_PROGRESS",
+        help="Say how far it is, after a second of work.  [default: on a terminal]",
+    ),
+    option(
+        RUNNING,
+        "--strict",
+        is_flag=True,
+        envvar="KACT_STRICT",
+        help="Take a warning for an error.",
+    ),
+    option(
         RUNNING, "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
     ),
     option(
@@ -305,8 +319,15 @@ def reading_options(command: F) -> F:
     return _decorated(command, (*_select("all that hold numbers"), *_READ))
 
 
-def make_options(*, quiet: bool = False, verbose: bool = False, **chosen: Any) -> Options:
+def make_options(
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    progress: bool | None = None,
+    strict: bool = False,
+    **chosen: Any,
+) -> Options:
     """The library's options, from the keyword arguments of any of these sets."""
     columns, exclude = chosen.pop("columns", ()), chosen.pop("exclude", ())
-    console = Console(quiet=quiet, verbose=verbose)
+    console = Console(quiet=quiet, verbose=verbose, progress=progress, strict=strict)
     return Options(columns=tuple(columns), exclude=tuple(exclude), **chosen, observer=console)

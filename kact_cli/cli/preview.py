@@ -12,6 +12,8 @@ from kact_cli.cli.show import colourful, number, short
 from kact_cli.preview import Preview
 
 CELL = 10
+MORE = "  ..."
+"""After the last column that fits, where there are others."""
 
 
 def show(found: Preview) -> None:
@@ -24,15 +26,16 @@ def show(found: Preview) -> None:
 def lines(found: Preview, width: int) -> Iterator[tuple[str, bool]]:
     """The lines, and whether each belongs to what was there before, and is shown dimmed."""
     yield found.result, False
-    label = min(24, max(len(layer.label) for layer in found.layers))
+    label = min(24, width // 3, max(len(layer.label) for layer in found.layers))
     row_width = max([len(f"{row:,}") for row in found.rows], default=1)
-    fit = max(1, (width - row_width - label - 4) // (CELL + 1))
-    count = len(found.columns)
-    shown = found.columns[:fit] if count <= fit else found.columns[: fit - 1]
+    room, count = width - row_width - label - 3, len(found.columns)
+    if count * (CELL + 1) > room:
+        room -= len(MORE)
+    shown = found.columns[: max(1, room // (CELL + 1))]
     if not found.rows or not shown:
         yield "nothing in it", False
         return
-    more = "" if len(shown) == count else "  ..."
+    more = "" if len(shown) == count else MORE
     titles = " ".join(short(name, CELL).rjust(CELL) for name in shown)
     yield "", False
     yield f"{'row':>{row_width}}  {'':{label}} {titles}{more}", True

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
+from kact_cli.advice import advise
 from kact_cli.chain import Chain
+from kact_cli.cli.console import Console
 from kact_cli.errors import UsageError
 from kact_cli.storage import STANDARD
 from kact_cli.stream import Options, transform
@@ -27,4 +30,16 @@ def run(
 
         show(look(chain, source, options, each=preview == "after-each"))
         return
-    transform(chain, source, target, options)
+    advise(chain, source, options)
+    watched(options, lambda: transform(chain, source, target, options))
+
+
+def watched(options: Options, work: Callable[[], None]) -> None:
+    """Do the work with its console: leave the terminal clean, and report at the end."""
+    console = options.observer
+    assert isinstance(console, Console)
+    try:
+        work()
+    finally:
+        console.finish()
+    console.report()
