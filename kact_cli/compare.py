@@ -15,7 +15,7 @@ import numpy as np
 from kact_cli.columns import Column, Kind
 from kact_cli.engine import Array
 from kact_cli.errors import DataError
-from kact_cli.layout import Grid, Shape, grow, runs
+from kact_cli.layout import Grid, Shape, grow
 from kact_cli.numbers import BLOCK_BYTES, Block, Table, Tensor, numeric
 from kact_cli.stream import Options
 from kact_cli.ulp import Errors, Place, Tolerance, errors
@@ -148,17 +148,7 @@ def _boxes(a: Tensor, b: Tensor, shape: Shape) -> Iterator[Piece]:
         def place(i: int, start: Shape = start, box: Shape = box) -> Place:
             return tuple(s + int(n) for s, n in zip(start, np.unravel_index(i, box), strict=True))
 
-        yield read_box(a, start, box).reshape(-1), read_box(b, start, box).reshape(-1), place
-
-
-def read_box(tensor: Tensor, start: Shape, box: Shape) -> Array:
-    """A box of a tensor as a C-contiguous array, whatever the order of the file."""
-    shape, fortran = tensor.header.shape, tensor.header.fortran_order
-    if fortran:
-        shape, start, box = shape[::-1], start[::-1], box[::-1]
-    parts = [tensor.read(first, count) for first, count in runs(shape, start, box)]
-    block = (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(box)
-    return np.ascontiguousarray(block.T) if fortran else block
+        yield a.box(start, box).reshape(-1), b.box(start, box).reshape(-1), place
 
 
 def _width(tensor: Tensor) -> int:
@@ -211,7 +201,7 @@ def _blocks(numbers: Tensor | Table, positions: list[int]) -> Rows:
     for first in range(0, header.shape[0], each):
         count, rank = min(each, header.shape[0] - first), len(header.shape)
         start, box = (first, 0)[:rank], (count, width)[:rank]
-        rows = read_box(numbers, start, box).reshape(count, width)
+        rows = numbers.box(start, box).reshape(count, width)
         yield [Block(rows[:, i].astype(rows.dtype.newbyteorder("="))) for i in range(width)]
 
 

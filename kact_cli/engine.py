@@ -280,10 +280,16 @@ def merge_statistics(chain: Chain, step: int, a: Statistics, b: Statistics) -> S
         return streamed.merge(a, b)
 
 
-def apply(chain: Chain, tensor: ArrayLike) -> NDArray[Any]:
-    """The chain applied to a tensor in memory; see `Chain.__call__`."""
+def apply(
+    chain: Chain,
+    tensor: ArrayLike,
+    *,
+    dtype: np.dtype[Any] | None = None,
+    compute_dtype: np.dtype[Any] | None = None,
+) -> NDArray[Any]:
+    """The chain applied to a tensor in memory; see `Chain.__call__`, and for dtypes `Program`."""
     array = np.asarray(tensor)
-    program = Program.make(chain, array.dtype)
+    program = Program.make(chain, array.dtype, dtype=dtype, compute_dtype=compute_dtype)
     # A chunk as large as the tensor: every reduction is resident
     plan = plan_tensor(chain, array.shape, program.work, chunk_bytes=max(1, array.size * 8))
     stage = plan.stages[0]

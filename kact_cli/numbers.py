@@ -20,6 +20,7 @@ from kact_cli.columns import Column, Kind, select
 from kact_cli.engine import Array
 from kact_cli.errors import DataError
 from kact_cli.formats.npy import Header, read_header
+from kact_cli.layout import Shape, runs
 from kact_cli.storage import Source, open_source
 from kact_cli.stream import Options, detect
 
@@ -102,6 +103,15 @@ class Tensor:
             raise DataError(f"{self.source.name} is truncated: it ends before the tensor does")
         return block
 
+    def box(self, start: Shape, shape: Shape) -> Array:
+        """A box of the tensor as a C-contiguous array, whatever the order of the file."""
+        dims = self.header.shape
+        if self.header.fortran_order:
+            dims, start, shape = dims[::-1], start[::-1], shape[::-1]
+        parts = [self.read(first, count) for first, count in runs(dims, start, shape)]
+        block = (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(shape)
+        return np.ascontiguousarray(block.T) if self.header.fortran_order else block
+
 
 @dataclass(frozen=True)
 class Table:
@@ -160,12 +170,13 @@ def batches(source: Source, found: formats.Format, reader: TableReader) -> Table
 
     def blocks(positions: Sequence[int]) -> Iterator[list[Block]]:
         for batch in reader.batches(positions):
-            yield [_block(column) for column in batch.columns]
+            yield [block_of(column) for column in batch.columns]
 
     return Table(source, found, columns, reader, blocks)
 
 
-def _block(array: Any) -> Block:
+def block_of(array: Any) -> Block:
+    """The values of an Arrow array of numbers, or of lists of them."""
     from kact_cli.arrays import Leaves, null_mask, row_offsets, values
 
     leaves = Leaves.of(array)

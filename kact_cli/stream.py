@@ -30,11 +30,11 @@ class Observer:
     def note(self, message: str) -> None:
         """Something that was decided, for `--verbose`."""
 
-    def start(self, total: int, passes: int) -> None:
-        """Work over `total` bytes begins, all passes counted."""
+    def start(self, total: int, passes: int, unit: str = "bytes") -> None:
+        """Work over `total` bytes (or `unit`) begins, all passes counted; 0: nobody knows."""
 
     def advance(self, count: int) -> None:
-        """That many more bytes are done."""
+        """That many more are done. Threads call this."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
     with contextlib.closing(open_source(source)) as opened:
         found = detect(opened, options.source_format)
         wanted = output_format(target, found, options.target_format)
+        jobs = "a thread for each core" if options.jobs is None else f"{options.jobs} jobs"
+        options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
         with Target(target, overwrite=options.overwrite, fsync=options.fsync) as out:
             out.refuse_same_file(opened)
             if found is wanted is formats.NPY:

@@ -52,8 +52,9 @@ def transform_table(
             _remarks(source, reader, options)
             reader = open_reader(formats.ARROW_STREAM, arrow, options)
         work = Work(job)
+        _start(job, getattr(reader, "rows", 0), options)
         for passed in range(job.passes - 1):
-            work.collect(passed, _columns(reader, job.streamed_columns))
+            work.collect(passed, _columns(reader, job.streamed_columns, options))
         if wanted.kind == "tensor":
             _to_tensor(work, source, reader, target, options)
         else:
@@ -113,8 +114,19 @@ def open_writer(
     return ipc.Writer(target, job.result, arrow, stream=wanted is formats.ARROW_STREAM)
 
 
-def _columns(reader: TableReader, columns: Sequence[int]) -> Iterator[Sequence[pa.Array]]:
+def _start(job: TableJob, rows: int, options: Options) -> None:
+    """Say how much work there is, all passes counted."""
+    names = [job.schema.names[i] for i in job.selected]
+    options.observer.note(f"columns: {', '.join(names)}")
+    columns = len(job.selected) + (job.passes - 1) * len(job.streamed_columns)
+    options.observer.start(rows * columns, job.passes, "values")
+
+
+def _columns(
+    reader: TableReader, columns: Sequence[int], options: Options
+) -> Iterator[Sequence[pa.Array]]:
     for batch in reader.batches(columns):
+        options.observer.advance(batch.num_rows * len(columns))
         yield batch.columns
 
 
@@ -130,7 +142,7 @@ def _pump(
         for batch in in_order(pool, count + 1, work.batch, reader.batches()):
             write(batch)
             rows += batch.num_rows
-            options.observer.advance(batch.nbytes)
+            options.observer.advance(batch.num_rows * len(work.job.selected))
     return rows
 
 
@@ -188,13 +200,19 @@ def _by_chunks(chain: Chain, source: Source, target: Target, options: Options) -
             options.observer.note(f"Parquet is written anew: {e}")
             return False
     work = Work(job)
+    _start(job, plan.metadata.num_rows, options)
+
+    def computed(batch: pa.RecordBatch) -> list[pa.Array]:
+        options.observer.advance(batch.num_rows * batch.num_columns)
+        return work.named(batch)
+
     if job.passes > 1:
         with contextlib.closing(Reader(source)) as reader:
             for passed in range(job.passes - 1):
-                work.collect(passed, _columns(reader, job.streamed_columns))
+                work.collect(passed, _columns(reader, job.streamed_columns, options))
     with seekable(target) as fd, thread_pool(options.jobs) as (_, workers), _named(source):
         try:
-            rewrite(plan, fd, work.named, workers=workers)
+            rewrite(plan, fd, computed, workers=workers)
         except OSError as e:
             raise OSError(e.errno, e.strerror, target.name) from e
     return True

@@ -127,6 +127,7 @@ class _Job:
             def found(block: Block, reduction: Reduction = reduction) -> tuple[int, Statistics]:
                 parsed = self.parse(block)
                 numbers, nulls = parsed.numbers, parsed.nulls
+                self.options.observer.advance(len(block.data))
                 return parsed.records, part.statistics(numbers, reduction, state, nulls)
 
             total: Statistics | None = None
@@ -149,11 +150,18 @@ def transform_csv(chain: Chain, source: Source, target: Target, options: Options
             source = stack.enter_context(contextlib.closing(source.spool()))
         text = Text(source, options)
         job = _Job.make(chain, text, options)
+        passes = 1 + len(job.part.streamed)
+        names = [text.columns[i].name for i in job.columns]
+        options.observer.note(f"columns: {', '.join(names)}")
+        # Of compressed text the size is not known
+        size = 0 if codec_of(source.peek(4)) else source.size or 0
+        options.observer.start(size * passes, passes)
         state = job.statistics()
 
         def done(block: Block) -> tuple[int, memoryview, int]:
             parsed = job.parse(block)
             numbers = job.part.transform(parsed.numbers, state, parsed.nulls)
+            options.observer.advance(len(block.data))
             return parsed.records, render(parsed, numbers, options.float_format), parsed.overflows
 
         write = _writing(target)
@@ -161,7 +169,6 @@ def transform_csv(chain: Chain, source: Source, target: Target, options: Options
         overflows = 0
         for _, new, more in text.in_order(done, options.jobs):
             write(new)
-            options.observer.advance(len(new))
             overflows += more
         if overflows:
             options.observer.warn(f"{source.name}: {_overflowed(overflows)}")
@@ -205,10 +212,11 @@ def _writing(target: Target) -> Callable[[memoryview], None]:
 class Reader:
     """A CSV as record batches: the tensor's columns as floats, all others as text."""
 
-    def __init__(self, source: Source, options: Options) -> None:
+    def __init__(self, source: Source, options: Options, text: Text | None = None) -> None:
+        """Read `source`, or what is open already as `text`."""
         import pyarrow as pa
 
-        self._text = Text(source, options)
+        self._text = text or Text(source, options)
         self._options = options
         columns = self._text.columns
         selected = select(columns, options.columns, options.exclude, options.observer.warn)

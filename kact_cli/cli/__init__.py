@@ -13,12 +13,15 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from kact_cli import __version__
 from kact_cli.errors import ExitCode, KactError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "apply": "Apply one activation; its parameters are its own options.",
@@ -89,6 +92,13 @@ class LazyGroup(click.Group):
             ctx.fail(f"no command '{args[0]}'{_meant(args[0])}")
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
+        from click.shell_completion import CompletionItem
+
+        named = [(n, help) for n, help in COMMANDS.items() if n.startswith(incomplete)]
+        found = [CompletionItem[Any](name, help=help) for name, help in named]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -136,6 +146,10 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
+    if "_KACT_COMPLETE" in os.environ:
+        from kact_cli.cli.completion import register
+
+        register()
     try:
         result = cli.main(prog_name="kact", standalone_mode=False)
         if sys.stdout is not None:

@@ -13,6 +13,7 @@ from kact_cli.cli.options import (
     input_output,
     make_options,
     parameter_option,
+    preview_option,
     transform_options,
 )
 from kact_cli.cli.run import run
@@ -67,9 +68,10 @@ def _command(activation: Activation) -> click.Command:
 
     @input_output
     @transform_options
-    def callback(input: str, output: str, **chosen: Any) -> None:
+    @preview_option
+    def callback(input: str, output: str, preview: str | None, **chosen: Any) -> None:
         step = Step.make(activation.name, {name: chosen.pop(name) for name in names})
-        run(Chain((step,)), input, output, make_options(**chosen))
+        run(Chain((step,)), input, output, make_options(**chosen), preview)
 
     made = click.command(
         activation.name,

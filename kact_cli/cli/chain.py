@@ -8,7 +8,13 @@ import click
 
 from kact_cli.chain import Chain
 from kact_cli.cli.help import Command
-from kact_cli.cli.options import ChainType, input_output, make_options, transform_options
+from kact_cli.cli.options import (
+    ChainType,
+    input_output,
+    make_options,
+    preview_option,
+    transform_options,
+)
 from kact_cli.cli.run import run
 
 
@@ -22,11 +28,12 @@ from kact_cli.cli.run import run
 @click.argument("spec", type=ChainType())
 @input_output
 @transform_options
-def command(spec: Chain, input: str, output: str, **chosen: Any) -> None:
+@preview_option
+def command(spec: Chain, input: str, output: str, preview: str | None, **chosen: Any) -> None:
     """Apply several activations, left to right.
 
     SPEC is `relu(alpha=0.1,max_value=6),softmax(axis=0)` or, needing no quotes in a shell,
     `relu:alpha=0.1:max_value=6,softmax:axis=0`. Spaces are free; `kact list` names the activations
     and their parameters.
     """
-    run(spec, input, output, make_options(**chosen))
+    run(spec, input, output, make_options(**chosen), preview)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import click
 from click.shell_completion import (
     CompletionItem,
+    FishComplete,
     ShellComplete,
     ZshComplete,
     add_completion_class,
@@ -63,17 +66,24 @@ def _last_step(text: str) -> int:
     return start
 
 
-def complete_columns(path: str | None, incomplete: str) -> list[Item]:
-    """The names of the columns of the file `path`, for the last item of a comma-separated list."""
+def complete_columns(words: Sequence[str], incomplete: str) -> list[Item]:
+    """The columns of the first of `words` that names a file, for the last item of a list."""
     before, comma, word = incomplete.rpartition(",")
     given = before.split(",")
+    path = next((w for w in words if os.path.isfile(w)), None)
     names = [n for n in _names(path) if n.startswith(word) and n not in given]
     return [_part(f"{before}{comma}{name}") for name in names]
 
 
+def columns_of_line(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    """`complete_columns` for the command line that is being completed."""
+    # Not ctx.params: an option without its value keeps Click from seeing the arguments
+    return complete_columns(ctx.obj or [], incomplete)
+
+
 def _names(path: str | None) -> list[str]:
     """The columns of a regular file, whatever its format; none where there is no telling."""
-    if path is None or not os.path.isfile(path):
+    if path is None:
         return []
     from kact_cli.errors import KactError
     from kact_cli.numbers import Table, open_numbers
@@ -85,8 +95,29 @@ def _names(path: str | None) -> list[str]:
         return []
 
 
-class _Bash(ShellComplete):
-    """Bash 3.2 (macOS) and later. The line comes whole; what goes back is what bash replaces."""
+def _words(line: str) -> list[str]:
+    """The words of an unfinished command line; the last, which may be empty, is the one wanted."""
+    words = split_arg_string(line)
+    return [*words, ""] if line[-1:].isspace() and not _in_quotes(line) else words
+
+
+def _in_quotes(line: str) -> bool:
+    """Whether the end of the line stands within quotes."""
+    bare = re.sub(r"\\.|\"(\\.|[^\"\\])*\"|'[^']*'", "", line)
+    return "'" in bare or '"' in bare
+
+
+class _Shell(ShellComplete):
+    """What the shells have in common: the words of the line are the context's `obj`."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[Item]:
+        self.ctx_args["obj"] = args
+        return super().get_completions(args, incomplete)
+
+
+class _Bash(_Shell):
+    """Bash 3.2 (that of macOS) and later. The whole line goes out, since bash would cut its words
+    at `:` and `=`; what comes back is the part of the word that bash is going to replace."""
 
     name: ClassVar[str] = "bash"
     source_template: ClassVar[str] = r"""
@@ -95,13 +126,16 @@ class _Bash(ShellComplete):
     COMPREPLY=()
     while IFS=, read -r type value; do
         case $type in
-            plain) COMPREPLY+=("$value ") ;;
+            file)
+                compopt -o filenames +o nospace 2>/dev/null
+                while IFS= read -r value; do
+                    COMPREPLY+=("$value")
+                done < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}") ;;
             part) COMPREPLY+=("$value") ;;
-            file) local IFS=$'\n'; compopt -o filenames +o nospace 2>/dev/null
-                  COMPREPLY+=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")) ;;
+            *) COMPREPLY+=("$value ") ;;
         esac
     done < <(COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_WORDBREAKS="$COMP_WORDBREAKS" \
-        %(complete_var)s=bash_complete "$1")
+        %(complete_var)s=bash_complete "$1" 2>/dev/null)
 }
 complete -o nospace -F %(complete_func)s %(prog_name)s
 """
@@ -110,61 +144,49 @@ complete -o nospace -F %(complete_func)s %(prog_name)s
         words = _words(os.environ["COMP_LINE"])
         return words[1:-1], words[-1]
 
+    def complete(self) -> str:
+        line, breaks = os.environ["COMP_LINE"], os.environ.get("COMP_WORDBREAKS", "")
+        skipped, quoted = "", _in_quotes(line)
+        if not quoted:
+            word = re.split(r"(?<!\\)\s", line)[-1]
+            skipped = word[
+                : 1 + max((word.rfind(c) for c in set(breaks) - {*"\"' \t\n"}), default=-1)
+            ]
+        args, incomplete = self.get_completion_args()
+        lines = []
+        for item in self.get_completions(args, incomplete):
+            value = item.value.removeprefix(skipped)
+            if not quoted:
+                value = re.sub(r"([^\w.,:=+@%/-])", r"\\\1", value)
+            lines.append(f"{item.type},{value}")
+        if quoted and len(lines) == 1 and lines[0].startswith(PART):
+            # Bash closes the quotes after the only answer, and more may be to come
+            lines.append(f"{lines[0]}...")
+        return "\n".join(lines)
+
     def format_completion(self, item: Item) -> str:
         return f"{item.type},{item.value}"
 
-    def complete(self) -> str:
-        line = os.environ["COMP_LINE"]
-        skipped = _before_word(line, os.environ.get("COMP_WORDBREAKS", ""))
-        args, incomplete = self.get_completion_args()
-        items = self.get_completions(args, incomplete)
-        for item in items:
-            # An option's value after `=` arrives without the option, a chain with all its steps
-            item.value = item.value.removeprefix(skipped)
-        return "\n".join(map(self.format_completion, items))
 
-
-def _words(line: str) -> list[str]:
-    """The words of an unfinished command line; the last, which may be empty, is the one wanted."""
-    words = split_arg_string(line)
-    return [*words, ""] if not words or (line[-1:].isspace() and not _quoted(line)) else words
-
-
-def _quoted(line: str) -> bool:
-    """Whether the end of the line stands within quotes."""
-    return bool(re.sub(r"\\.|\"(\\.|[^\"\\])*\"|'[^']*'", "", line).count('"')) or bool(
-        re.sub(r"\\.|\"(\\.|[^\"\\])*\"|'[^']*'", "", line).count("'")
-    )
-
-
-def _before_word(line: str, breaks: str) -> str:
-    """What of the last word bash takes to be words of their own: up to the last of `breaks`."""
-    if _quoted(line):
-        return ""
-    word = re.split(r"\s", line)[-1]
-    cut = max((word.rfind(c) for c in breaks if c not in "\"' \t\n"), default=-1)
-    return word[: cut + 1]
-
-
-class _Zsh(ZshComplete):
+class _Zsh(_Shell, ZshComplete):
     """Zsh, with descriptions."""
 
     source_template: ClassVar[str] = r"""#compdef %(prog_name)s
 %(complete_func)s() {
     local -a answer values shown
     local type value help suffix=' '
-    answer=("${(@f)$(COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) \
-        %(complete_var)s=zsh_complete $words[1])}")
+    answer=("${(@f)$(COMP_WORDS="${(F)words[1,CURRENT]}" COMP_CWORD=$((CURRENT-1)) \
+        %(complete_var)s=zsh_complete $words[1] 2>/dev/null)}")
     for type value help in "${answer[@]}"; do
         case $type in
-            file) _files ;;
-            part|plain)
-                [[ $type == part ]] && suffix=''
-                values+=("$value")
-                [[ $help == _ ]] && shown+=("$value") || shown+=("$value  -- $help") ;;
+            file) _files; return ;;
+            part) suffix='' ;;
+            '') return ;;
         esac
+        values+=("$value")
+        [[ $help == _ ]] && shown+=("$value") || shown+=("$value  -- $help")
     done
-    (( $#values )) && compadd -U -Q -S "$suffix" -l -V kact -d shown -a values
+    (( $#values )) && compadd -U -S "$suffix" -l -d shown -a values
 }
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
     %(complete_func)s "$@"
@@ -174,10 +196,31 @@ fi
 """
 
     def format_completion(self, item: Item) -> str:
-        return f"{item.type}\n{item.value}\n{item.help or '_'}"
+        help = " ".join((item.help or "_").split())
+        return f"{item.type}\n{item.value}\n{help}"
+
+
+class _Fish(_Shell, FishComplete):
+    """Fish, with descriptions; after `=` it leaves no space by itself."""
+
+    source_template: ClassVar[str] = r"""
+function %(complete_func)s
+    set -l answer (env %(complete_var)s=fish_complete COMP_WORDS=(commandline -cp) \
+        COMP_CWORD=(commandline -ct) %(prog_name)s 2>/dev/null)
+    for line in $answer
+        set -l found (string split -m 1 , -- $line)
+        if test "$found[1]" = file
+            __fish_complete_path "$found[2]"
+        else
+            echo $found[2]
+        end
+    end
+end
+complete --no-files --command %(prog_name)s --arguments '(%(complete_func)s)'
+"""
 
 
 def register() -> None:
-    """Have Click use these scripts for bash and zsh; its own serves for fish."""
-    add_completion_class(_Bash)
-    add_completion_class(_Zsh)
+    """Have Click use these scripts."""
+    for shell in (_Bash, _Zsh, _Fish):
+        add_completion_class(shell)

@@ -127,9 +127,9 @@ def _dtype(ctx: click.Context, param: click.Parameter, value: str | None) -> np.
 
 
 def _columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from kact_cli.cli.completion import complete_columns
+    from kact_cli.cli.completion import columns_of_line
 
-    return complete_columns(ctx.params.get("input") or ctx.params.get("a"), incomplete)
+    return columns_of_line(ctx, param, incomplete)
 
 
 _READ = (
@@ -259,6 +259,20 @@ _TRANSFORM = (
         help="Have the disk confirm the output before it is put in place.",
     ),
     option(
+        RUNNING,
+        "--progress/--no-progress",
+        default=None,
+        envvar="KACT_PROGRESS",
+        help="Say how far it is, after a second of work.  [default: on a terminal]",
+    ),
+    option(
+        RUNNING,
+        "--strict",
+        is_flag=True,
+        envvar="KACT_STRICT",
+        help="Take a warning for an error.",
+    ),
+    option(
         RUNNING, "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
     ),
     option(
@@ -283,6 +297,18 @@ def transform_options(command: F) -> F:
     return _decorated(command, (*_PLAN, *_TRANSFORM))
 
 
+def preview_option(command: F) -> F:
+    """`--preview`, of the commands whose output may be a terminal."""
+    return option(
+        FILES,
+        "--preview",
+        type=click.Choice(("result", "after-each")),
+        metavar="WHAT",
+        help="Show some rows instead of writing: the result, or after-each step.  [default: "
+        "result, on a terminal]",
+    )(command)
+
+
 def plan_options(command: F) -> F:
     """The options that decide what is done; they arrive as keyword arguments."""
     return _decorated(command, _PLAN)
@@ -293,8 +319,15 @@ def reading_options(command: F) -> F:
     return _decorated(command, (*_select("all that hold numbers"), *_READ))
 
 
-def make_options(*, quiet: bool = False, verbose: bool = False, **chosen: Any) -> Options:
+def make_options(
+    *,
+    quiet: bool = False,
+    verbose: bool = False,
+    progress: bool | None = None,
+    strict: bool = False,
+    **chosen: Any,
+) -> Options:
     """The library's options, from the keyword arguments of any of these sets."""
     columns, exclude = chosen.pop("columns", ()), chosen.pop("exclude", ())
-    console = Console(quiet=quiet, verbose=verbose)
+    console = Console(quiet=quiet, verbose=verbose, progress=progress, strict=strict)
     return Options(columns=tuple(columns), exclude=tuple(exclude), **chosen, observer=console)

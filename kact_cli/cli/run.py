@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
+from kact_cli.advice import advise
 from kact_cli.chain import Chain
+from kact_cli.cli.console import Console
 from kact_cli.errors import UsageError
 from kact_cli.storage import STANDARD
 from kact_cli.stream import Options, transform
 
 
-def run(chain: Chain, source: str, target: str, options: Options) -> None:
-    """Apply `chain` to `source` and write `target`."""
+def run(
+    chain: Chain, source: str, target: str, options: Options, preview: str | None = None
+) -> None:
+    """Apply `chain` to `source` and write `target`, or show a preview: `result` or `after-each`.
+
+    Standard output that is a terminal gets a preview, whatever was said.
+    """
     if source == STANDARD and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("no INPUT: name a file, or give one on standard input")
-    if target == STANDARD and sys.stdout is not None and sys.stdout.isatty():
-        raise UsageError("no OUTPUT: name a file, or send standard output to one")
-    transform(chain, source, target, options)
+    if preview is not None and target != STANDARD:
+        raise UsageError("--preview shows what OUTPUT would get; leave OUTPUT out")
+    if preview or (target == STANDARD and sys.stdout is not None and sys.stdout.isatty()):
+        from kact_cli.cli.preview import show
+        from kact_cli.preview import preview as look
+
+        show(look(chain, source, options, each=preview == "after-each"))
+        return
+    advise(chain, source, options)
+    watched(options, lambda: transform(chain, source, target, options))
+
+
+def watched(options: Options, work: Callable[[], None]) -> None:
+    """Do the work with its console: leave the terminal clean, and report at the end."""
+    console = options.observer
+    assert isinstance(console, Console)
+    try:
+        work()
+    finally:
+        console.finish()
+    console.report()
