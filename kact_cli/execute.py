@@ -26,6 +26,7 @@ from kact_cli.workers import (
     Files,
     Partial,
     Task,
+    WorkerLost,
     add,
     assemble,
     in_order,
@@ -67,7 +68,10 @@ def run_plan(
                 out, offset = stack.enter_context(temporary_file(between)), 0
             files = Files(read, source_offset, out, offset, source.name, target.name)
             task = Task(program.staged(stage, last + 1, number), stage, files)
-            _run_stage(task, plan, number, workers, options)
+            try:
+                _run_stage(task, plan, number, workers, options)
+            except WorkerLost as e:
+                raise DataError(f"{target.name}: {e}") from e
             read, source_offset = out, offset
 
 

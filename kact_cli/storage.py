@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import stat
 import sys
 import tempfile
@@ -54,6 +55,18 @@ def enlarge_pipe(fd: int) -> None:
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
+def temporary_path(kind: str) -> str:
+    """Where a new temporary file may be made; made here, it could be left behind by a signal.
+
+    Raises DataError where there is no directory for it.
+    """
+    try:
+        directory = tempfile.gettempdir()
+    except OSError as e:
+        raise DataError(f"no directory for temporary files: {reason(e)}") from e
+    return os.path.join(directory, f"kact-{secrets.token_hex(8)}.{kind}")
+
+
 def read_full(fd: int, view: memoryview, offset: int | None = None) -> int:
     """Fill `view` from `fd`, at `offset` or (None) from where it stands; less only at the end."""
     done = 0
@@ -91,6 +104,12 @@ class Source:
     size: int | None
     temporary: bool = False
     _pending: bytes = b""
+
+    def create(self) -> None:
+        """Make the temporary file: after whoever removes it has taken charge of it."""
+        assert self.path is not None
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self.fd = os.open(self.path, flags, 0o600)
 
     def openable(self) -> str:
         """A path that opens this regular file once more, in this process."""
@@ -147,6 +166,7 @@ class Source:
         """A stream, or `limit` bytes of it, in a private temporary file, which `close` removes."""
         spooled = temporary(self.name)
         try:
+            spooled.create()
             buffer = memoryview(bytearray(PIPE_BYTES))
             size = 0
             while count := self.read_into(buffer[: None if limit is None else limit - size]):
@@ -170,9 +190,8 @@ class Source:
 
 
 def temporary(name: str) -> Source:
-    """An empty private temporary file, which `close` removes, for the content of `name`."""
-    fd, path = tempfile.mkstemp(prefix="kact-", suffix=".spool")
-    return Source(fd, name, path, 0, temporary=True)
+    """A private temporary file for the content of `name`; `create` makes it, `close` removes it."""
+    return Source(-1, name, temporary_path("spool"), 0, temporary=True)
 
 
 def open_source(path: str) -> Source:

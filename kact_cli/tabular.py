@@ -142,10 +142,12 @@ def _spool(reader: TableReader, source: Source) -> Source:
 
     spooled = temporary(source.name)
     try:
-        writer = ipc.Writer(Target(f"/dev/fd/{spooled.fd}"), reader.schema, stream=True)
-        for batch in reader.batches():
-            writer.write(batch)
-        writer.close()
+        spooled.create()
+        with Target(f"/dev/fd/{os.dup(spooled.fd)}") as out:
+            writer = ipc.Writer(out, reader.schema, stream=True)
+            for batch in reader.batches():
+                writer.write(batch)
+            writer.close()
         spooled.size = os.fstat(spooled.fd).st_size
     except BaseException:
         spooled.close()

@@ -11,7 +11,6 @@ import errno
 import os
 import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +24,7 @@ from kact_cli.storage import (
     display,
     enlarge_pipe,
     reason,
+    temporary_path,
     write_full,
 )
 
@@ -39,29 +39,42 @@ class Target:
     """
 
     def __init__(self, path: str, *, overwrite: bool = False, fsync: bool = False) -> None:
-        """Open OUTPUT: a path, or `-` for standard output.
-
-        Raises UsageError for a file that exists, unless `overwrite`; DataError where it cannot be
-        created.
-        """
+        """OUTPUT: a path, or `-` for standard output. Nothing is opened before `with`."""
         self.name = "standard output" if path == STANDARD else display(path)
+        self._given = path
+        self._overwrite = overwrite
         self._fsync = fsync
+        self.fd = -1
+        self.seekable = False
         self._final: str | None = None
         self.path: str | None = None
         self.base = 0
         self._undo_to: int | None = None
+
+    def __enter__(self) -> Target:
+        """Open the output.
+
+        Raises UsageError for a file that exists, unless told to overwrite; DataError where it
+        cannot be created.
+        """
         try:
-            self._open(path, overwrite)
+            self._open(self._given, self._overwrite)
         except OSError as e:
+            self.abort()
             raise DataError(f"{self.name}: {reason(e)}") from e
+        except BaseException:  # a signal may come as soon as the file is there
+            self.abort()
+            raise
+        return self
 
     def _open(self, path: str, overwrite: bool) -> None:
-        fd = descriptor(path, standard=1)
+        fd = descriptor(_followed(path), standard=1)
         if fd is not None:
             self.fd = fd
             self._adopt()
             return
-        final = os.path.realpath(path)
+        # realpath would drop a last slash, and take nothing for here
+        final = os.path.realpath(path) + "/" * path.endswith("/") if path else path
         try:
             found = os.stat(final)
         except FileNotFoundError:
@@ -132,44 +145,58 @@ class Target:
         except OSError as e:
             raise DataError(f"{self.name}: {reason(e)}") from e
 
-    def __enter__(self) -> Target:
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._commit()
-        else:
+        if kind is not None:
             self.abort()
-
-    def _commit(self) -> None:
+            return
         try:
-            if self._fsync:
-                with (
-                    contextlib.suppress(OSError)
-                    if self._final is None
-                    else contextlib.nullcontext()
-                ):
-                    os.fsync(self.fd)
-            if self._final is None or self.path is None:
-                if self.seekable:
-                    os.lseek(self.fd, 0, os.SEEK_END)
-                if self.fd > 2:
-                    os.close(self.fd)
-                return
-            os.close(self.fd)
-            os.replace(self.path, self._final)
-            if self._fsync:
-                directory = os.open(os.path.dirname(self._final), os.O_RDONLY)
-                os.fsync(directory)
-                os.close(directory)
+            self._commit()
         except OSError as e:
             self.abort()
             raise DataError(f"{self.name}: {reason(e)}") from e
+        except BaseException:
+            self.abort()
+            raise
+
+    def _commit(self) -> None:
+        if self._fsync:
+            # A pipe cannot be synchronised, and need not be
+            with contextlib.suppress(OSError) if self._final is None else contextlib.nullcontext():
+                os.fsync(self.fd)
+        if self._final is None or self.path is None:
+            if self.seekable:
+                os.lseek(self.fd, 0, os.SEEK_END)
+            self._close()
+            return
+        self._close()
+        if self._overwrite:
+            os.replace(self.path, self._final)
+        else:
+            self._put_where_nothing_is(self.path, self._final)
+        if self._fsync:
+            directory = os.open(os.path.dirname(self._final), os.O_RDONLY)
+            os.fsync(directory)
+            os.close(directory)
+
+    def _put_where_nothing_is(self, path: str, final: str) -> None:
+        try:
+            os.link(path, final)  # fails, as a rename would not, where a file has come to be
+        except FileExistsError as e:
+            raise DataError(f"{self.name} exists by now; it was not replaced") from e
+        except OSError:  # a file system without hard links
+            os.replace(path, final)
+        else:
+            os.unlink(path)
+
+    def _close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd > 2:
+            os.close(fd)
 
     def abort(self) -> None:
         """Leave the target as it was."""
@@ -178,9 +205,17 @@ class Target:
                 os.unlink(self.path)
             elif self._undo_to is not None:
                 os.ftruncate(self.fd, self._undo_to)
-        if self.fd > 2:
-            with contextlib.suppress(OSError):
-                os.close(self.fd)
+        with contextlib.suppress(OSError):
+            self._close()
+
+
+def _followed(path: str) -> str:
+    """`path` with symlinks followed as far as a name for a descriptor, such as /dev/stdout."""
+    for _ in range(40):  # as the system does, before it says that they go in a circle
+        if descriptor(path, standard=1) is not None or not os.path.islink(path):
+            break
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return path
 
 
 @contextlib.contextmanager
@@ -207,8 +242,12 @@ def seekable(target: Target) -> Iterator[int]:
 @contextlib.contextmanager
 def temporary_file(size: int) -> Iterator[str]:
     """A private temporary file of `size` reserved bytes, by path; removed at the end."""
-    fd, path = tempfile.mkstemp(prefix="kact-", suffix=".stage")
+    path = temporary_path("stage")
     try:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as e:
+            raise DataError(f"temporary file {path}: {reason(e)}") from e
         try:
             if size and hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(fd, 0, size)

@@ -58,6 +58,10 @@ class Stopped(Exception):
     """The work was given up by another thread; never shown."""
 
 
+class WorkerLost(Exception):
+    """A worker process died; whoever knows the file says so."""
+
+
 @dataclass(frozen=True)
 class Done:
     """What became of a unit: how many bytes it read, and the statistics that it found."""
@@ -241,7 +245,7 @@ def process_pool(jobs: int) -> Iterator[Executor]:
         yield pool
     except BaseException:
         for process in list((pool._processes or {}).values()):
-            process.terminate()
+            process.kill()
         pool.shutdown(wait=True, cancel_futures=True)
         raise
     pool.shutdown(wait=True)
@@ -252,8 +256,8 @@ def _in_worker(parent: int) -> None:
     import signal
     import time
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -266,7 +270,12 @@ def _in_worker(parent: int) -> None:
 def in_order(
     executor: Executor, window: int, function: Callable[[T], R], items: Iterable[T]
 ) -> Iterator[R]:
-    """`function` of each item, in order, with at most `window` of them in flight."""
+    """`function` of each item, in order, with at most `window` of them in flight.
+
+    Raises WorkerLost when a worker has died, as one does that the system kills for its memory.
+    """
+    from concurrent.futures import BrokenExecutor
+
     pending: deque[Future[R]] = deque()
     try:
         for item in items:
@@ -275,6 +284,8 @@ def in_order(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+    except BrokenExecutor as e:
+        raise WorkerLost("a worker process was killed; fewer --jobs need less memory") from e
     finally:
         for future in pending:
             future.cancel()

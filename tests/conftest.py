@@ -87,8 +87,8 @@ def refused(kact: Kact) -> Kact:
 
 def start(*args: str | Path, **more: Any) -> subprocess.Popen[bytes]:
     """kact as a process that goes on while the test does, with pipes unless `more` says else."""
-    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
-    return subprocess.Popen(command(*args), env=environment(), **{**pipes, **more})
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(command(*args), **{"env": environment(), **pipes, **more})
 
 
 def drop_privileges() -> None:

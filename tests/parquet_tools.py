@@ -10,9 +10,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 
+from kact_cli.errors import DataError
 from kact_cli.formats.parquet_chunks import rewrite
+from kact_cli.formats.parquet_footer import File, Group, chunk_span, read_footer
 from kact_cli.formats.parquet_plan import plan_rewrite
+from kact_cli.formats.thrift import Struct, write_struct
+from kact_cli.formats.thrift_reader import read_struct
 
 FILES = sorted((Path(__file__).parent / "data" / "parquet").glob("*.parquet"))
 
@@ -116,3 +122,44 @@ def rewritten(
     finally:
         os.close(file)
     return target
+
+
+def column_chunks(path: Path) -> list[list[tuple[Struct, bytes]]]:
+    """For each row group, each column chunk's description and bytes."""
+    data = path.read_bytes()
+    with path.open("rb") as file:
+        groups = read_footer(file.fileno()).row_groups
+    chunks = [read_struct(raw)[0].structs(Group.COLUMNS) for raw in groups]
+    spans = [[(c, chunk_span(c)) for c in group] for group in chunks]
+    return [[(c, data[start : start + size]) for c, (start, size) in group] for group in spans]
+
+
+def small_file(path: Path) -> Path:
+    """60 rows in 3 row groups, with checksums."""
+    columns = ["id", "f32", "name", "list", "struct"]
+    pq.write_table(
+        table().select(columns), path, row_group_size=25, write_page_checksum=True,
+        compression="none", use_dictionary=["name"],
+    )  # fmt: skip
+    return path
+
+
+Edit = Callable[[Struct, list[Struct]], None]
+
+
+def edit_footer(path: Path, change: Edit) -> Path:
+    """Change the footer: `change(footer, all column chunks)`."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[-8:-4], "little")
+    footer, _ = read_struct(data[-8 - length : -8])
+    groups = footer.structs(File.GROUPS)
+    change(footer, [chunk for group in groups for chunk in group.structs(Group.COLUMNS)])
+    new = write_struct(footer)
+    path.write_bytes(data[: -8 - length] + new + len(new).to_bytes(4, "little") + b"PAR1")
+    return path
+
+
+def refuse(path: Path, message: str, columns: Sequence[str] = ("f32", "list")) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        rewritten(path, path.with_name("out"), columns)
+    assert "\n" not in str(caught.value)

@@ -111,8 +111,13 @@ def test_notation(dtype):
     assert texts(x) == expected.split()
 
 
-def test_halves_are_written_as_float32():
-    assert texts(np.array([0.1], np.float16)) == ["0.099975586"]
+def test_every_float16():
+    x = np.arange(1 << 16).astype(np.uint16).view(np.float16)
+    for number, text in zip(x, texts(x), strict=True):
+        back = np.float16(text)
+        assert back == number or (np.isnan(back) and np.isnan(number)), (text, number)
+        if 1e-5 <= abs(number) < 2048 and np.frexp(number)[0] not in (-0.5, 0.5):
+            assert len(digits(text)[0]) == len(digits(str(number))[0]), (text, number)
 
 
 @pytest.mark.parametrize("n", [0, 1, TILE - 1, TILE, TILE + 1, 2 * TILE + 5])

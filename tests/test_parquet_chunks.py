@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from parquet_tools import FILES, NAN, negative, rewritten, storage, table
+from parquet_checks import check
+from parquet_tools import FILES, column_chunks, rewritten, table
 
-from kact_cli.formats.parquet_footer import Chunk, Group, Meta, chunk_meta, chunk_span, read_footer
-from kact_cli.formats.thrift import Struct, read_struct
+from kact_cli.formats import parquet_chunks, parquet_units
+from kact_cli.formats.parquet_footer import Group, Meta, chunk_meta, chunk_span, read_footer
+from kact_cli.formats.thrift_reader import read_struct
 
 COMPUTED = [
     "f32", "f64", "f16", "required", "empty", "list", "large", "half_list", "fixed", "nested",
@@ -49,83 +51,6 @@ WRITERS: dict[str, dict[str, Any]] = {
 }
 
 
-def column_chunks(path: Path) -> list[list[tuple[Struct, bytes]]]:
-    """For each row group, each column chunk's description and bytes."""
-    data = path.read_bytes()
-    with path.open("rb") as file:
-        groups = read_footer(file.fileno()).row_groups
-    chunks = [read_struct(raw)[0].structs(Group.COLUMNS) for raw in groups]
-    spans = [[(c, chunk_span(c)) for c in group] for group in chunks]
-    return [[(c, data[start : start + size]) for c, (start, size) in group] for group in spans]
-
-
-def check(source: Path, target: Path, computed: list[str]) -> None:
-    """`target` is `source` with `computed` negated, in every respect that a reader can see."""
-    before, after = pq.ParquetFile(source), pq.ParquetFile(target, page_checksum_verification=True)
-    assert after.schema_arrow.equals(before.schema_arrow, check_metadata=True)
-    assert after.schema.equals(before.schema)
-    assert after.metadata.metadata == before.metadata.metadata
-    assert after.metadata.created_by == before.metadata.created_by
-    assert after.metadata.format_version == before.metadata.format_version
-    old, new = before.read(), after.read()
-    new.validate(full=True)
-    for name in old.schema.names:
-        if name in computed:
-            expected = [negative(v) for c in old[name].chunks for v in storage(c).to_pylist()]
-            if pa.types.is_unsigned_integer(old[name].type):
-                expected = old[name].to_pylist()
-            actual = [v for c in new[name].chunks for v in storage(c).to_pylist()]
-            assert repr(actual) == repr(expected), name
-        else:
-            assert new[name].equals(old[name]), name
-    pairs = zip(column_chunks(source), column_chunks(target), strict=True)
-    for number, (old_group, new_group) in enumerate(pairs):
-        info = after.metadata.row_group(number)
-        assert info.num_rows == before.metadata.row_group(number).num_rows
-        assert info.total_byte_size == sum(
-            info.column(c).total_uncompressed_size for c in range(info.num_columns)
-        )
-        for leaf, ((_, old_bytes), (_, new_bytes)) in enumerate(
-            zip(old_group, new_group, strict=True)
-        ):
-            column, was = info.column(leaf), before.metadata.row_group(number).column(leaf)
-            assert column.compression == was.compression
-            assert column.num_values == was.num_values
-            assert column.has_offset_index == was.has_offset_index
-            name = column.path_in_schema.split(".")[0]
-            if name not in computed:
-                assert new_bytes == old_bytes
-                assert column.statistics == was.statistics
-            elif column.statistics is not None:
-                first = sum(group_rows(before, n) for n in range(number))
-                check_statistics(column, new[name].slice(first, info.num_rows))
-
-
-def group_rows(file: pq.ParquetFile, row_group: int) -> int:
-    rows: int = file.metadata.row_group(row_group).num_rows
-    return rows
-
-
-def leaves(values: list[Any]) -> list[Any]:
-    """The values in lists of lists, and None for each list that has none."""
-    found: list[Any] = []
-    for value in values:
-        found += (leaves(value) or [None]) if isinstance(value, list) else [value]
-    return found
-
-
-def check_statistics(chunk: Any, column: pa.ChunkedArray) -> None:
-    """The statistics of a chunk are those of its values; NaN is in no minimum or maximum."""
-    values = leaves([v for c in column.chunks for v in storage(c).to_pylist()])
-    ordered = [v for v in values if v is not None and v == v]
-    assert chunk.statistics.null_count == values.count(None)
-    assert chunk.statistics.has_min_max == bool(ordered)
-    if ordered and not isinstance(chunk.statistics.min, bytes):  # as pyarrow gives float16
-        assert (chunk.statistics.min, chunk.statistics.max) == (min(ordered), max(ordered))
-        for end, sign in ((chunk.statistics.min, -1.0), (chunk.statistics.max, 1.0)):
-            assert end != 0 or isinstance(end, int) or np.copysign(1, end) == sign
-
-
 @pytest.fixture(scope="module", params=list(WRITERS))
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("written") / f"{request.param}.parquet"
@@ -155,6 +80,21 @@ def test_output_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
         rewritten(source, tmp_path / f"out{n}", COMPUTED, workers=n).read_bytes() for n in (1, 2, 5)
     }
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize("size", [1, 100, 1 << 30])
+def test_work_cut_into_any_pieces_gives_the_same_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    source = tmp_path / "source"
+    pq.write_table(table(), source, row_group_size=25, write_page_index=True)
+    monkeypatch.setattr(parquet_chunks, "PIECE_BYTES", max(size, 20))
+    monkeypatch.setattr(parquet_chunks, "UNIT_BYTES", size)
+    monkeypatch.setattr(parquet_chunks, "BATCH_BYTES", size)
+    monkeypatch.setattr(parquet_chunks, "PAGE_BYTES", size)
+    monkeypatch.setattr(parquet_units, "PAGE_BYTES", size)
+    for across in (False, True):
+        check(source, rewritten(source, tmp_path / "out", COMPUTED, across=across), COMPUTED)
 
 
 def test_softmax_across_columns_sees_whole_rows(tmp_path: Path) -> None:
@@ -217,90 +157,6 @@ def test_thousands_of_columns_come_back(tmp_path: Path) -> None:
     for across in (False, True):
         target = rewritten(source, tmp_path / "out", computed, across=across)
         assert pq.read_table(target).equals(expected)
-
-
-def test_bloom_filters_are_copied_with_what_they_are_about_and_dropped_otherwise(
-    tmp_path: Path,
-) -> None:
-    source = tmp_path / "source"
-    options = {"ndv": 50, "fpp": 0.05}
-    names = ["id", "name", "f64"]
-    pq.write_table(
-        table().select(names), source, bloom_filter_options=dict.fromkeys(names, options)
-    )
-    target = rewritten(source, tmp_path / "out", ["f64"])
-    check(source, target, ["f64"])
-
-    def filters(path: Path) -> list[bytes | None]:
-        data, found = path.read_bytes(), []
-        for chunk, _ in column_chunks(path)[0]:
-            meta = chunk_meta(chunk)
-            start, size = meta.integer(Meta.BLOOM), meta.integer(Meta.BLOOM_LENGTH)
-            found.append(None if start is None or size is None else data[start : start + size])
-        return found
-
-    before, after = filters(source), filters(target)
-    assert None not in before
-    assert after == [*before[:2], None]
-
-
-def test_page_indexes_point_at_the_pages(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    pq.write_table(table(), source, **WRITERS["page_index"])
-    target = rewritten(source, tmp_path / "out", ["f32", "list", "required"])
-    data = target.read_bytes()
-    pages = 0
-    for chunk, _ in column_chunks(target)[0]:
-        start, size = chunk.integer(Chunk.OFFSET_INDEX), chunk.integer(Chunk.OFFSET_INDEX_LENGTH)
-        assert start is not None
-        assert size is not None
-        index, end = read_struct(data, start)
-        assert end == start + size
-        rows = []
-        for location in index.structs(1):
-            at, stored = location.integer(1), location.integer(2)
-            assert at is not None
-            header, body = read_struct(data, at)
-            assert header.integer(1) in (0, 3)
-            assert stored == body - at + (header.integer(3) or 0)
-            rows.append(location.integer(3))
-            pages += 1
-        assert rows == sorted(rows)
-        assert rows[0] == 0
-    assert pages > pq.read_metadata(target).num_columns
-
-
-def test_the_column_index_of_a_computed_column_is_that_of_its_pages(tmp_path: Path) -> None:
-    source = tmp_path / "source"
-    x = [None] * 5 + [1.0, NAN, -2.0, None, 0.0]
-    columns = {"x": pa.array(x), "nan": pa.array([NAN] * 10)}
-    pq.write_table(pa.table(columns), source, write_page_index=True)
-    target = rewritten(source, tmp_path / "out", ["x", "nan"])
-    chunk, nan_chunk = (chunk for chunk, _ in column_chunks(target)[0])
-    index, _ = read_struct(target.read_bytes(), chunk.integer(Chunk.COLUMN_INDEX) or 0)
-    pack = np.float64
-    assert index[2][1].values == [pack(-1.0).tobytes()]
-    assert index[3][1].values == [pack(2.0).tobytes()]
-    assert index[5][1].values == [6]
-    # The format has no column index for pages that are NaN throughout.
-    assert Chunk.COLUMN_INDEX not in nan_chunk
-    assert Chunk.OFFSET_INDEX in nan_chunk
-
-
-@pytest.mark.parametrize(
-    ("order", "kept"),
-    [(["id", "f32"], ["id"]), (["f32", "id"], []), (["id", "name"], ["id", "name"])],
-)
-def test_sorting_columns_are_kept_up_to_the_first_that_changed(
-    tmp_path: Path, order: list[str], kept: list[str]
-) -> None:
-    source = tmp_path / "source"
-    names = ["id", "f32", "name"]
-    sorting = [pq.SortingColumn(names.index(name)) for name in order]
-    pq.write_table(table().select(names), source, sorting_columns=sorting)
-    target = rewritten(source, tmp_path / "out", ["f32"])
-    found = pq.read_metadata(target).row_group(0).sorting_columns
-    assert [names[c.column_index] for c in found] == kept
 
 
 def test_pages_carry_checksums_that_match(tmp_path: Path) -> None:

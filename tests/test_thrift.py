@@ -23,7 +23,6 @@ from kact_cli.formats.thrift import (
     I64,
     LIST,
     MAP,
-    MAX_DEPTH,
     SET,
     STRUCT,
     TRUE,
@@ -31,9 +30,9 @@ from kact_cli.formats.thrift import (
     Items,
     Pairs,
     Struct,
-    read_struct,
     write_struct,
 )  # fmt: skip
+from kact_cli.formats.thrift_reader import MAX_DEPTH, read_struct
 
 INTEGERS = {I16: 15, I32: 31, I64: 63}
 
@@ -152,7 +151,7 @@ def test_deep_structures_are_read_up_to_the_limit() -> None:
 def test_a_claim_of_many_values_stops_before_they_take_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kact_cli.formats.thrift.MAX_VALUES", 1000)
+    monkeypatch.setattr("kact_cli.formats.thrift_reader.MAX_VALUES", 1000)
     with pytest.raises(DataError, match="more than 1,000 values"):
         read_struct(b"\x19\xfc" + b"\xe9\x07" + b"\x00" * 2000)
 

@@ -10,9 +10,10 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -38,6 +39,9 @@ kact applies Keras activations to tensors in files. To begin:
 """
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Terminated(BaseException):
     """A signal asks the process to end; unwinds like Ctrl-C, so that nothing is left behind."""
 
@@ -46,8 +50,25 @@ class Terminated(BaseException):
         self.number = number
 
 
+@contextlib.contextmanager
+def _broken_pipe_ends_it() -> Iterator[None]:
+    """Let no BrokenPipeError reach Click, which would exit with 1."""
+    try:
+        yield
+    except BrokenPipeError as e:
+        raise Terminated(signal.SIGPIPE) from e
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with _broken_pipe_ends_it():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _broken_pipe_ends_it():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -99,8 +120,9 @@ def main() -> NoReturn:
     for name in ("OPENBLAS", "OMP", "MKL"):
         os.environ.setdefault(f"{name}_NUM_THREADS", "1")
     _reserve_standard_streams()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # `nohup kact` stays nohup
+    for number in _SIGNALS:
+        # `nohup kact` stays nohup
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _terminate)
     code = _run()
     with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -118,7 +140,7 @@ def _run() -> int:
     except click.ClickException as e:
         context = getattr(e, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context else ""
-        _complain(e.format_message() + hint)
+        _complain(_shown(e.format_message()) + hint)
         return ExitCode.USAGE
     except KactError as e:
         _complain(str(e))
@@ -138,7 +160,15 @@ def _run() -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    # `timeout` sends its signal twice: the second must not end the clearing up after the first
+    for other in _SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
     raise Terminated(number)
+
+
+def _shown(text: str) -> str:
+    """`text` as one line that a terminal shows as it is."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _complain(message: str) -> None:
@@ -157,3 +187,5 @@ def _reserve_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDONLY)
+            if fd == 1:
+                sys.stdout = os.fdopen(1, "w", closefd=False)

@@ -92,113 +92,128 @@ def _dtype(ctx: click.Context, param: click.Parameter, value: str | None) -> np.
     return None if value is None else np.dtype(value)
 
 
-def transform_options(command: F) -> F:
-    """Every option of the commands that transform a tensor; they arrive as keyword arguments."""
-    names = [f.name for f in FORMATS]
-    for decorate in reversed(
-        (
-            click.option(
-                "--from",
-                "source_format",
-                type=click.Choice(names),
-                envvar="KACT_FROM",
-                help="Format of INPUT, where its first bytes do not tell.",
-            ),
-            click.option(
-                "--to",
-                "target_format",
-                type=click.Choice(names),
-                envvar="KACT_TO",
-                help="Format of OUTPUT, where its suffix does not tell.",
-            ),
-            click.option(
-                "--dtype",
-                type=click.Choice(_DTYPES),
-                envvar="KACT_DTYPE",
-                callback=_dtype,
-                help="Dtype of the result.  [default: the input's]",
-            ),
-            click.option(
-                "--compute-dtype",
-                type=click.Choice(_DTYPES[1:]),
-                callback=_dtype,
-                envvar="KACT_COMPUTE_DTYPE",
-                help="Dtype to compute in, rounded once at the end.",
-            ),
-            click.option(
-                "--chunk-size",
-                "chunk_bytes",
-                type=SizeType(),
-                envvar="KACT_CHUNK_SIZE",
-                help="What is read, computed and written in one go.  [default: 1MiB]",
-            ),
-            click.option(
-                "--jobs",
-                "-j",
-                type=click.IntRange(1, 1024),
-                envvar="KACT_JOBS",
-                help="Worker processes.  [default: threads, one for each core]",
-            ),
-            click.option(
-                "--columns",
-                "-c",
-                multiple=True,
-                metavar="LIST",
-                envvar="KACT_COLUMNS",
-                help="Columns of a table that are the tensor: names and globs, comma-separated."
-                "  [default: floats and lists of them]",
-            ),
-            click.option(
-                "--exclude",
-                multiple=True,
-                metavar="LIST",
-                envvar="KACT_EXCLUDE",
-                help="Columns that are not.",
-            ),
-            click.option(
-                "--delimiter",
-                envvar="KACT_DELIMITER",
-                callback=lambda _c, _p, value: "\t" if value in ("\\t", "tab") else value,
-                help="Between the cells of a CSV.  [default: found]",
-            ),
-            click.option(
-                "--header/--no-header",
-                default=None,
-                help="Whether the first record of a CSV names its columns.  [default: found]",
-            ),
-            click.option(
-                "--float-format",
-                envvar="KACT_FLOAT_FORMAT",
-                help="Floats in a CSV, as Python's format: .6g  [default: shortest exact]",
-            ),
-            click.option(
-                "--overwrite",
-                is_flag=True,
-                envvar="KACT_OVERWRITE",
-                help="Replace OUTPUT if it exists; it may be INPUT itself.",
-            ),
-            click.option(
-                "--fsync",
-                is_flag=True,
-                envvar="KACT_FSYNC",
-                help="Have the disk confirm the output before it is put in place.",
-            ),
-            click.option(
-                "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
-            ),
-            click.option(
-                "--verbose",
-                "-v",
-                is_flag=True,
-                envvar="KACT_VERBOSE",
-                help="Say what was decided, and how fast it went.",
-            ),
-        )
-    ):
+_NAMES = [f.name for f in FORMATS]
+
+_PLAN = (
+    click.option(
+        "--from",
+        "source_format",
+        type=click.Choice(_NAMES),
+        envvar="KACT_FROM",
+        help="Format of INPUT, where its first bytes do not tell.",
+    ),
+    click.option(
+        "--columns",
+        "-c",
+        multiple=True,
+        metavar="LIST",
+        envvar="KACT_COLUMNS",
+        help="Columns of a table that are the tensor: names and globs, comma-separated."
+        "  [default: floats and lists of them]",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="LIST",
+        envvar="KACT_EXCLUDE",
+        help="Columns that are not.",
+    ),
+    click.option(
+        "--delimiter",
+        envvar="KACT_DELIMITER",
+        callback=lambda _c, _p, value: "\t" if value in ("\\t", "tab") else value,
+        help="Between the cells of a CSV.  [default: found]",
+    ),
+    click.option(
+        "--header/--no-header",
+        default=None,
+        help="Whether the first record of a CSV names its columns.  [default: found]",
+    ),
+    click.option(
+        "--dtype",
+        type=click.Choice(_DTYPES),
+        envvar="KACT_DTYPE",
+        callback=_dtype,
+        help="Dtype of the result.  [default: the input's]",
+    ),
+    click.option(
+        "--compute-dtype",
+        type=click.Choice(_DTYPES[1:]),
+        callback=_dtype,
+        envvar="KACT_COMPUTE_DTYPE",
+        help="Dtype to compute in, rounded once at the end.",
+    ),
+    click.option(
+        "--chunk-size",
+        "chunk_bytes",
+        type=SizeType(),
+        envvar="KACT_CHUNK_SIZE",
+        help="What is read, computed and written in one go.  [default: 1MiB]",
+    ),
+    click.option(
+        "--jobs",
+        "-j",
+        type=click.IntRange(1, 1024),
+        envvar="KACT_JOBS",
+        help="Worker processes.  [default: threads, one for each core]",
+    ),
+)
+"""What decides how the work is done; `explain` takes these too."""
+
+_TRANSFORM = (
+    click.option(
+        "--to",
+        "target_format",
+        type=click.Choice(_NAMES),
+        envvar="KACT_TO",
+        help="Format of OUTPUT, where its suffix does not tell.",
+    ),
+    click.option(
+        "--float-format",
+        envvar="KACT_FLOAT_FORMAT",
+        help="Floats in a CSV, as Python's format: .6g  [default: shortest exact]",
+    ),
+    click.option(
+        "--overwrite",
+        is_flag=True,
+        envvar="KACT_OVERWRITE",
+        help="Replace OUTPUT if it exists; it may be INPUT itself.",
+    ),
+    click.option(
+        "--fsync",
+        is_flag=True,
+        envvar="KACT_FSYNC",
+        help="Have the disk confirm the output before it is put in place.",
+    ),
+    click.option(
+        "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
+    ),
+    click.option(
+        "--verbose",
+        "-v",
+        is_flag=True,
+        envvar="KACT_VERBOSE",
+        help="Say what was decided, and how fast it went.",
+    ),
+)
+
+
+def plan_options(command: F) -> F:
+    """The options that decide what is done; they arrive as keyword arguments."""
+    for decorate in reversed(_PLAN):
         command = decorate(command)
     return command
 
 
+def transform_options(command: F) -> F:
+    """Every option of the commands that transform a tensor; they arrive as keyword arguments."""
+    for decorate in reversed(_TRANSFORM):
+        command = decorate(command)
+    return plan_options(command)
+
+
 def make_options(*, quiet: bool, verbose: bool, **chosen: Any) -> Options:
     """The library's options, from the keyword arguments that `transform_options` gives."""
-    return Options(**chosen, observer=Console(quiet=quiet, verbose=verbose))
+    columns, exclude = chosen.pop("columns", ()), chosen.pop("exclude", ())
+    console = Console(quiet=quiet, verbose=verbose)
+    return Options(columns=tuple(columns), exclude=tuple(exclude), **chosen, observer=console)

@@ -34,6 +34,8 @@ class Kind:
 
 FLOAT64 = Kind(np.dtype(np.float64), digits=17, droppable=2, low_digits=9)
 FLOAT32 = Kind(np.dtype(np.float32), digits=9, droppable=3, low_digits=0)
+FLOAT16 = Kind(np.dtype(np.float16), digits=9, droppable=6, low_digits=0)
+KINDS = {kind.dtype.itemsize: kind for kind in (FLOAT64, FLOAT32, FLOAT16)}
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,10 @@ def tables(kind: Kind) -> Tables:
             if 2.0**e < ten < 2.0 ** (e + 1):
                 bound[e + 1023], decade[e + 1023, 1] = ten, d
     decades = decade.reshape(-1)
+    info = np.finfo(kind.dtype)
     ulp = np.zeros((2048, 2))
     for e in exponents:
-        ulp[e + 1023] = 2.0**e * float(np.finfo(kind.dtype).eps)
+        ulp[e + 1023] = max(2.0**e * float(info.eps), float(info.smallest_subnormal))
     after_point = kind.digits - 1 - decades
     return Tables(
         bound=bound,

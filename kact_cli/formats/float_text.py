@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from kact_cli.errors import UsageError
 from kact_cli.formats import float_tables
 from kact_cli.formats.arrow_arrays import arrow_array
-from kact_cli.formats.float_tables import FLOAT32, FLOAT64, HIGH, LOW, PREFIXES, Kind
+from kact_cli.formats.float_tables import FLOAT16, HIGH, LOW, PREFIXES, Kind
 
 Floats = NDArray[Any]
 F8 = NDArray[np.float64]
@@ -44,6 +44,7 @@ longest, -2.2250738585072014e-308 and its lead, has 25."""
 
 _DOUBT = 1e-5
 _UPPER_24_BITS = np.uint64(0xFFFF_FFFF_E000_0000)
+_MANTISSA = np.uint64(0x000F_FFFF_FFFF_FFFF)
 _MARKS_OF_A_FLOAT = np.frombuffer(b".en", np.uint8)
 
 
@@ -71,11 +72,9 @@ _BUFFERS = _Buffers()
 def shortest(x: Floats, lead: bytes = b",", reserve: int = 0) -> Texts:
     """The shortest text of each number of the 1-D array `x`, each led by the one byte `lead`.
 
-    `x` is float32 or float64 (float16 is written as the float32 of the same value). The first
-    `reserve` bytes of the buffer are left for the caller.
+    `x` is float64, float32 or float16, of which the numbers left to Arrow are written as the
+    float32 that they equal. The first `reserve` bytes of the buffer are left for the caller.
     """
-    if x.dtype.itemsize == 2:
-        x = x.astype(np.float32)
     before = -(-reserve // SLOT)
     slots = np.empty((before + len(x), SLOT // 8), np.uint64)
     texts = slots[before:]
@@ -119,13 +118,17 @@ def _write_tile(
     signed, a, power, half, *spare = _BUFFERS.floats[:, :n]
     number, decade, j, k = _BUFFERS.integers[:, :n]
     flag, length = _BUFFERS.bytes[:, :n]
-    kind = FLOAT64 if x.dtype.itemsize == 8 else FLOAT32
+    kind = float_tables.KINDS[x.dtype.itemsize]
     table = float_tables.tables(kind)
 
     with np.errstate(invalid="ignore"):  # a signaling NaN that is widened
         np.copyto(signed, x)
     np.abs(signed, out=a)
     others = ~((a < HIGH) & ((a >= LOW) | (a == 0)))
+    if kind is FLOAT16:
+        # The neighbour below a power of two is nearer than that above. In the other dtypes these
+        # powers, being exact in few digits, come out right all the same.
+        others |= ((a.view(np.uint64) & _MANTISSA) == 0) & (a > 0) & (a < 1)
     a[others] = 1
 
     np.right_shift(a.view(np.uint64), np.uint64(52), out=decade)
@@ -255,7 +258,7 @@ def _write_by_arrow(
         return
     import pyarrow as pa
 
-    values = x[others]
+    values = x[others].astype(np.promote_types(x.dtype, np.float32), copy=False)
     cast = arrow_array(values).cast(pa.string())
     offsets = np.frombuffer(cast.buffers()[1], np.int32)[: len(values) + 1]
     data = np.frombuffer(cast.buffers()[2], np.uint8)

@@ -29,6 +29,7 @@ SIZE_LIMIT = 2**59
 _KEYS = {"descr", "fortran_order", "shape"}
 _DESCR = re.compile(r"([<>=|]?)([biuf])([1248])")
 _ALIGN = 64
+_GROWTH = 21
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,15 @@ def read_header(read: Callable[[int], bytes]) -> Header:
 
 
 def write_header(header: Header, size: int = 0) -> bytes:
-    """The bytes of a header, padded so that the elements start at a multiple of 64.
+    """The bytes of a header, as NumPy writes them: the elements start at a multiple of 64.
 
     `size`, itself such a multiple, is the least that it takes: room for a shape not known yet.
     """
     descr = np.lib.format.dtype_to_descr(header.dtype)
-    fields = {"descr": descr, "fortran_order": header.fortran_order, "shape": header.shape}
-    text = repr(fields).encode("latin-1") + b" " * 20
-    # NumPy leaves room behind the dict for the first axis to grow in place, and so does kact
+    order, shape = header.fortran_order, header.shape
+    text = f"{{'descr': {descr!r}, 'fortran_order': {order}, 'shape': {shape}, }}".encode("latin-1")
+    if shape:  # room for the outermost axis to grow in place
+        text += b" " * (_GROWTH - len(str(shape[-1 if order else 0])))
     bare = len(MAGIC) + 4 + len(text) + 1
     padding = max(size - bare, -bare % _ALIGN)
     body = text + b" " * padding + b"\n"

@@ -38,6 +38,7 @@ class Reader:
             )
             self.metadata = self._file.metadata
             self.schema: pa.Schema = self._file.schema_arrow
+            self.rows: int = self.metadata.num_rows
         self._file.reader.set_use_threads(False)
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:

@@ -32,6 +32,8 @@ UNIT_BYTES = 1 << 20
 """Of values: smaller column chunks are done several at a time."""
 BATCH_BYTES = 8 << 20
 """Of values decoded and computed at a time, where columns are computed together."""
+MAX_BATCH = 1 << 18
+"""Rows, where they hold next to nothing."""
 PIECE_BYTES = 16 << 20
 """Copied by one task."""
 
@@ -54,6 +56,9 @@ class Encode:
 
 
 Task = Copy | Encode
+Done = tuple[int, list[EncodedChunk]]
+"""Where the bytes of a task start in the new file, and what was encoded."""
+Waiting = tuple[NewGroup, Task, Future[Done]]
 
 
 def rewrite(plan: Plan, target: int, compute: Compute, *, workers: int = 1) -> int:
@@ -96,8 +101,7 @@ class _Worker:
         self._compute = compute
         self._thread = threading.local()
 
-    def __call__(self, number: int, task: Task) -> tuple[int, list[EncodedChunk]]:
-        """Where the bytes of the task start in the new file, and what was encoded."""
+    def __call__(self, number: int, task: Task) -> Done:
         with self._layout.stopped_by_failure():
             if isinstance(task, Copy):
                 start = self._layout.place(number, task.size)
@@ -114,9 +118,7 @@ def _finished_groups(
     plan: Plan, source: int, layout: Layout, work: _Worker, workers: int
 ) -> Iterator[FinishedGroup]:
     """Do everything, a bounded number of tasks ahead of the one that is waited for."""
-    window: deque[tuple[NewGroup, Task, Future[tuple[int, list[EncodedChunk]]]] | NewGroup] = (
-        deque()
-    )
+    window: deque[Waiting | NewGroup] = deque()
     number = 0
 
     def collect() -> Iterator[FinishedGroup]:
@@ -211,6 +213,10 @@ def _unit(
         for leaf, column in zip(leaves, columns, strict=True)
     )
     rows = group.rows
-    batch = min(PAGE_BYTES * rows // max(1, *sizes), BATCH_BYTES * rows // max(1, sum(sizes)))
+    batch = min(
+        MAX_BATCH,
+        PAGE_BYTES * rows // max(1, *sizes),
+        BATCH_BYTES * rows // max(1, sum(sizes)),
+    )
     names = tuple(column.name for column in columns)
     return Encode(Unit(plan.path, index, rows, names, forms, max(1, batch)), tuple(leaves))

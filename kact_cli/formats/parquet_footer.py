@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kact_cli.errors import DataError
-from kact_cli.formats.thrift import Items, Struct, read_struct, write_struct
+from kact_cli.formats.thrift import Items, Struct, write_struct
+from kact_cli.formats.thrift_reader import read_struct
 
 MAGIC, ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 MAX_FOOTER = 256 << 20

@@ -10,7 +10,8 @@ from kact_cli.errors import DataError
 from kact_cli.formats.parquet_footer import Chunk, Group, Leaf, Meta, chunk_meta, chunk_span
 from kact_cli.formats.parquet_layout import copy_range, write_all
 from kact_cli.formats.parquet_pages import DATA_PAGE_V2, EncodedChunk, PageFormat
-from kact_cli.formats.thrift import I32, I64, STRUCT, Items, Struct, read_struct, write_struct
+from kact_cli.formats.thrift import I32, I64, STRUCT, Items, Struct, write_struct
+from kact_cli.formats.thrift_reader import read_struct
 
 HEADER_BYTES = 64 << 10
 """Enough for the header of a page (which may hold a minimum and a maximum) or a bloom filter."""

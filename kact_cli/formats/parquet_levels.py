@@ -69,7 +69,8 @@ def page_dtype(kind: pa.DataType, leaf: Leaf) -> np.dtype[Any] | None:
 
 def take_apart(array: pa.Array, leaf: Leaf, page_bytes: int) -> Iterator[Values]:
     """The rows of `array`, a page's worth at a time: about `page_bytes` of values."""
-    rows = max(1, page_bytes * len(array) // max(1, array.nbytes))
+    pages = max(1, round(array.nbytes / page_bytes))
+    rows = max(1, -(-len(array) // pages))
     for start in range(0, len(array), rows):
         part = array.slice(start, rows)
         if leaf.depth or part.null_count:
@@ -117,38 +118,54 @@ def storage_type(kind: pa.DataType) -> pa.DataType:
 
 def _levels(array: pa.Array, leaf: Leaf) -> Values:
     """Level by level from the rows to the values: `array` holds what is there of the live slots."""
-    rows = len(array)
+    rows = slots = len(array)
     repetition = np.zeros(rows, np.uint8)
-    definition = np.zeros(rows, np.uint8)
-    live = np.ones(rows, np.bool_)
+    definition = np.zeros(0, np.uint8)
+    live: NDArray[np.bool_] | None = None  # all of them, and each defined to the level reached
     depth = 0
-    for node in leaf.levels:
+    for reached, node in enumerate(leaf.levels):
         array = getattr(array, "storage", array)
+        lengths = None
         if node == OPTIONAL:
             there = _valid(array)
-            array = array if there.all() else array.drop_null()
+            array = array if there is None else array.drop_null()
         else:
             depth += 1
-            starts, stops, array = _lists(array)
-            there = stops > starts
-            counts = np.ones(live.size, np.int64)
-            counts[live] = np.maximum(stops - starts, 1)
-        definition[live] += there
-        live[live] = there
-        if node != OPTIONAL:
-            first = np.cumsum(counts) - counts
-            deeper = np.full(int(counts.sum()), depth, np.uint8)
-            deeper[first] = repetition
+            lengths, array = _lists(array)
+            there = None if lengths.all() else lengths > 0
+        if there is not None and live is None:
+            live, definition = np.ones(slots, np.bool_), np.full(slots, reached, np.uint8)
+        if live is not None:
+            definition[live] += 1 if there is None else there
+        if lengths is not None:
+            counts = lengths
+            if live is not None:
+                counts = np.ones(slots, np.int64)
+                counts[live] = np.maximum(lengths, 1)
+            ends = np.cumsum(counts)
+            slots = int(ends[-1])
+            deeper = np.full(slots, depth, np.uint8)
+            deeper[ends - counts] = repetition
             repetition = deeper
-            definition, live = np.repeat(definition, counts), np.repeat(live, counts)
-    return Values(rows, live.size, repetition if depth else None, definition, _numbers(array))
+        if live is not None:
+            if there is not None:
+                live[live] = there
+            if lengths is not None:
+                live, definition = np.repeat(live, counts), np.repeat(definition, counts)
+    return Values(
+        rows,
+        slots,
+        repetition if depth else None,
+        None if live is None else definition,
+        _numbers(array),
+    )
 
 
-def _valid(array: pa.Array) -> NDArray[np.bool_]:
-    """Where `array` is not null."""
+def _valid(array: pa.Array) -> NDArray[np.bool_] | None:
+    """Where `array` is not null; None if nothing is."""
     bitmap = array.buffers()[0]
     if bitmap is None or array.null_count == 0:
-        return np.ones(len(array), np.bool_)
+        return None
     first, start = divmod(array.offset, 8)
     octets = np.frombuffer(bitmap, np.uint8)[first : (array.offset + len(array) + 7) // 8]
     bits = np.unpackbits(octets, bitorder="little")[start : start + len(array)]
@@ -165,8 +182,8 @@ def _numbers(array: pa.Array) -> NDArray[Any]:
     return np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
 
 
-def _lists(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64], pa.Array]:
-    """Where the lists of an array without nulls start and stop in what they hold."""
+def _lists(array: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
+    """The lengths of the lists of an array without nulls, and what they hold."""
     import pyarrow as pa
 
     if array.null_count:
@@ -177,4 +194,4 @@ def _lists(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.int64], pa.Ar
         dtype = np.int64 if pa.types.is_large_list(array.type) else np.int32
         ends = np.frombuffer(array.buffers()[1], dtype)[array.offset :][: len(array) + 1]
         ends = ends.astype(np.int64)
-    return ends[:-1], ends[1:], array.values.slice(ends[0], ends[-1] - ends[0])
+    return np.diff(ends), array.values.slice(ends[0], ends[-1] - ends[0])

@@ -30,10 +30,10 @@ from kact_cli.formats.thrift import (
     TRUE,
     Items,
     Struct,
-    read_struct,
     varint,
     write_struct,
 )  # fmt: skip
+from kact_cli.formats.thrift_reader import read_struct
 
 DATA_PAGE, DATA_PAGE_V2 = 0, 3
 UNORDERED = 0

@@ -83,7 +83,7 @@ class Source:
         """
         expected = self.metadata.row_group(row_group).num_rows
         rows = 0
-        with _as_data_error():
+        with _as_data_error(f"row group {row_group}, column {', '.join(columns)}: "):
             for batch in self._file.iter_batches(
                 batch_rows, row_groups=[row_group], columns=list(columns), use_threads=False
             ):
@@ -99,14 +99,14 @@ class Source:
 
 
 @contextmanager
-def _as_data_error() -> Iterator[None]:
+def _as_data_error(where: str = "") -> Iterator[None]:
     import pyarrow as pa
 
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
-        raise DataError(f"broken Parquet file: {reason}") from error
+        raise DataError(f"broken Parquet file: {where}{reason}") from error
 
 
 def encode_unit(unit: Unit, compute: Compute, emit: Emit, source: Source) -> list[EncodedChunk]:

@@ -25,7 +25,8 @@ from kact_cli.formats.parquet_footer import (
     chunk_meta,
     chunk_span,
 )  # fmt: skip
-from kact_cli.formats.thrift import BINARY, I32, I64, LIST, Items, Struct, read_struct, write_struct
+from kact_cli.formats.thrift import BINARY, I32, I64, LIST, Items, Struct, write_struct
+from kact_cli.formats.thrift_reader import read_struct
 
 HERE = Path(__file__).parent / "parquet"
 ROWS = 50

@@ -1,0 +1,101 @@
+"""Indexes, bloom filters and sort orders follow the chunks that they are about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from parquet_checks import check
+from parquet_tools import NAN, column_chunks, rewritten, table
+
+from kact_cli.formats.parquet_footer import Chunk, Meta, chunk_meta
+from kact_cli.formats.thrift_reader import read_struct
+
+PAGE_INDEX = {"write_page_index": True, "data_page_size": 64, "write_batch_size": 5}
+
+
+def test_bloom_filters_are_copied_with_what_they_are_about_and_dropped_otherwise(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "source"
+    options = {"ndv": 50, "fpp": 0.05}
+    names = ["id", "name", "f64"]
+    pq.write_table(
+        table().select(names), source, bloom_filter_options=dict.fromkeys(names, options)
+    )
+    target = rewritten(source, tmp_path / "out", ["f64"])
+    check(source, target, ["f64"])
+
+    def filters(path: Path) -> list[bytes | None]:
+        data, found = path.read_bytes(), []
+        for chunk, _ in column_chunks(path)[0]:
+            meta = chunk_meta(chunk)
+            start, size = meta.integer(Meta.BLOOM), meta.integer(Meta.BLOOM_LENGTH)
+            found.append(None if start is None or size is None else data[start : start + size])
+        return found
+
+    before, after = filters(source), filters(target)
+    assert None not in before
+    assert after == [*before[:2], None]
+
+
+def test_page_indexes_point_at_the_pages(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    pq.write_table(table(), source, **PAGE_INDEX)
+    target = rewritten(source, tmp_path / "out", ["f32", "list", "required"])
+    data = target.read_bytes()
+    pages = 0
+    for chunk, _ in column_chunks(target)[0]:
+        start, size = chunk.integer(Chunk.OFFSET_INDEX), chunk.integer(Chunk.OFFSET_INDEX_LENGTH)
+        assert start is not None
+        assert size is not None
+        index, end = read_struct(data, start)
+        assert end == start + size
+        rows = []
+        for location in index.structs(1):
+            at, stored = location.integer(1), location.integer(2)
+            assert at is not None
+            header, body = read_struct(data, at)
+            assert header.integer(1) in (0, 3)
+            assert stored == body - at + (header.integer(3) or 0)
+            rows.append(location.integer(3))
+            pages += 1
+        assert rows == sorted(rows)
+        assert rows[0] == 0
+    assert pages > pq.read_metadata(target).num_columns
+
+
+def test_the_column_index_of_a_computed_column_is_that_of_its_pages(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    x = [None] * 5 + [1.0, NAN, -2.0, None, 0.0]
+    columns = {"x": pa.array(x), "nan": pa.array([NAN] * 10)}
+    pq.write_table(pa.table(columns), source, write_page_index=True)
+    target = rewritten(source, tmp_path / "out", ["x", "nan"])
+    chunk, nan_chunk = (chunk for chunk, _ in column_chunks(target)[0])
+    index, _ = read_struct(target.read_bytes(), chunk.integer(Chunk.COLUMN_INDEX) or 0)
+    pack = np.float64
+    assert index[2][1].values == [pack(-1.0).tobytes()]
+    assert index[3][1].values == [pack(2.0).tobytes()]
+    assert index[5][1].values == [6]
+    # The format has no column index for pages that are NaN throughout.
+    assert Chunk.COLUMN_INDEX not in nan_chunk
+    assert Chunk.OFFSET_INDEX in nan_chunk
+
+
+@pytest.mark.parametrize(
+    ("order", "kept"),
+    [(["id", "f32"], ["id"]), (["f32", "id"], []), (["id", "name"], ["id", "name"])],
+)
+def test_sorting_columns_are_kept_up_to_the_first_that_changed(
+    tmp_path: Path, order: list[str], kept: list[str]
+) -> None:
+    source = tmp_path / "source"
+    names = ["id", "f32", "name"]
+    sorting = [pq.SortingColumn(names.index(name)) for name in order]
+    pq.write_table(table().select(names), source, sorting_columns=sorting)
+    target = rewritten(source, tmp_path / "out", ["f32"])
+    found = pq.read_metadata(target).row_group(0).sorting_columns
+    assert [names[c.column_index] for c in found] == kept
