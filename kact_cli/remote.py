@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -79,7 +78,9 @@ def parse(text: str) -> Uri | str:
     if not authority and scheme not in ("hdfs", "viewfs"):
         raise UsageError(f"{display(text)}: a bucket is missing")
     query = _QUERY.search(path)
-    return Uri(scheme, authority, path[: query.start()] if query else path, query[1] if query else "")
+    return Uri(
+        scheme, authority, path[: query.start()] if query else path, query[1] if query else ""
+    )
 
 
 @functools.cache
@@ -87,7 +88,9 @@ def _file_system(scheme: str, authority: str, query: str) -> tuple[Any, str]:
     """The file system of a bucket or server, and the path of its root there; one a process."""
     from pyarrow import fs
 
-    return fs.FileSystem.from_uri(f"{scheme}://{authority}/{'?' + query if query else ''}")
+    found: tuple[Any, str]
+    found = fs.FileSystem.from_uri(f"{scheme}://{authority}/{'?' + query if query else ''}")
+    return found
 
 
 def _open(uri: Uri) -> tuple[Any, str]:
@@ -167,7 +170,7 @@ def put(source: str, uri: Uri) -> int:
     with _named(uri), open(source, "rb") as file:
         file_system, path = _open(uri)
         renamed = uri.scheme not in _WHOLE
-        directory, _, name = path.rpartition("/")
+        directory = path.rpartition("/")[0]
         to = path
         if renamed:
             to = f"{directory}/.kact-{secrets.token_hex(6)}.tmp"

@@ -23,6 +23,7 @@ from kact_cli.errors import ExitCode, KactError
 COMMANDS = {
     "apply": "Apply one activation; its parameters are its own options.",
     "chain": "Apply several activations, left to right.",
+    "batch": "Apply a chain to many files, directories, object stores.",
     "list": "List the activations, their formulas and parameters.",
     "explain": "Show what a chain would do: steps, passes, memory.",
 }
