@@ -55,7 +55,7 @@ class Cluster:
 
     def _look(self) -> bool:
         """Follow the size of the cluster; returns whether it has any worker."""
-        threads = sum(self._client.nthreads().values())
+        threads: int = sum(self._client.nthreads().values())
         self.capacity = max(AHEAD, AHEAD * threads)
         self._looked = time.monotonic()
         return threads > 0

@@ -106,6 +106,8 @@ class CutFile:
 
     def _begin(self, units: Round | None) -> None:
         """Start a round of ranges that do not depend on one another."""
+        while units is not None and units.count == 0:
+            units = next(self._rounds, None)
         self._round = units
         self._left: Iterator[Unit] = iter(units or ())
         self._given = self._merged = 0

@@ -76,13 +76,13 @@ def run_file(task: FileTask) -> Outcome:
                 fetch(source, read)
             make_parents(write)
             transform(task.chain, read, write, options)
-            counted = count_both(task, read, write) if task.count else (None, None)
+            before, after = count_both(task, read, write) if task.count else (None, None)
         if isinstance(target, Uri):
             remote.put(write, target)
-        sizes = os.stat(read).st_size, os.stat(write).st_size
+        taken, made = os.stat(read).st_size, os.stat(write).st_size
     seconds = time.perf_counter() - started
     warnings, notes = tuple(listener.warnings), tuple(listener.notes)
-    return Outcome(*sizes, seconds, *counted, warnings=warnings, notes=notes)
+    return Outcome(taken, made, seconds, before, after, warnings, notes)
 
 
 def count_both(task: FileTask, read: str, write: str) -> tuple[Counts, Counts]:
