@@ -22,8 +22,8 @@ from tests.test_batch import save, tree
 MIB = 1024 * 1024
 
 
-def descendants(pid: int) -> set[int]:
-    """Every process below `pid`."""
+def processes() -> dict[int, int]:
+    """Every process that has not ended, and its parent."""
     parents = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -33,14 +33,19 @@ def descendants(pid: int) -> set[int]:
                 continue
             if stat[0] != "Z":
                 parents[int(name)] = int(stat[1])
-    found = {pid}
+    return parents
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process below `pid`."""
+    parents, found = processes(), {pid}
     while more := {child for child, parent in parents.items() if parent in found} - found:
         found |= more
     return found - {pid}
 
 
 def alive(pids: set[int]) -> bool:
-    return any(Path("/proc", str(pid)).exists() for pid in pids)
+    return bool(pids & processes().keys())
 
 
 def leftovers(directory: Path) -> list[Path]:
@@ -106,8 +111,8 @@ def test_workers_end_with_their_parent(slow: Path, tmp_path: Path) -> None:
     below = descendants(process.pid)
     assert len(below) >= 2
     process.kill()
-    process.wait()
     assert wait_until(lambda: not alive(below), 2)
+    process.communicate()
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
