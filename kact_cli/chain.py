@@ -23,8 +23,8 @@ from kact_cli.errors import ChainSyntaxError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|inf(inity)?|nan)", re.I)
-_INTEGER = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _TOKEN = re.compile(r"[(),:=]|[^\s(),:=]+")
 _EXACT = 2**64
 """Whole numbers up to this size stay integers: they are the bounds of an integer tensor."""
@@ -174,6 +174,7 @@ class _Parser:
         token, column = self.tokens[at] if at < len(self.tokens) else ("", len(self.text))
         # A line of the terminal: what would move the cursor must not, and the caret must stay put
         shown = "".join(c if c.isprintable() else "·" for c in self.text)
+        message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
         caret = " " * column + "^" + "~" * (len(token) - 1)
         raise ChainSyntaxError(f"{message}\n  {shown}\n  {caret}")
 

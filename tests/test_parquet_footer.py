@@ -38,19 +38,19 @@ def test_a_file_without_its_last_byte(source: Path) -> None:
 def test_files_too_short_for_a_footer(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "x.parquet"
     path.write_bytes(data)
-    refuse(path, "Parquet|malformed")
+    refuse(path, "Parquet")
 
 
 @pytest.mark.parametrize("length", [0, 5, 10**6, 2**32 - 1])
 def test_a_footer_of_another_length(source: Path, length: int) -> None:
     data = source.read_bytes()
     source.write_bytes(data[:-8] + length.to_bytes(4, "little") + b"PAR1")
-    refuse(source, "broken|malformed")
+    refuse(source, "broken")
 
 
 def test_a_file_that_does_not_start_as_one(source: Path) -> None:
     source.write_bytes(b"PARX" + source.read_bytes()[4:])
-    refuse(source, "broken Parquet file")
+    refuse(source, "broken Parquet")
 
 
 def rows(number: int) -> Edit:
@@ -94,7 +94,7 @@ def without(field: int) -> Edit:
     [
         (rows(59), "59 rows in all, but 60 in the row groups"),
         (rows(-1), "-1 rows in all"),
-        (group_rows(11, 1), "broken Parquet file"),
+        (group_rows(11, 1), "broken Parquet"),
         (group_rows(11, 0), "11 rows has 10 values of column id"),
         (group_rows(9, 0), "9 rows has 10 values of column id"),
         (group_rows(-1, 1), "row count"),

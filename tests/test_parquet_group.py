@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from parquet_checks import check
-from parquet_tools import NAN, column_chunks, rewritten, table
+from parquet_tools import NAN, column_chunks, edit_footer, refuse, rewritten, table
 
-from kact_cli.formats.parquet_footer import Chunk, Meta, chunk_meta
+from kact_cli.formats.parquet_footer import (
+    Chunk,
+    Group,
+    Meta,
+    chunk_meta,
+    chunk_span,
+    read_footer,
+)
+from kact_cli.formats.thrift import I64, Struct
 from kact_cli.formats.thrift_reader import read_struct
 
 PAGE_INDEX = {"write_page_index": True, "data_page_size": 64, "write_batch_size": 5}
@@ -99,3 +108,68 @@ def test_sorting_columns_are_kept_up_to_the_first_that_changed(
     target = rewritten(source, tmp_path / "out", ["f32"])
     found = pq.read_metadata(target).row_group(0).sorting_columns
     assert [names[c.column_index] for c in found] == kept
+
+
+def test_sizes_and_places_of_row_groups_are_those_of_their_chunks(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    pq.write_table(table(), source, row_group_size=25)
+    target = rewritten(source, tmp_path / "out", ["f32", "list"])
+    with target.open("rb") as file:
+        groups = [read_struct(raw)[0] for raw in read_footer(file.fileno()).row_groups]
+    for group in groups:
+        spans = [chunk_span(chunk) for chunk in group.structs(Group.COLUMNS)]
+        assert group.integer(Group.OFFSET) == min(start for start, _ in spans)
+        assert group.integer(Group.COMPRESSED) == sum(size for _, size in spans)
+
+
+def test_file_offsets_are_inside_the_new_chunk_or_say_that_they_mean_nothing(
+    tmp_path: Path,
+) -> None:
+    source = Path(__file__).parent / "data" / "parquet" / "old_offsets.parquet"
+    target = rewritten(source, tmp_path / "out", ["x", "v"])
+    old, new = column_chunks(source), column_chunks(target)
+    seen = set()
+    for (before, _), (after, _) in zip(chain(*old), chain(*new), strict=True):
+        (old_start, old_size), (start, _) = chunk_span(before), chunk_span(after)
+        was = before.integer(Chunk.OFFSET)
+        assert was is not None
+        inside = old_start <= was < old_start + old_size
+        assert after.integer(Chunk.OFFSET) == (start if inside else 0)
+        seen.add(inside)
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("field", [Chunk.COLUMN_INDEX, Chunk.OFFSET_INDEX, Meta.BLOOM])
+@pytest.mark.parametrize("place", [-1, 2**40, 2**63 - 1])
+@pytest.mark.parametrize("with_length", [True, False])
+def test_indexes_that_are_not_inside_the_file(
+    tmp_path: Path, field: int, place: int, with_length: bool
+) -> None:
+    source = tmp_path / "source"
+    pq.write_table(
+        table().select(["id", "f32"]),
+        source,
+        write_page_index=True,
+        bloom_filter_options={"id": {"ndv": 50}},
+    )
+
+    def change(_: Struct, chunks: list[Struct]) -> None:
+        struct = chunk_meta(chunks[0]) if field == Meta.BLOOM else chunks[0]
+        struct[field] = I64, place
+        if not with_length:
+            del struct[field + 1]
+
+    refuse(edit_footer(source, change), "broken Parquet", ["f32"])
+
+
+def test_a_bloom_filter_without_a_length_is_measured(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    pq.write_table(table().select(["id", "f32"]), source, bloom_filter_options={"id": {"ndv": 50}})
+    with_length = rewritten(source, tmp_path / "a", ["f32"]).stat().st_size
+
+    def change(_: Struct, chunks: list[Struct]) -> None:
+        del chunk_meta(chunks[0])[Meta.BLOOM_LENGTH]
+
+    target = rewritten(edit_footer(source, change), tmp_path / "b", ["f32"])
+    assert 0 < with_length - target.stat().st_size < 10
+    assert pq.read_table(target)["id"].to_pylist() == list(range(60))

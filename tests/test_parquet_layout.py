@@ -60,6 +60,8 @@ def test_a_failure_stops_those_who_wait(file: int) -> None:
             fail()
         with pytest.raises(Stopped):
             waiting.result()
+    with pytest.raises(Stopped):
+        Region(layout, 0).write([b"though it is its turn"])
     assert isinstance(layout.failure, KeyError)
 
 

@@ -45,7 +45,7 @@ def test_a_file_truncated_while_it_is_read(source: Path, tmp_path: Path) -> None
             os.truncate(source, 1_200_000)
         return batch.columns
 
-    with pytest.raises(DataError, match="broken Parquet file"):
+    with pytest.raises(DataError, match="broken Parquet"):
         rewritten(source, tmp_path / "out", ["x"], compute=compute)
 
 

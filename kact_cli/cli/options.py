@@ -35,10 +35,10 @@ class SizeType(click.ParamType[int]):
         if match is None:
             self.fail(f"'{value}' is not a size such as 256KiB or 8MB", param, ctx)
         power = " kmgt".index(match[2].lower() or " ")
-        size = int(float(match[1]) * (1024 if match[3] else 1000) ** power)
-        if not 0 < size <= 2**40:
+        size = float(match[1]) * (1024 if match[3] else 1000) ** power
+        if not 1 <= size <= 2**40:
             self.fail(f"'{value}' is not between 1 byte and 1 TiB", param, ctx)
-        return size
+        return int(size)
 
 
 class ChainType(click.ParamType[Chain]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,14 @@ class Cells(NamedTuple):
 
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
+
+
+@cache
+def byte_set(members: bytes) -> NDArray[np.bool_]:
+    """Which of the 256 bytes are `members`: an index away for a whole array."""
+    table = np.zeros(256, bool)
+    table[np.frombuffer(members, np.uint8)] = True
+    return table
 
 
 def separators(data: bytes, delimiter: bytes, record_end: bytes) -> Positions:
@@ -89,14 +98,12 @@ def _only_whole_cells_are_quoted(
 
     Then a separator is within quotes if the number of quotes before it is odd.
     """
-    before = np.frombuffer(delimiter + record_end + b'"', np.uint8)
-    after = np.frombuffer(delimiter + record_end + b'"\r', np.uint8)
+    before = byte_set(delimiter + record_end + b'"')
+    after = byte_set(delimiter + record_end + b'"\r')
     opening, closing = quotes[0::2], quotes[1::2]
     opening = opening[opening > 0]
     closing = closing[closing < len(text) - 1]
-    return bool(
-        np.isin(text[opening - 1], before).all() and np.isin(text[closing + 1], after).all()
-    )
+    return bool(before[text[opening - 1]].all() and after[text[closing + 1]].all())
 
 
 def _separators_one_by_one(data: bytes, delimiter: bytes, record_end: bytes) -> Positions:

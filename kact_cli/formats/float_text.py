@@ -3,7 +3,7 @@
 `shortest` gives what Python's `repr` and `str(numpy.float32)` give for the digits: of all decimals
 that read back as the same number, the one with the fewest digits, and of those the nearest. A
 number always looks like a float (`1.0`, never `1`), so that a column is still one of floats when
-the text is read again. Below 1e-5 the text is scientific (`1e-7`), and above 1e10 where shorter.
+the text is read again. Below 1e-6 and from 1e10 on it is scientific: `1e-7`, `1.5e+10`.
 
 How: let `fraction` be the part of |x| after the point, and q such that the number has as many
 significant digits as any number of its dtype can need (17 for float64). A decimal reads back as x
@@ -23,6 +23,7 @@ from threading import local
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from kact_cli.errors import UsageError
@@ -45,7 +46,6 @@ longest, -2.2250738585072014e-308 and its lead, has 25."""
 _DOUBT = 1e-5
 _UPPER_24_BITS = np.uint64(0xFFFF_FFFF_E000_0000)
 _MANTISSA = np.uint64(0x000F_FFFF_FFFF_FFFF)
-_MARKS_OF_A_FLOAT = np.frombuffer(b".en", np.uint8)
 
 
 class Texts(NamedTuple):
@@ -85,7 +85,9 @@ def shortest(x: Floats, lead: bytes = b",", reserve: int = 0) -> Texts:
         tile = slice(i, i + TILE)
         left = _write_tile(x[tile], lead, texts[tile], starts[tile], ends[tile])
         others.append(left + i)
-    _write_by_arrow(x, np.concatenate(others), lead, texts, starts, ends)
+    rest = np.concatenate(others)
+    for i in range(0, len(rest), TILE):
+        _write_by_arrow(x, rest[i : i + TILE], lead, texts, starts, ends)
     offsets = np.arange(before * SLOT, len(slots) * SLOT, SLOT, dtype=np.int32)
     starts += offsets
     ends += offsets
@@ -254,24 +256,23 @@ def _write_by_arrow(
     ends: NDArray[np.int32],
 ) -> None:
     """Write the texts of the numbers x[others] with Arrow's cast."""
-    if not len(others):
-        return
     import pyarrow as pa
 
     values = x[others].astype(np.promote_types(x.dtype, np.float32), copy=False)
     cast = arrow_array(values).cast(pa.string())
     offsets = np.frombuffer(cast.buffers()[1], np.int32)[: len(values) + 1]
-    data = np.frombuffer(cast.buffers()[2], np.uint8)
+    data = np.frombuffer(bytes(cast.buffers()[2]) + bytes(SLOT), np.uint8)
     lengths = np.diff(offsets) + 1
 
     text = np.empty((len(values), SLOT), np.uint8)
     text[:, 0] = ord(lead)
-    text[:, 1:] = data[np.minimum(offsets[:-1, None] + np.arange(SLOT - 1), len(data) - 1)]
+    text[:, 1:] = sliding_window_view(data, SLOT - 1)[offsets[:-1]]
     text *= np.arange(SLOT) < lengths[:, None]
-    integral = np.flatnonzero(~np.isin(text, _MARKS_OF_A_FLOAT).any(axis=1))
+    looks_like_a_float = (text == ord(".")) | (text == ord("e")) | (text == ord("n"))
+    integral = np.flatnonzero(~looks_like_a_float.any(axis=1))
     text[integral, lengths[integral]] = ord(".")
     text[integral, lengths[integral] + 1] = ord("0")
-    lengths[integral] += 2
     slots[others] = text.view(np.uint64)
     starts[others] = 0
+    lengths[integral] += 2
     ends[others] = lengths

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from kact_cli.errors import DataError
 from kact_cli.formats.parquet_footer import Chunk, Group, Leaf, Meta, chunk_meta, chunk_span
 from kact_cli.formats.parquet_layout import copy_range, write_all
-from kact_cli.formats.parquet_pages import DATA_PAGE_V2, EncodedChunk, PageFormat
+from kact_cli.formats.parquet_pages import DATA_PAGE_V2, DICTIONARY_PAGE, EncodedChunk, PageFormat
 from kact_cli.formats.thrift import I32, I64, STRUCT, Items, Struct, write_struct
 from kact_cli.formats.thrift_reader import read_struct
 
-HEADER_BYTES = 64 << 10
-"""Enough for the header of a page (which may hold a minimum and a maximum) or a bloom filter."""
+HEADER_BYTES = 4 << 10
+"""Enough for the header of a bloom filter, or a page of numbers with its minimum and maximum."""
 
 Range = tuple[int, int]
 """Where bytes of the old file start, and how many they are."""
@@ -63,10 +63,10 @@ class NewGroup:
         chunk = self.chunks[leaf]
         meta = chunk_meta(chunk)
         indexes = Indexes(bloom=_bloom_filter(self._source, meta))
-        indexes.column = _span(chunk, *INDEX_FIELDS["column"])
-        offsets = _span(chunk, *INDEX_FIELDS["offset"])
+        indexes.column = _span(self._source, chunk, *INDEX_FIELDS["column"])
+        offsets = _span(self._source, chunk, *INDEX_FIELDS["offset"])
         if offsets:
-            indexes.offset = _shifted(read_struct(_read(self._source, *offsets))[0], by)
+            indexes.offset = _shifted(_read(self._source, offsets), by)
         start, size = chunk_span(chunk)
         self._place(leaf, start, size, start + by, indexes)
         for field in (Meta.DATA_PAGE, Meta.INDEX_PAGE, Meta.DICTIONARY):
@@ -170,51 +170,47 @@ def write_indexes(
 def page_format(source: int, leaf: Leaf, chunk: Struct, dtype: str, ordered: bool) -> PageFormat:
     """What a new chunk takes over from `chunk`, of the file open at descriptor `source`."""
     meta = chunk_meta(chunk)
-    kinds = [stats.integer(1) for stats in meta.structs(Meta.ENCODING_STATS)]
-    if not kinds:
-        # The header of the first data page; a dictionary's, where its offset was left out, is not
-        # of version 2 either, and nor are the pages of the writers who did that.
-        at, (start, size) = meta.integer(Meta.DATA_PAGE) or 0, chunk_span(chunk)
-        header = os.pread(source, min(HEADER_BYTES, start + size - at), at)
-        kinds = [read_struct(header)[0].integer(1)]
+    # ENCODING_STATS would say, but Arrow has version 1 in them for pages of version 2.
+    at, size = chunk_span(chunk)
+    header, length = read_struct(os.pread(source, min(HEADER_BYTES, size), at))
+    if header.integer(1) == DICTIONARY_PAGE:
+        start, _ = _inside(source, at + length, header.integer(3) or 0)
+        header, _ = read_struct(os.pread(source, HEADER_BYTES, start + (header.integer(3) or 0)))
     return PageFormat(
         meta=write_struct(meta),
         leaf=leaf,
         dtype=dtype,
-        version_2=DATA_PAGE_V2 in kinds,
+        version_2=header.integer(1) == DATA_PAGE_V2,
         page_index=Chunk.OFFSET_INDEX in chunk,
         ordered=ordered,
     )
 
 
-def _span(struct: Struct, offset: int, length: int) -> Range | None:
+def _span(source: int, struct: Struct, offset: int, length: int) -> Range | None:
     start = struct.integer(offset)
-    if start is None:
-        return None
-    size = struct.integer(length)
-    if size is None or start < 0 or size < 0:
-        raise DataError("broken Parquet footer: an index without a place or a length")
+    return None if start is None else _inside(source, start, struct.integer(length))
+
+
+def _inside(source: int, start: int, size: int | None) -> Range:
+    if size is None or start < 0 or size < 0 or start + size > os.fstat(source).st_size:
+        raise DataError(f"broken Parquet footer: {size} bytes at {start:,} are not inside the file")
     return start, size
 
 
 def _bloom_filter(source: int, meta: Struct) -> Range | None:
     """A bloom filter is a header, whose first field says how many bytes follow it."""
     if Meta.BLOOM_LENGTH in meta:
-        return _span(meta, Meta.BLOOM, Meta.BLOOM_LENGTH)
+        return _span(source, meta, Meta.BLOOM, Meta.BLOOM_LENGTH)
     start = meta.integer(Meta.BLOOM)
     if start is None:
         return None
-    header, end = read_struct(os.pread(source, HEADER_BYTES, max(0, start)))
-    size = header.integer(1)
-    if size is None or size < 0:
-        raise DataError("broken Parquet file: a bloom filter without a size")
-    return start, end + size
+    header, end = read_struct(os.pread(source, HEADER_BYTES, _inside(source, start, 0)[0]))
+    return _inside(source, start, end + (header.integer(1) or 0))
 
 
-def _read(source: int, start: int, size: int) -> bytes:
-    if start + size > os.fstat(source).st_size:
-        raise DataError("broken Parquet footer: an index is not inside the file")
-    return os.pread(source, size, start)
+def _read(source: int, span: Range) -> Struct:
+    start, size = span
+    return read_struct(os.pread(source, size, start))[0]
 
 
 def _shifted(index: Struct, by: int) -> bytes:

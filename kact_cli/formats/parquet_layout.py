@@ -36,6 +36,11 @@ class Layout:
         self._stopped = False
         self._changed = Condition()
 
+    def check(self) -> None:
+        """Raise Stopped if any task has failed: what a long task writes is no longer wanted."""
+        if self._stopped:
+            raise Stopped
+
     def is_turn(self, task: int) -> bool:
         return self._turn == task
 
@@ -43,8 +48,7 @@ class Layout:
         """Wait until the tasks before `task` have their places."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or self._turn == task)
-            if self._stopped:
-                raise Stopped
+            self.check()
 
     def place(self, task: int, size: int) -> int:
         """Wait for the turn of `task`, give it `size` bytes, and pass the turn on."""
@@ -81,6 +85,7 @@ class Region:
         self._written = 0
 
     def write(self, buffers: Sequence[Buffer]) -> None:
+        self._layout.check()
         self._pending += buffers
         self._pending_bytes += sum(memoryview(buffer).nbytes for buffer in buffers)
         if self._pending_bytes >= WAITING_BYTES:

@@ -35,7 +35,7 @@ from kact_cli.formats.thrift import (
 )  # fmt: skip
 from kact_cli.formats.thrift_reader import read_struct
 
-DATA_PAGE, DATA_PAGE_V2 = 0, 3
+DATA_PAGE, DICTIONARY_PAGE, DATA_PAGE_V2 = 0, 2, 3
 UNORDERED = 0
 LZ4, LZ4_RAW = 5, 7
 PLAIN, RLE, BYTE_STREAM_SPLIT = 0, 3, 9

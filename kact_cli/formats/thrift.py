@@ -84,7 +84,7 @@ class Struct(dict[int, tuple[int, Any]]):
         if items is None or not items.values:
             return []
         if items.kind != kind:
-            raise DataError(f"malformed metadata: field {field} is a list of another type")
+            raise DataError(f"broken Parquet metadata: field {field} is a list of another type")
         return items.values
 
     def _value(self, field: int, kind: type[T], wire: Collection[int]) -> T | None:
@@ -92,7 +92,7 @@ class Struct(dict[int, tuple[int, Any]]):
         if found is None:
             return None
         if found[0] not in wire or not isinstance(found[1], kind):
-            raise DataError(f"malformed metadata: field {field} is of another type")
+            raise DataError(f"broken Parquet metadata: field {field} is of another type")
         value: T = found[1]
         return value
 

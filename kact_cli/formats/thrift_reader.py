@@ -51,7 +51,7 @@ def read_struct(
     try:
         return reader.struct(start, 0)
     except IndexError:
-        raise DataError("malformed metadata: it ends too early") from None
+        raise DataError("broken Parquet metadata: it ends too early") from None
 
 
 class _Reader:
@@ -76,26 +76,26 @@ class _Reader:
                 break
             shift += 7
             if shift > 63:
-                raise DataError("malformed metadata: a number of more than 64 bits")
+                raise DataError("broken Parquet metadata: a number of more than 64 bits")
         if result >> 64:
-            raise DataError("malformed metadata: a number of more than 64 bits")
+            raise DataError("broken Parquet metadata: a number of more than 64 bits")
         return result, at + 1
 
     def spend(self, values: int) -> None:
         self.budget -= values
         if self.budget < 0:
-            raise DataError(f"malformed metadata: more than {MAX_VALUES:,} values")
+            raise DataError(f"broken Parquet metadata: more than {MAX_VALUES:,} values")
 
     def size(self, at: int, width: int = 1) -> tuple[int, int]:
         """A number of things of at least `width` bytes each, all of which must be there."""
         size, at = self.varint(at)
         if size * width > len(self.data) - at:
-            raise DataError("malformed metadata: it ends too early")
+            raise DataError("broken Parquet metadata: it ends too early")
         return size, at
 
     def struct(self, at: int, depth: int) -> tuple[Struct, int]:
         if depth > MAX_DEPTH:
-            raise DataError("malformed metadata: nested too deep")
+            raise DataError("broken Parquet metadata: nested too deep")
         data, varint, value = self.data, self.varint, self.value
         result = Struct()
         field = 0
@@ -108,7 +108,7 @@ class _Reader:
                 number, at = varint(at)
                 field = (number >> 1) ^ -(number & 1)
             if field in result:
-                raise DataError(f"malformed metadata: field {field} twice")
+                raise DataError(f"broken Parquet metadata: field {field} twice")
             if 4 <= kind <= 6:
                 number, at = varint(at)
                 result[field] = kind, (number >> 1) ^ -(number & 1)
@@ -126,7 +126,7 @@ class _Reader:
     def visited(self, at: int, visit: Callable[[Struct], None]) -> tuple[Items, int]:
         kind, size, at = self.list_header(at)
         if size and kind != STRUCT:
-            raise DataError("malformed metadata: a list of another type")
+            raise DataError("broken Parquet metadata: a list of another type")
         values: list[bytes] = []
         for _ in range(size):
             start, self.budget = at, MAX_VALUES
@@ -163,14 +163,14 @@ class _Reader:
             return self.data[at], at + 1
         width = {DOUBLE: 8, UUID: 16}.get(kind)
         if width is None:
-            raise DataError(f"malformed metadata: there is no wire type {kind}")
+            raise DataError(f"broken Parquet metadata: there is no wire type {kind}")
         if width > len(self.data) - at:
-            raise DataError("malformed metadata: it ends too early")
+            raise DataError("broken Parquet metadata: it ends too early")
         return self.data[at : at + width], at + width
 
     def items(self, at: int, depth: int) -> tuple[Items, int]:
         if depth > MAX_DEPTH:
-            raise DataError("malformed metadata: nested too deep")
+            raise DataError("broken Parquet metadata: nested too deep")
         kind, size, at = self.list_header(at)
         values: list[Any] = []
         for _ in range(size):
@@ -180,7 +180,7 @@ class _Reader:
 
     def pairs(self, at: int, depth: int) -> tuple[Pairs, int]:
         if depth > MAX_DEPTH:
-            raise DataError("malformed metadata: nested too deep")
+            raise DataError("broken Parquet metadata: nested too deep")
         size, at = self.size(at, 2)
         self.spend(2 * size)
         if size == 0:

@@ -1,0 +1,169 @@
+"""kact and its peers side by side, as whole processes.
+
+    pip install -e '.[bench]'
+    python tests/bench/compare.py [--rounds 5] [--scale 1] [--only WORD] [--data .bench]
+
+Makes the data once, runs kact and each peer alternately, checks that their outputs agree, and
+prints a Markdown table: kact's median time and peak memory, and for each peer the median of the
+ratios kact / peer, round by round (below 1: kact is faster). Files are in the page cache; an output
+is removed before it is written again, within the time that is measured, for everyone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from peers import FIVE
+
+HERE = Path(__file__).parent
+KACT = f"{sys.executable} -m kact_cli"
+ACTIVATIONS = (
+    "relu", "sigmoid", "softmax", "softplus", "softsign", "tanh", "selu", "elu", "exponential",
+)  # fmt: skip
+NPY_PEERS = ("numpy", "torch", "numexpr", "onnxruntime")
+TABLE_PEERS = ("polars", "duckdb", "pandas")
+MILLER_STEPS = "; ".join(f"$x{i} = 1 / (1 + exp(-$x{i}))" for i in range(8))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One line of the table: kact's command and the peers', each writing a file of its own."""
+
+    name: str
+    suffix: str
+    kact: str
+    peers: dict[str, str]
+    tolerance: float | None = 2e-5
+    """How far the outputs may lie apart, relatively; None: they are not compared."""
+
+
+@dataclass
+class Result:
+    """The runs of a job: seconds and MiB of each command, round by round."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    peak: dict[str, float] = field(default_factory=dict)
+
+
+def jobs(data: Path) -> Iterator[Job]:
+    """Every comparison, in the order of the table."""
+
+    def script(peer: str, name: str, source: str, out: str) -> str:
+        return f"{sys.executable} {HERE / 'peers.py'} {peer} {name} {data / source} {out}"
+
+    def npy(name: str, source: str, spec: str, label: str) -> Job:
+        peers = {"cp": f"cp {data / source} {{out}}"}
+        for peer in NPY_PEERS:
+            if not (name.startswith("softmax") and peer == "numexpr"):
+                peers[peer] = script(peer, name, source, "{out}")
+        command = f"{KACT} chain {spec} {data / source} {{out}}"
+        # Down millions of rows, NumPy and others add float32 one after another
+        return Job(label, ".npy", command, peers, 1e-2 if name == "softmax0" else 2e-5)
+
+    for name in ACTIVATIONS:
+        yield npy(name, "f4.npy", name, f"npy float32 {name}")
+    yield npy("five", "f4.npy", ",".join(FIVE), "npy float32 five steps")
+    yield npy("softmax0", "f4.npy", "softmax:axis=0", "npy float32 softmax(axis=0)")
+    for width in (10, 100, 1000, 50_000):
+        yield npy("softmax", f"w{width}.npy", "softmax", f"npy float32 softmax of {width:,}")
+    for name in ("relu", "sigmoid", "softmax"):
+        yield npy(name, "f8.npy", name, f"npy float64 {name}")
+    source = data / "f4.npy"
+    pipe = f"cat {source} | {KACT} apply relu > {{out}}"
+    cats = {"cat | cat": f"cat {source} | cat > {{out}}"}
+    yield Job("pipe relu", ".npy", pipe, cats, tolerance=None)
+    for table, steps in (
+        ("wide.parquet", ("sigmoid", "softmax")),
+        ("text.parquet", ("sigmoid",)),
+        ("lists.parquet", ("softmax",)),
+        ("wide.csv", ("sigmoid",)),
+    ):
+        for name in steps:
+            peers = {peer: script(peer, name, table, "{out}") for peer in TABLE_PEERS}
+            if table.endswith(".csv") and shutil.which("mlr"):
+                peers["miller"] = f"mlr --csv put '{MILLER_STEPS}' {data / table} > {{out}}"
+            command = f"{KACT} chain {name} {data / table} {{out}}"
+            command += " --columns 'x*'"
+            yield Job(f"{table} {name}", Path(table).suffix, command, peers)
+    tiny = f"{KACT} apply relu {data / 'tiny.npy'} {{out}}"
+    imports = {"import numpy, click": f"{sys.executable} -c 'import numpy, click'"}
+    yield Job("start: a tiny .npy", ".npy", tiny, imports, tolerance=None)
+    click = {"import click": f"{sys.executable} -c 'import click'"}
+    yield Job("start: kact --help", ".txt", f"{KACT} --help > {{out}}", click, tolerance=None)
+
+
+def run(command: str, out: Path) -> tuple[float, float]:
+    """Seconds and peak MiB of one run; what it writes replaces the run's before."""
+    line = f"rm -f {out}; exec {command.format(out=out)}" if "|" not in command else (
+        f"rm -f {out}; {command.format(out=out)}"
+    )  # fmt: skip
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    start = time.perf_counter()
+    pid = os.posix_spawn("/bin/sh", ["sh", "-c", line], environment)
+    _, status, usage = os.wait4(pid, 0)
+    seconds = time.perf_counter() - start
+    if status:
+        raise SystemExit(f"failed: {line}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def measure(job: Job, rounds: int, place: Path) -> Result:
+    """Run kact and the peers in turn, after a round that is not counted but checked."""
+    commands = {"kact": job.kact, **job.peers}
+    outs = {name: place / f"{i}{job.suffix}" for i, name in enumerate(commands)}
+    result = Result({name: [] for name in commands}, dict.fromkeys(commands, 0.0))
+    try:
+        for number in range(rounds + 1):
+            for name, command in commands.items():
+                seconds, peak = run(command, outs[name])
+                if number:
+                    result.seconds[name].append(seconds)
+                    result.peak[name] = max(result.peak[name], peak)
+            if number == 0 and job.tolerance is not None:
+                for name in set(commands) - {"kact", "cp"}:
+                    check = [sys.executable, str(HERE / "peers.py"), "check", str(job.tolerance)]
+                    subprocess.run([*check, str(outs["kact"]), str(outs[name])], check=True)
+    finally:
+        for out in outs.values():
+            out.unlink(missing_ok=True)
+    return result
+
+
+def line(job: Job, result: Result) -> str:
+    """The job's row of the table."""
+    mine = result.seconds["kact"]
+    cells = [job.name, f"{median(mine):.2f} s", f"{result.peak['kact']:.0f} MiB"]
+    ratios = []
+    for name in job.peers:
+        ratio = median(a / b for a, b in zip(mine, result.seconds[name], strict=True))
+        ratios.append(f"{ratio:.2f} x {name} ({result.peak[name]:.0f} MiB)")
+    return f"| {' | '.join(cells)} | {', '.join(ratios)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--data", type=Path, default=Path(".bench"))
+    chosen = parser.parse_args()
+    # Another process makes the data: this one stays small, for its memory is its children's floor
+    make = [sys.executable, str(HERE / "data.py"), str(chosen.data), str(chosen.scale)]
+    subprocess.run(make, check=True)
+    print("| job | kact | peak | kact's time / the peer's (its peak) |\n|---|---|---|---|")
+    for job in jobs(chosen.data.resolve()):
+        if chosen.only in job.name:
+            print(line(job, measure(job, chosen.rounds, chosen.data)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
