@@ -14,7 +14,7 @@ import contextlib
 import functools
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
@@ -168,33 +168,39 @@ def _spool(fd: int, data: memoryview) -> None:
 def put(source: str, uri: Uri) -> int:
     """Write the local file `source` to `uri`, whole or not at all; returns its size in bytes."""
     with _named(uri), open(source, "rb") as file:
-        file_system, path = _open(uri)
-        renamed = uri.scheme not in _WHOLE
-        directory = path.rpartition("/")[0]
-        to = path
-        if renamed:
-            to = f"{directory}/.kact-{secrets.token_hex(6)}.tmp"
-            file_system.create_dir(directory, recursive=True)
-        try:
-            total = _upload(file_system, to, file.fileno())
-            if renamed:
-                file_system.move(to, path)
-        except BaseException:
-            if renamed:
-                with contextlib.suppress(OSError):
-                    file_system.delete_file(to)
-            raise
+        return _put(uri, _pieces(file.fileno()))
+
+
+def _pieces(fd: int) -> Iterator[memoryview]:
+    buffer = memoryview(bytearray(PIECE_BYTES))
+    while count := read_full(fd, buffer):
+        yield buffer[:count]
+
+
+def _put(uri: Uri, pieces: Iterable[memoryview]) -> int:
+    file_system, path = _open(uri)
+    if uri.scheme in _WHOLE:
+        return _upload(file_system, path, pieces)
+    directory = path.rpartition("/")[0]
+    temporary = f"{directory}/.kact-{secrets.token_hex(6)}.tmp"
+    file_system.create_dir(directory, recursive=True)
+    try:
+        total = _upload(file_system, temporary, pieces)
+        file_system.move(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            file_system.delete_file(temporary)
+        raise
     return total
 
 
-def _upload(file_system: Any, path: str, fd: int) -> int:
+def _upload(file_system: Any, path: str, pieces: Iterable[memoryview]) -> int:
     stream = file_system.open_output_stream(path)
-    buffer = memoryview(bytearray(PIECE_BYTES))
     total = 0
     try:
-        while count := read_full(fd, buffer):
-            stream.write(buffer[:count])
-            total += count
+        for piece in pieces:
+            stream.write(piece)
+            total += len(piece)
         stream.close()
     except BaseException:
         _abandoned.append(stream)
@@ -214,10 +220,6 @@ def read_bytes(uri: Uri) -> bytes | None:
 
 
 def write_bytes(uri: Uri, data: bytes) -> None:
-    """Write a small object."""
-    from kact_cli.target import temporary_file
-
-    with temporary_file(0) as path:
-        with open(path, "wb") as file:
-            file.write(data)
-        put(path, uri)
+    """Write a small object, whole or not at all."""
+    with _named(uri):
+        _put(uri, [memoryview(data)])

@@ -19,7 +19,7 @@ from kact_cli.errors import DataError, UsageError
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 5
 WORKERS_SECONDS = 60
 """How long a cluster may be without any worker."""
 POLL_SECONDS = 2
