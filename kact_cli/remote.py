@@ -11,6 +11,7 @@ Credentials, regions and endpoints come from the environment, as for each store'
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import re
 import secrets
@@ -28,9 +29,6 @@ _WHOLE = ("s3", "gs", "gcs", "abfs", "abfss")
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(?:/(.*))?", re.S)
 _QUERY = re.compile(r"\?((?:[a-z_]+=[^&/?]*)(?:&[a-z_]+=[^&?]*)*)$")
 PIECE_BYTES = 8 * 1024 * 1024
-
-_abandoned: list[Any] = []
-"""Uploads that failed: to let go of one would close it, and closing it would show what there is."""
 
 
 @dataclass(frozen=True)
@@ -203,9 +201,18 @@ def _upload(file_system: Any, path: str, pieces: Iterable[memoryview]) -> int:
             total += len(piece)
         stream.close()
     except BaseException:
-        _abandoned.append(stream)
+        _abandon(stream)
         raise
     return total
+
+
+def _abandon(stream: Any) -> None:
+    """Never let go of an upload that failed: that would close it, and show what there is of it.
+
+    Not even when the process ends: Arrow, which has no call to abort an upload, waits for ever
+    where a stream is closed after its file system.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(stream))
 
 
 def read_bytes(uri: Uri) -> bytes | None:
