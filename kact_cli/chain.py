@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -121,6 +121,29 @@ class Step:
         defaults = {p.name: format_value(p.default) for p in self.activation.parameters}
         given = [f"{name}={text}" for name, text in texts.items() if text != defaults[name]]
         return f"{self.name}({','.join(given)})" if given else self.name
+
+
+def resolve_axes(step: Step, shape: Sequence[int]) -> frozenset[int]:
+    """The axes, counted from 0, that `step` works along in a tensor of `shape`.
+
+    Raises UsageError where an axis does not exist or is given twice.
+    """
+    axis, rank = step.axis, len(shape)
+    if axis is None:
+        return frozenset(range(rank))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    resolved = []
+    for a in axes:
+        assert isinstance(a, int)
+        if not -rank <= a < rank:
+            has = f"has axes {-rank} to {rank - 1}" if rank else "is a single value without axes"
+            raise UsageError(
+                f"{step.name}: axis {a} is out of range: a tensor of shape {tuple(shape)} {has}"
+            )
+        resolved.append(a % rank)
+    if len(set(resolved)) != len(resolved):
+        raise UsageError(f"{step.name}: axis {axis} names the same axis twice")
+    return frozenset(resolved)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kact_cli import formats
-from kact_cli.chain import Chain, Step, format_value
+from kact_cli.chain import Chain, Step, format_value, resolve_axes
 from kact_cli.engine import dtype_path
 from kact_cli.estimate import Estimate, human
-from kact_cli.plan import Stage, resolve_axes
+from kact_cli.plan import Stage
 from kact_cli.storage import Source, open_source
 from kact_cli.stream import Options, detect
 from kact_cli.tensor import TensorJob
@@ -68,7 +68,7 @@ def _tensor_lines(job: TensorJob, jobs: int | None) -> Iterator[str]:
         of = f"stage {number}: " if len(plan.stages) > 1 else ""
         passes = "1 pass" if stage.passes == 1 else f"{stage.passes} passes"
         chunk = human(stage.chunk_elements * program.work.itemsize)
-        chunks = len(stage.slabs) * len(stage.chunks(0))
+        chunks = len(stage.slabs) * len(stage.chunks(0)) if len(stage.slabs) else 0
         yield f"{of}{passes} over the tensor, {chunks:,} chunks of {chunk}"
     estimate = Estimate.make(job.program, plan, jobs)
     yield f"workers {estimate.workers}, peak memory about {human(estimate.memory)}"

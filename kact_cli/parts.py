@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from kact_cli.chain import Chain
+from kact_cli.chain import Chain, resolve_axes
 from kact_cli.engine import Array, Program, State, Statistics, dtype_path, engine_for
 from kact_cli.errors import UsageError
-from kact_cli.plan import Reduction, resolve_axes
+from kact_cli.plan import Reduction
 
 BLOCK_ELEMENTS = 64 * 1024
 """A block of columns side by side that stays in the second-level cache."""

@@ -25,8 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kact_cli.chain import Chain, Step
-from kact_cli.errors import UsageError
+from kact_cli.chain import Chain, resolve_axes
 from kact_cli.layout import Grid, Shape, grow, merge_axes, run_length
 
 if TYPE_CHECKING:
@@ -43,31 +42,10 @@ STATE_BYTES = 12 * MIB
 """The most that the statistics of a slab may take."""
 RUN_BYTES = 4 * KIB
 """Reads shorter than this cost more than another pass over longer ones."""
+DISTINCT = 6
+"""The most sets of axes that one stage streams some of: to weigh n of them takes 2^n tries."""
 UNIT_BYTES = 8 * MIB
 """The least that is worth handing to a worker."""
-
-
-def resolve_axes(step: Step, shape: Sequence[int]) -> frozenset[int]:
-    """The axes, counted from 0, that `step` works along in a tensor of `shape`.
-
-    Raises UsageError where an axis does not exist or is given twice.
-    """
-    axis, rank = step.axis, len(shape)
-    if axis is None:
-        return frozenset(range(rank))
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    resolved = []
-    for a in axes:
-        assert isinstance(a, int)
-        if not -rank <= a < rank:
-            has = f"has axes {-rank} to {rank - 1}" if rank else "is a single value without axes"
-            raise UsageError(
-                f"{step.name}: axis {a} is out of range: a tensor of shape {tuple(shape)} {has}"
-            )
-        resolved.append(a % rank)
-    if len(set(resolved)) != len(resolved):
-        raise UsageError(f"{step.name}: axis {axis} names the same axis twice")
-    return frozenset(resolved)
 
 
 @dataclass(frozen=True)
@@ -254,8 +232,9 @@ def _stage(
     by_step = dict(zip(groups, reduced, strict=True))
     distinct = sorted(set(reduced))
     common = [d for d in range(len(dims)) if not any(d in r for r in reduced)]
+    most = len(distinct) if len(distinct) <= DISTINCT else 0
     # Fewest passes first; among those, the cache-sized chunk before the larger one
-    for count in range(len(distinct) + 1):
+    for count in range(most + 1):
         for streamed in itertools.combinations(distinct, count):
             for elements in sorted({chunk, group}):
                 whole = {d for r in distinct if r not in streamed for d in r}

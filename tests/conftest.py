@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import resource
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -89,6 +91,13 @@ def start(*args: str | Path, **more: Any) -> subprocess.Popen[bytes]:
     """kact as a process that goes on while the test does, with pipes unless `more` says else."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen(command(*args), **{"env": environment(), **pipes, **more})
+
+
+def npy(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
+    """The array as a .npy file, as NumPy writes it."""
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, version=version)
+    return file.getvalue()
 
 
 def drop_privileges() -> None:

@@ -13,28 +13,44 @@ from kact_cli.chain import Chain, Step, format_value, parse_value
 from kact_cli.errors import ChainSyntaxError
 
 
-@pytest.mark.parametrize(("call", "colon"), [
-    ("relu", "relu"),
-    ("relu()", "RELU"),
-    ("relu(alpha=0.1,max_value=6),softmax(axis=0)", "relu:alpha=0.1:max_value=6,softmax:axis=0"),
-    ("relu(0.1, 6)", "relu:0.1:6"),
-    (" relu ( negative_slope = 0.1 ) , Soft-Max ".replace("Soft-Max", "softmax"),
-     "relu:alpha=.1,softmax:-1"),
-    ("relu(MAX-VALUE=6)", "relu:Max_Value=6e0"),
-    ("softmax(axis=none)", "softmax:axis=NONE"),
-    ("relu(max_value=none,threshold=-1e-3)", "relu:threshold=-0.001"),
-    ("elu(inf)", "elu:+Infinity"),
-    ("relu\n(\talpha=1)", "relu:1"),
-])
+@pytest.mark.parametrize(
+    ("call", "colon"),
+    [
+        ("relu", "relu"),
+        ("relu()", "RELU"),
+        (
+            "relu(alpha=0.1,max_value=6),softmax(axis=0)",
+            "relu:alpha=0.1:max_value=6,softmax:axis=0",
+        ),
+        ("relu(0.1, 6)", "relu:0.1:6"),
+        (
+            " relu ( negative_slope = 0.1 ) , Soft-Max ".replace("Soft-Max", "softmax"),
+            "relu:alpha=.1,softmax:-1",
+        ),
+        ("relu(MAX-VALUE=6)", "relu:Max_Value=6e0"),
+        ("softmax(axis=none)", "softmax:axis=NONE"),
+        ("relu(max_value=none,threshold=-1e-3)", "relu:threshold=-0.001"),
+        ("elu(inf)", "elu:+Infinity"),
+        ("relu\n(\talpha=1)", "relu:1"),
+    ],
+)
 def test_both_spellings_are_the_same_chain(call: str, colon: str) -> None:
     assert Chain.parse(call) == Chain.parse(colon)
     assert str(Chain.parse(call)) == str(Chain.parse(colon))
 
 
-@pytest.mark.parametrize(("text", "axis"), [
-    ("softmax((0,2))", (0, 2)), ("softmax(axis=( 0 , -1 ))", (0, -1)), ("softmax((1,))", (1,)),
-    ("softmax((1))", 1), ("softmax(-3)", -3), ("softmax(none)", None), ("softmax", -1),
-])
+@pytest.mark.parametrize(
+    ("text", "axis"),
+    [
+        ("softmax((0,2))", (0, 2)),
+        ("softmax(axis=( 0 , -1 ))", (0, -1)),
+        ("softmax((1,))", (1,)),
+        ("softmax((1))", 1),
+        ("softmax(-3)", -3),
+        ("softmax(none)", None),
+        ("softmax", -1),
+    ],
+)
 def test_axes(text: str, axis: Value) -> None:
     assert Chain.parse(text).steps[0].axis == axis
 
@@ -52,8 +68,9 @@ def values(parameter: Parameter) -> st.SearchStrategy[Value]:
 def chains(draw: st.DrawFn) -> Chain:
     steps = []
     for name in draw(st.lists(st.sampled_from(list(ACTIVATIONS)), min_size=1, max_size=5)):
-        given_ = {p.name: draw(values(p)) for p in ACTIVATIONS[name].parameters
-                  if draw(st.booleans())}
+        given_ = {
+            p.name: draw(values(p)) for p in ACTIVATIONS[name].parameters if draw(st.booleans())
+        }
         steps.append(Step.make(name, given_))
     return Chain(tuple(steps))
 
@@ -79,52 +96,55 @@ def test_values_round_trip(parameter: Parameter, data: st.DataObject) -> None:
     assert again == value or (again is math.nan and math.isnan(value))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("text", "column", "message"), [
-    ("", 0, "missing"),
-    ("   ", 3, "missing"),
-    (",relu", 0, "missing"),
-    ("relu,", 5, "missing"),
-    ("relu,,elu", 5, "missing"),
-    ("rellu", 0, "'relu'"),
-    ("elu, rellu", 5, "'relu'"),
-    ("zzz", 0, "there are relu"),
-    ("relu elu", 5, "expected ','"),
-    ("relu(", 5, "missing"),
-    ("relu(1", 6, "never closed"),
-    ("relu(1,)", 7, "missing"),
-    ("relu(,1)", 5, "missing"),
-    ("relu(alpha=)", 11, "missing"),
-    ("relu:", 5, "missing"),
-    ("relu:alpha=", 11, "missing"),
-    ("relu(alpha=x)", 11, "takes a number"),
-    ("relu(alpha=none)", 11, "takes a number"),
-    ("relu(alfa=1)", 5, "'alpha'"),
-    ("relu(alpha=1,alpha=2)", 13, "twice"),
-    ("relu(alpha=1,negative_slope=2)", 13, "twice"),
-    ("relu(1,alpha=2)", 7, "twice"),
-    ("relu(alpha=1,2)", 13, "without a name"),
-    ("relu(1,2,3,4)", 11, "too many"),
-    ("tanh(1)", 5, "no parameters"),
-    ("tanh:1", 5, "no parameters"),
-    ("relu((1,2))", 5, "tuple"),
-    ("softmax:(0,1)", 8, "tuple"),
-    ("softmax((0,1)", 13, "never closed"),
-    ("softmax((0,1", 12, "never closed"),
-    ("softmax((0,x))", 8, "integer"),
-    ("softmax(1.5)", 8, "integer"),
-    ("softmax(())", 8, "integer"),
-    ("relu(1):2", 7, "expected ','"),
-    ("relu)", 4, "expected ','"),
-    ("=1", 0, "unknown"),
-    ("relu=1", 4, "expected ','"),
-    ("relu(alpha==1)", 11, "missing"),
-    ("relu(alpha=1=2)", 12, "expected"),
-    ("relu(alpha=0x10)", 11, "takes a number"),
-    ("relu(alpha=1_000)", 11, "takes a number"),
-    ("relu(alpha=ınf)", 11, "takes a number"),
-    ("relu(alpha=٣)", 11, "takes a number"),
-    ("__import__('os')", 0, "unknown"),
-])
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("", 0, "missing"),
+        ("   ", 3, "missing"),
+        (",relu", 0, "missing"),
+        ("relu,", 5, "missing"),
+        ("relu,,elu", 5, "missing"),
+        ("rellu", 0, "'relu'"),
+        ("elu, rellu", 5, "'relu'"),
+        ("zzz", 0, "there are relu"),
+        ("relu elu", 5, "expected ','"),
+        ("relu(", 5, "missing"),
+        ("relu(1", 6, "never closed"),
+        ("relu(1,)", 7, "missing"),
+        ("relu(,1)", 5, "missing"),
+        ("relu(alpha=)", 11, "missing"),
+        ("relu:", 5, "missing"),
+        ("relu:alpha=", 11, "missing"),
+        ("relu(alpha=x)", 11, "takes a number"),
+        ("relu(alpha=none)", 11, "takes a number"),
+        ("relu(alfa=1)", 5, "'alpha'"),
+        ("relu(alpha=1,alpha=2)", 13, "twice"),
+        ("relu(alpha=1,negative_slope=2)", 13, "twice"),
+        ("relu(1,alpha=2)", 7, "twice"),
+        ("relu(alpha=1,2)", 13, "without a name"),
+        ("relu(1,2,3,4)", 11, "too many"),
+        ("tanh(1)", 5, "no parameters"),
+        ("tanh:1", 5, "no parameters"),
+        ("relu((1,2))", 5, "tuple"),
+        ("softmax:(0,1)", 8, "tuple"),
+        ("softmax((0,1)", 13, "never closed"),
+        ("softmax((0,1", 12, "never closed"),
+        ("softmax((0,x))", 8, "integer"),
+        ("softmax(1.5)", 8, "integer"),
+        ("softmax(())", 8, "integer"),
+        ("relu(1):2", 7, "expected ','"),
+        ("relu)", 4, "expected ','"),
+        ("=1", 0, "unknown"),
+        ("relu=1", 4, "expected ','"),
+        ("relu(alpha==1)", 11, "missing"),
+        ("relu(alpha=1=2)", 12, "expected"),
+        ("relu(alpha=0x10)", 11, "takes a number"),
+        ("relu(alpha=1_000)", 11, "takes a number"),
+        ("relu(alpha=ınf)", 11, "takes a number"),
+        ("relu(alpha=٣)", 11, "takes a number"),
+        ("__import__('os')", 0, "unknown"),
+    ],
+)
 def test_caret(text: str, column: int, message: str) -> None:
     with pytest.raises(ChainSyntaxError) as caught:
         Chain.parse(text)
@@ -134,8 +154,10 @@ def test_caret(text: str, column: int, message: str) -> None:
     assert caret.rstrip("~") == " " * (2 + column) + "^"
 
 
-@pytest.mark.parametrize("text", ["re\x1b[31mlu", "relu(alpha=\x07)", "relu(\x00=1)", "relu,\x9b",
-                                  "relu\u202e", "relu(alpha=1\u2028)", "x\x85y"])
+@pytest.mark.parametrize(
+    "text",
+    ["re\x1b[31mlu", "relu(alpha=\x07)", "relu(\x00=1)", "relu,\x9b", "relu\u202e", "x\x85y"],
+)
 def test_control_characters_are_not_sent_to_the_terminal(text: str) -> None:
     with pytest.raises(ChainSyntaxError) as caught:
         Chain.parse(text)
@@ -158,8 +180,34 @@ def test_ten_thousand_steps() -> None:
     assert Chain.parse("relu(" + "9" * 5000 + ")").steps[0].arguments["alpha"] == math.inf
 
 
-WORDS = [*ACTIVATIONS, "alpha", "max_value", "axis", "(", ")", ",", ":", "=", "1", "-0.5", "none",
-         "inf", "nan", "1e999", " ", "\n", "x", "((", "-", "'", "\\", "\x00", "é", "ı", "²"]
+WORDS = [
+    *ACTIVATIONS,
+    "alpha",
+    "max_value",
+    "axis",
+    "(",
+    ")",
+    ",",
+    ":",
+    "=",
+    "1",
+    "-0.5",
+    "none",
+    "inf",
+    "nan",
+    "1e999",
+    " ",
+    "\n",
+    "x",
+    "((",
+    "-",
+    "'",
+    "\\",
+    "\x00",
+    "é",
+    "ı",
+    "²",
+]
 
 
 @settings(max_examples=1500)

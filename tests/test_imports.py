@@ -15,11 +15,37 @@ from tests.conftest import environment
 
 PACKAGE = Path(kact_cli.__file__).parent
 # A module imports what stands before it, and never what comes after.
-ORDER = ["errors", "activations.registry", "activations", "chain", "layout", "plan", "engine",
-         "storage", "target", "formats", "workers", "execute", "estimate", "stream", "tensor",
-         "cli"]
-# `stream` hands each kind of input to its module, which it imports when it is called.
-DISPATCH = {("stream", "tensor")}
+ORDER = [
+    "errors",
+    "activations",
+    "chain",
+    "layout",
+    "plan",
+    "float16",
+    "engine",
+    "columns",
+    "parts",
+    "arrays",
+    "compute",
+    "storage",
+    "target",
+    "formats",
+    "workers",
+    "execute",
+    "estimate",
+    "stream",
+    "tensor",
+    "table",
+    "text",
+    "tabular",
+    "explain",
+    "cli",
+]
+# What a module imports from further down, and only when a function is called: `stream` hands each
+# kind of input to its module, and `Chain.__call__` is the library's face.
+LATE = {("stream", "tensor"), ("stream", "tabular"), ("chain", "engine")}
+# Threads are no processes, but who has them is written down.
+THREADS = {"workers", "execute", "formats.parquet_chunks"}
 
 
 def modules() -> dict[str, Path]:
@@ -71,10 +97,8 @@ def test_imports_go_down(name: str) -> None:
             other = other.rpartition(".")[0]
         if not other or other.split(".")[0] == name.split(".")[0]:
             continue
-        if late and ((name, other) in DISPATCH or (name, other) == ("chain", "engine")):
-            continue  # Chain.__call__ is the library's face: it needs what is below it
-        if name == "tensor" and other == "stream":
-            continue  # the options, which are stream's own
+        if late and (name, other) in LATE:
+            continue
         assert layer(other) < layer(name), f"{name} imports {other}"
 
 
@@ -87,19 +111,25 @@ def test_only_the_command_line_knows_click_and_rich() -> None:
 
 def test_only_workers_know_processes() -> None:
     for name, path in modules().items():
-        if name not in ("workers", "execute"):
-            tops = {target.split(".")[0] for target, _ in imported(path, types=True)}
-            assert not tops & {"multiprocessing", "concurrent", "subprocess", "dask"}, name
+        names = {target for target, _ in imported(path, types=True)}
+        tops = {target.split(".")[0] for target in names}
+        if name != "workers":
+            assert not tops & {"multiprocessing", "subprocess", "dask", "distributed"}, name
+            assert "concurrent.futures.ProcessPoolExecutor" not in names, name
+        assert "concurrent" not in tops or name in THREADS, name
 
 
 def loaded(*args: str) -> set[str]:
     """The modules that a run of kact has loaded by its end."""
-    code = ("import os, sys; from kact_cli.cli import main; end = os._exit\n"
-            "def leave(code):\n"
-            "    sys.stderr.write(' '.join(sys.modules)); sys.stderr.flush(); end(code)\n"
-            "os._exit = leave; main()")
-    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True,
-                          env=environment())
+    code = (
+        "import os, sys; from kact_cli.cli import main; end = os._exit\n"
+        "def leave(code):\n"
+        "    sys.stderr.write(' '.join(sys.modules)); sys.stderr.flush(); end(code)\n"
+        "os._exit = leave; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, env=environment()
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stderr.split())
 
@@ -113,8 +143,9 @@ def test_small_files_need_numpy_and_click_alone(chain: str, tmp_path: Path) -> N
     assert {"numpy", "click"} <= got
 
 
-@pytest.mark.parametrize("args", [("--help",), ("--version",), (), ("apply", "--help"),
-                                  ("list",), ("list", "relu")])
+@pytest.mark.parametrize(
+    "args", [("--help",), ("--version",), (), ("apply", "--help"), ("list",), ("list", "relu")]
+)
 def test_help_needs_no_numpy(args: tuple[str, ...]) -> None:
     got = loaded(*args)
     assert not got & {"pyarrow", "rich", "multiprocessing", "concurrent.futures"}

@@ -40,7 +40,7 @@ def test_same_bytes_for_any_jobs(
     for jobs in ("1", "2"):
         run = command("chain", chain, "--jobs", jobs, *chunk)
         with source.open("rb") as stdin, (tmp_path / "redirected.npy").open("wb") as stdout:
-            assert subprocess.run(run, stdin=stdin, stdout=stdout, env=environment()).returncode == 0
+            subprocess.run(run, stdin=stdin, stdout=stdout, env=environment(), check=True)
         results.add((tmp_path / "redirected.npy").read_bytes())
         results.add(kact("chain", chain, "--jobs", jobs, *chunk, stdin=source.read_bytes()).stdout)
     assert len(results) == 1

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -128,8 +129,14 @@ def test_signal_to_the_whole_group_twice(number: int, big: Path, tmp_path: Path)
 def test_signal_at_a_random_moment(big: Path, tmp_path: Path) -> None:
     moments = random.Random(3)
     for attempt in range(15):
-        child = start("chain", SLOW, big, tmp_path / "out.npy", *MODES[attempt % len(MODES)],
-                      start_new_session=True)
+        child = start(
+            "chain",
+            SLOW,
+            big,
+            tmp_path / "out.npy",
+            *MODES[attempt % len(MODES)],
+            start_new_session=True,
+        )
         time.sleep(moments.uniform(0.15, 0.6))
         os.killpg(child.pid, signal.SIGTERM)
         code, said = end(child)
@@ -155,8 +162,15 @@ def test_signal_on_a_stalled_input(number: int, chain: str, big: Path, tmp_path:
     spools = tmp_path / "spools"
     spools.mkdir()
     for given in (b"", big.read_bytes()[:500_000]):
-        child = start("chain", chain, "--chunk-size", "4KiB", "-", tmp_path / "out.npy",
-                      env=environment(TMPDIR=str(spools)))
+        child = start(
+            "chain",
+            chain,
+            "--chunk-size",
+            "4KiB",
+            "-",
+            tmp_path / "out.npy",
+            env=environment(TMPDIR=str(spools)),
+        )
         assert child.stdin is not None
         child.stdin.write(given)
         child.stdin.flush()
@@ -206,3 +220,24 @@ def test_killed_worker_is_one_line(big: Path, tmp_path: Path) -> None:
     assert b"out.npy: a worker process was killed" in said
     assert target.read_bytes() == b"old"
     assert temporary_files(tmp_path) == []
+
+
+def test_signal_within_a_destructor_is_not_lost() -> None:
+    code = """
+import signal, time
+import kact_cli.cli, kact_cli.cli.run as run
+
+class Dropped:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+
+def transform(*_):
+    Dropped()
+    time.sleep(9)
+
+run.transform = transform
+kact_cli.cli.main()
+"""
+    args = [sys.executable, "-c", code, "chain", "relu", "-", "-"]
+    done = subprocess.run(args, input=b"", capture_output=True, env=environment(), timeout=30)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, b"")

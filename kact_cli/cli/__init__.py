@@ -125,6 +125,7 @@ def main() -> NoReturn:
         # `nohup kact` stays nohup
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _terminate)
+    sys.unraisablehook = _send_again
     code = _run()
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
@@ -158,6 +159,19 @@ def _run() -> int:
     except OSError as e:
         _complain(f"{e.filename or 'standard output'}: {(e.strerror or str(e)).lower()}")
         return ExitCode.DATA
+
+
+def _send_again(dropped: sys.UnraisableHookArgs) -> None:
+    """Send a signal again that came within a destructor, where Python drops exceptions."""
+    if not isinstance(dropped.exc_value, Terminated):
+        sys.__unraisablehook__(dropped)
+        return
+    import threading
+
+    number = dropped.exc_value.number
+    signal.signal(number, _terminate)
+    # Once this function, where it would be dropped too, has returned
+    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
