@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
 from typing import Any
@@ -117,6 +118,10 @@ class Display(Progress):
             live.start()
             self._live = live
         return self
+
+    def begin(self, files: int, size: int) -> None:
+        super().begin(files, size)
+        self._last = -math.inf  # at once: there is something to see
 
     def draw(self) -> None:
         if self._live is not None:
