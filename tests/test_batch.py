@@ -479,3 +479,25 @@ def test_broken_large_file_is_a_failure(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(KactError, match=r"b\.npy is truncated"):
         Batch(Chain.parse("relu"), Options(), items).run(Crew(2))
     assert not tree(tmp_path / "out")
+
+
+@pytest.mark.parametrize(("share", "threads"), [(1, 3), (20, 1)])
+def test_table_that_outweighs_all_others_gets_threads(
+    share: int, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kact_cli.batch.schedule.CUT_BYTES", 1)
+    table = pa.table({"x": np.random.default_rng(0).normal(size=100_000)})
+    for number in range(share):
+        pq.write_table(table, tmp_path / f"{number}.parquet")
+    given: list[int | None] = []
+
+    class Seeing(Crew):
+        def submit(self, key: int, function: Any, argument: Any) -> None:
+            super().submit(key, function, argument)
+            given.append(argument.options.jobs)
+
+    items = inputs.find([str(tmp_path)], str(tmp_path / "out"), Selection(), None)
+    Batch(Chain.parse("relu"), Options(), items).run(Seeing(3))
+    assert given == [threads] * share
+    found = pq.read_table(tmp_path / "out/0.parquet")["x"].to_numpy()
+    np.testing.assert_array_equal(found, np.maximum(table["x"].to_numpy(), 0))

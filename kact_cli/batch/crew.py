@@ -43,6 +43,8 @@ class Runner(Protocol):
 
     capacity: int
     """How many calls may be under way at once."""
+    grain: int
+    """How many of a plan's units, of 8 MiB each, are worth a call."""
 
     def submit(self, key: int, function: Function, argument: Any) -> None:
         """Start a call; never more than `capacity` of them."""
@@ -89,6 +91,7 @@ class Inline:
     """This process does the work, one call at a time."""
 
     capacity = 1
+    grain = 4
 
     def __init__(self) -> None:
         self._calls: deque[tuple[int, Function, Any]] = deque()
@@ -117,6 +120,8 @@ class Worker:
 
 class Crew:
     """Processes on this machine."""
+
+    grain = 4
 
     def __init__(self, jobs: int) -> None:
         self.capacity = jobs

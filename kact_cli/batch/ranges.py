@@ -26,8 +26,6 @@ from kact_cli.workers import Done, Files, Partial, Task, add, assemble, run_unit
 
 CUT_BYTES = 128 * 1024 * 1024
 """Smaller files are done by one worker."""
-UNITS = 4
-"""How many of the plan's units a range has: 32 MiB."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +114,9 @@ class CutFile:
         if units is not None and units.passed == 0:
             self._state = {}
 
-    def next(self) -> RangeTask | None:
-        """The next range, or None while others have to be done first."""
-        units = tuple(itertools.islice(self._left, UNITS))
+    def next(self, count: int) -> RangeTask | None:
+        """The next range, of `count` units, or None while others have to be done first."""
+        units = tuple(itertools.islice(self._left, count))
         if not units:
             return None
         self.out += 1

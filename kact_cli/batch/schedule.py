@@ -90,6 +90,7 @@ class Batch:
         self._ready: deque[_Call] = deque()
         self._calls: dict[int, _Call] = {}
         self._keys = itertools.count()
+        self._shared = False
         self.results: list[Result] = []
 
     def run(self, runner: Runner, *, shared: bool = False) -> None:
@@ -98,6 +99,7 @@ class Batch:
         `shared`: on a cluster, where a lost worker may leave temporary files that nobody reports.
         Raises DataError for the first file that fails, unless it is to keep going.
         """
+        self._shared = shared
         self._watch.begin(len(self._items), self._share)
         whole = False
         try:
@@ -113,7 +115,7 @@ class Batch:
 
     def _loop(self, runner: Runner) -> None:
         while True:
-            while len(self._calls) < runner.capacity and (call := self._next(runner.capacity)):
+            while len(self._calls) < runner.capacity and (call := self._next(runner)):
                 key = next(self._keys)
                 self._calls[key] = call
                 runner.submit(key, call.function, call.argument)
@@ -122,17 +124,17 @@ class Batch:
             answer = runner.next()
             self._take(self._calls.pop(answer.key), answer)
 
-    def _next(self, workers: int) -> _Call | None:
+    def _next(self, runner: Runner) -> _Call | None:
         """The next unit: of a file that is cut, if it has one now, else the next file."""
         while True:
             if self._ready:
                 return self._ready.popleft()
             for job in self._cut:
-                if job.cut is not None and (part := job.cut.next()) is not None:
+                if job.cut is not None and (part := job.cut.next(runner.grain)) is not None:
                     return _Call(job, run_range, part)
             if not self._pending:
                 return None
-            job = self._open(self._pending.popleft(), workers)
+            job = self._open(self._pending.popleft(), runner.capacity)
             if job.cut is None and not job.failed:
                 return _Call(job, run_file, job.task)
 
@@ -160,7 +162,9 @@ class Batch:
 
     def _threads(self, item: Item, workers: int) -> int:
         """More than one for a table that would keep one worker busy when all others are done."""
-        if formats.by_suffix(item.source) is formats.NPY or item.size < CUT_BYTES:
+        if self._shared or item.size < CUT_BYTES:
+            return 1
+        if formats.by_suffix(item.source) is formats.NPY:
             return 1
         return workers if item.size * workers > self._share else 1
 
