@@ -123,9 +123,10 @@ class Step:
         return f"{self.name}({','.join(given)})" if given else self.name
 
 
-def resolve_axes(step: Step, shape: Sequence[int]) -> frozenset[int]:
+def resolve_axes(step: Step, shape: Sequence[int], what: str = "") -> frozenset[int]:
     """The axes, counted from 0, that `step` works along in a tensor of `shape`.
 
+    `what` names the tensor in errors, where its shape says little.
     Raises UsageError where an axis does not exist or is given twice.
     """
     axis, rank = step.axis, len(shape)
@@ -137,9 +138,8 @@ def resolve_axes(step: Step, shape: Sequence[int]) -> frozenset[int]:
         assert isinstance(a, int)
         if not -rank <= a < rank:
             has = f"has axes {-rank} to {rank - 1}" if rank else "is a single value without axes"
-            raise UsageError(
-                f"{step.name}: axis {a} is out of range: a tensor of shape {tuple(shape)} {has}"
-            )
+            what = what or f"a tensor of shape {tuple(shape)}"
+            raise UsageError(f"{step.name}: axis {a} is out of range: {what} {has}")
         resolved.append(a % rank)
     if len(set(resolved)) != len(resolved):
         raise UsageError(f"{step.name}: axis {axis} names the same axis twice")

@@ -36,8 +36,9 @@ def compute(
     outs = [np.empty(len(arrays[0]), dtype) for dtype in part.results]
     for rows, block, nulls in _blocks(part, arrays, masks):
         done = part.transform(block, state, nulls)
-        for out, column in zip(outs, done, strict=True):
-            out[rows] = column
+        with np.errstate(over="ignore"):  # float16 beside wider columns: inf, as by itself
+            for out, column in zip(outs, done, strict=True):
+                out[rows] = column
     return [from_values(*column) for column in zip(outs, masks, types, strict=True)]
 
 
@@ -105,7 +106,9 @@ def _item_blocks(
         yield None, data, None
         return
     if leaves.offsets is None or not part.ragged:
-        shape = (-1, *(n or 0 for n in part.item or ()))
+        # Around innermost lists of one length there may be ragged ones, whose axes do not reduce
+        item = part.item or ()
+        shape = (-1, *(n or 0 for n in (item[-1:] if part.ragged else item)))
         if data.size:
             yield None, data.reshape(shape), nulls.reshape(shape) if nulls is not None else None
         return

@@ -93,7 +93,8 @@ def scalar_parts(
     Raises UsageError for an axis that a tensor of shape (rows, columns) does not have.
     """
     # resolve_axes needs the rank; the number of rows does not matter
-    axes = {i: resolve_axes(s, (2, 2)) for i, s in enumerate(chain.steps) if s.axis_name}
+    what = "a tensor (rows, columns)"
+    axes = {i: resolve_axes(s, (2, 2), what) for i, s in enumerate(chain.steps) if s.axis_name}
     across = any(1 in a for a in axes.values())
     everything = list(range(len(columns)))
     groups = [everything] if across or not columnar else [[i] for i in everything]
@@ -136,14 +137,16 @@ def list_part(
     lengths do not have in common.
     """
     rank = 1 + len(item)
-    axes = {i: resolve_axes(s, (2,) * rank) for i, s in enumerate(chain.steps) if s.axis_name}
+    lengths = ("rows", *("any" if n is None else str(n) for n in item))
+    what = f"column '{name}', a tensor ({', '.join(lengths)}),"
+    axes = {i: resolve_axes(s, (2,) * rank, what) for i, s in enumerate(chain.steps) if s.axis_name}
     ragged = any(n is None for n in item)
     if ragged:
         for step, found in axes.items():
             if found != {rank - 1}:
                 raise UsageError(
                     f"{chain.steps[step].name}: column '{name}' holds lists of different lengths, "
-                    f"which have no axis but the last (axis=-1)"
+                    f"which have no axis but the last (axis=-1); --exclude leaves it as it is"
                 )
         reductions = tuple(Reduction(i, (1,), streamed=False) for i in axes)
     else:

@@ -51,11 +51,11 @@ class TableJob:
                         **kinds,
                     )
                 )
-        result = schema
+        fields = list(schema)
         for part in parts:
             for i, dtype in zip(part.columns, part.results, strict=True):
-                field = schema.field(i)
-                result = result.set(i, field.with_type(result_type(field.type, dtype)))
+                fields[i] = fields[i].with_type(result_type(fields[i].type, dtype))
+        result = pa.schema(fields, schema.metadata)
         return cls(schema, tuple(selected), tuple(parts), result)
 
     @property

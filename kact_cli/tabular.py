@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -22,9 +21,6 @@ from kact_cli.stream import Options
 from kact_cli.table import TableJob, Work
 from kact_cli.target import Target, seekable
 from kact_cli.workers import in_order, thread_pool
-
-if TYPE_CHECKING:
-    from kact_cli.formats.parquet_plan import Plan
 
 
 def transform_table(
@@ -47,22 +43,28 @@ def transform_table(
             source = stack.enter_context(contextlib.closing(source.spool()))
         if found is wanted is formats.PARQUET and _by_chunks(chain, source, target, options):
             return
-        reader = open_reader(found, source, options)
+        reader = stack.enter_context(contextlib.closing(open_reader(found, source, options)))
         job = TableJob.make(chain, reader.schema, options)
         if source.size is None and job.passes > 1:
             options.observer.note(f"{source.name} is spooled: it is read {job.passes} times")
             arrow = stack.enter_context(contextlib.closing(_spool(reader, source)))
+            _remarks(source, reader, options)
             reader = open_reader(formats.ARROW_STREAM, arrow, options)
         work = Work(job)
         for passed in range(job.passes - 1):
             work.collect(passed, _columns(reader, job.streamed_columns))
         if wanted.kind == "tensor":
-            _to_tensor(work, reader, target, options)
+            _to_tensor(work, source, reader, target, options)
         else:
             writer = open_writer(wanted, target, job, reader, options)
-            rows = _pump(work, reader, writer.write, options)
-            writer.close()
-            _check_rows(source, reader, rows)
+            try:
+                rows = _pump(work, reader, writer.write, options)
+                _check_rows(source, reader, rows)
+                writer.close()
+            except BaseException:
+                writer.abandon()
+                raise
+        _remarks(source, reader, options)
 
 
 def open_reader(found: formats.Format, source: Source, options: Options) -> TableReader:
@@ -105,7 +107,8 @@ def open_writer(
         return Writer(target, job.result, options)
     from kact_cli.formats import ipc
 
-    return ipc.Writer(target, job.result, stream=wanted is formats.ARROW_STREAM)
+    arrow = reader if isinstance(reader, ipc.StreamReader | ipc.FileReader) else None
+    return ipc.Writer(target, job.result, arrow, stream=wanted is formats.ARROW_STREAM)
 
 
 def _columns(reader: TableReader, columns: Sequence[int]) -> Iterator[Sequence[pa.Array]]:
@@ -135,6 +138,11 @@ def _check_rows(source: Source, reader: TableReader, rows: int) -> None:
         raise DataError(f"{source.name}: {rows:,} of {expected:,} rows were read")
 
 
+def _remarks(source: Source, reader: TableReader, options: Options) -> None:
+    for remark in reader.remarks():
+        options.observer.warn(f"{source.name}: {remark}")
+
+
 def _spool(reader: TableReader, source: Source) -> Source:
     """The rows that a stream will give, as a temporary Arrow stream that can be read again."""
     from kact_cli.formats import ipc
@@ -144,7 +152,8 @@ def _spool(reader: TableReader, source: Source) -> Source:
     try:
         spooled.create()
         with Target(f"/dev/fd/{os.dup(spooled.fd)}") as out:
-            writer = ipc.Writer(out, reader.schema, stream=True)
+            like = reader if isinstance(reader, ipc.StreamReader) else None
+            writer = ipc.Writer(out, reader.schema, like, stream=True)
             for batch in reader.batches():
                 writer.write(batch)
             writer.close()
@@ -157,6 +166,7 @@ def _spool(reader: TableReader, source: Source) -> Source:
 
 def _by_chunks(chain: Chain, source: Source, target: Target, options: Options) -> bool:
     """Rewrite Parquet column chunk by column chunk; False where that cannot be done."""
+    from kact_cli.formats.parquet import Reader
     from kact_cli.formats.parquet_chunks import rewrite
     from kact_cli.formats.parquet_footer import NotByChunkError
     from kact_cli.formats.parquet_plan import plan_rewrite
@@ -169,30 +179,23 @@ def _by_chunks(chain: Chain, source: Source, target: Target, options: Options) -
         if job.result != schema:
             options.observer.note("types change: Parquet is written anew")
             return False
+        names = schema.names
         try:
-            plan = plan_rewrite(path, [schema.names[i] for i in job.selected], across=job.across)
+            plan = plan_rewrite(path, [names[i] for i in job.selected], across=job.across)
         except NotByChunkError as e:
             options.observer.note(f"Parquet is written anew: {e}")
             return False
-        work = Work(job)
-        for passed in range(job.passes - 1):
-            work.collect(passed, _row_groups(plan, job))
-        with seekable(target) as fd, thread_pool(options.jobs) as (_, workers):
+    work = Work(job)
+    if job.passes > 1:
+        with contextlib.closing(Reader(source)) as reader:
+            for passed in range(job.passes - 1):
+                work.collect(passed, _columns(reader, job.streamed_columns))
+    with seekable(target) as fd, thread_pool(options.jobs) as (_, workers), _named(source):
+        try:
             rewrite(plan, fd, work.named, workers=workers)
+        except OSError as e:
+            raise OSError(e.errno, e.strerror, target.name) from e
     return True
-
-
-def _row_groups(plan: Plan, job: TableJob) -> Iterator[Sequence[pa.Array]]:
-    """The columns that a pass over a Parquet file reads, a few thousand rows at a time."""
-    from kact_cli.formats.parquet_units import Source as Columns
-    from kact_cli.formats.tables import rows_of
-
-    names = [job.schema.names[i] for i in job.streamed_columns]
-    rows = rows_of(pa.schema([job.schema.field(i) for i in job.streamed_columns]))
-    columns = Columns(plan.path, plan.metadata)
-    for group in range(plan.metadata.num_row_groups):
-        for batch in columns.read_columns(group, names, rows):
-            yield batch.columns
 
 
 @contextlib.contextmanager
@@ -204,7 +207,9 @@ def _named(source: Source) -> Iterator[None]:
         raise DataError(f"{source.name}: {e}") from e
 
 
-def _to_tensor(work: Work, reader: TableReader, target: Target, options: Options) -> None:
+def _to_tensor(
+    work: Work, source: Source, reader: TableReader, target: Target, options: Options
+) -> None:
     from kact_cli.formats.npy_table import Writer
 
     job = work.job
@@ -213,5 +218,6 @@ def _to_tensor(work: Work, reader: TableReader, target: Target, options: Options
         options.observer.note(f"a .npy holds numbers only; left out: {', '.join(left)}")
     with seekable(target) as fd:
         writer = Writer(fd, job.result, job.selected)
-        _pump(work, reader, writer.write, options)
+        rows = _pump(work, reader, writer.write, options)
+        _check_rows(source, reader, rows)
         writer.close()

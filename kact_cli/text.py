@@ -163,7 +163,11 @@ def transform_csv(chain: Chain, source: Source, target: Target, options: Options
             options.observer.advance(len(new))
             overflows += more
         if overflows:
-            options.observer.warn(f"{source.name}: {overflows} numbers are too large: read as inf")
+            options.observer.warn(f"{source.name}: {_overflowed(overflows)}")
+
+
+def _overflowed(count: int) -> str:
+    return f"{count:,} number{'s are' if count > 1 else ' is'} too large: read as inf"
 
 
 def _streams(chain: Chain) -> bool:
@@ -189,12 +193,14 @@ class Reader:
         self._text = Text(source, options)
         self._options = options
         columns = self._text.columns
-        self._selected = select(columns, options.columns, options.exclude, options.observer.warn)
+        selected = select(columns, options.columns, options.exclude, options.observer.warn)
+        self._selected, tensor = selected, set(selected)
         self._dtype = options.compute_dtype or np.dtype(np.float64)
+        self._overflows = 0
         float_ = pa.from_numpy_dtype(self._dtype)
         self.schema = pa.schema(
             [
-                (column.name, float_ if i in self._selected else pa.string())
+                (column.name, float_ if i in tensor else pa.string())
                 for i, column in enumerate(columns)
             ]
         )
@@ -202,12 +208,18 @@ class Reader:
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         from kact_cli.formats.csv_table import to_record_batch
 
-        def batch(block: Block) -> tuple[int, pa.RecordBatch]:
+        def batch(block: Block) -> tuple[int, pa.RecordBatch, int]:
             parsed = parse(block, self._text.dialect, self._selected, self._dtype)
-            return parsed.records, to_record_batch(parsed, parsed.numbers)
+            return parsed.records, to_record_batch(parsed, parsed.numbers), parsed.overflows
 
-        for _, found in self._text.in_order(batch, self._options.jobs):
+        self._overflows = 0
+        for _, found, overflows in self._text.in_order(batch, self._options.jobs):
+            self._overflows += overflows
             yield found if columns is None else found.select(list(columns))
+
+    def remarks(self) -> Iterator[str]:
+        if self._overflows:
+            yield _overflowed(self._overflows)
 
     def close(self) -> None:
         pass
@@ -233,4 +245,7 @@ class Writer:
             self._write(to_csv(batch, self._delimiter, float_format=self._format))
 
     def close(self) -> None:
+        pass
+
+    def abandon(self) -> None:
         pass

@@ -37,7 +37,9 @@ class Cluster:
             distributed: Any = import_module("distributed")
         except ImportError as e:
             raise UsageError("--scheduler needs Dask: pip install 'kact-cli[dask]'") from e
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in list(logging.root.manager.loggerDict):
+            if name.partition(".")[0] == "distributed":  # kact says itself what went wrong
+                logging.getLogger(name).setLevel(logging.CRITICAL)
         self._address = address
         self._ended: queue.SimpleQueue[tuple[int, Future[Any]]] = queue.SimpleQueue()
         self._futures: set[Future[Any]] = set()

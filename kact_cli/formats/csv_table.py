@@ -96,8 +96,8 @@ def to_csv(
     lines. Raises DataError for columns that no cell can hold: lists, structs.
     """
     columns = [
-        _cells(batch.column(i), batch.schema.names[i], delimiter, float_format)
-        for i in range(batch.num_columns)
+        _cells(column, name, delimiter, float_format)
+        for column, name in zip(batch.columns, batch.schema.names, strict=True)
     ]
     if len(columns) == 1:
         blank = pc.equal(pc.fill_null(columns[0], ""), "")

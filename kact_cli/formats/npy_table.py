@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,10 @@ from kact_cli.engine import Array
 from kact_cli.errors import DataError, UsageError
 from kact_cli.formats.npy import Header, read_header, write_header
 from kact_cli.formats.tables import rows_of
-from kact_cli.storage import Source, read_full, write_full
+from kact_cli.storage import Source, write_full
 
+COLUMNS = 100_000
+"""The most columns that a tensor may have to be written as a table."""
 HEADER_BYTES = 256
 """Room for the header, whose shape is known last."""
 
@@ -27,18 +30,27 @@ class Reader:
     """The rows of a tensor of one or two axes as record batches."""
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self._source = self._data = source
         try:
             self._header = read_header(source.reader())
         except DataError as e:
             raise DataError(f"{source.name} {e}") from e
+        self._end = self._header.end
         shape = self._header.shape
         if len(shape) not in (1, 2):
             raise UsageError(
                 f"{source.name}: a tensor of shape {shape} is no table; one or two axes are needed"
             )
+        if shape[1:] > (COLUMNS,):
+            raise UsageError(
+                f"{source.name}: a table of {shape[1]:,} columns; at most {COLUMNS:,} are possible"
+            )
         if source.size is not None and self._header.end > source.size:
             raise DataError(f"{source.name} is truncated")
+        if source.size is None and self._header.fortran_order and 0 not in shape:
+            # Columns lie one after another, and rows are read
+            self._data = source.spool(self._header.end - self._header.offset)
+            self._header = replace(self._header, offset=0)
         self.rows, self._width = shape[0], shape[1] if len(shape) == 2 else 1
         native = self._header.dtype.newbyteorder("=")
         type_ = pa.bool_() if native.kind == "b" else pa.from_numpy_dtype(native)
@@ -67,11 +79,16 @@ class Reader:
 
     def _read(self, part: Array, offset: int) -> None:
         view = part.view(np.uint8).data
-        if read_full(self._source.fd, view, self._header.offset + offset) < len(view):
-            raise DataError(f"{self._source.name} became shorter while it was read")
+        if self._data.read_at(view, self._header.offset + offset) < len(view):
+            raise DataError(f"{self._source.name} is truncated")
+
+    def remarks(self) -> Iterator[str]:
+        if extra := self._source.after(self._end):
+            yield f"{extra} after the tensor were ignored"
 
     def close(self) -> None:
-        pass
+        if self._data is not self._source:
+            self._data.close()
 
 
 class Writer:
@@ -88,6 +105,11 @@ class Writer:
         if self._lists and len(types) > 1:
             names = ", ".join(schema.names[i] for i in columns)
             raise UsageError(f"a .npy is one tensor; choose lists or numbers of: {names}")
+        if self._lists and None in (item := item_shape(types[0])[0]) and len(item) > 1:
+            raise UsageError(
+                f"column '{schema.names[columns[0]]}': lists of lists of any length"
+                " are no .npy tensor"
+            )
         self._item: tuple[int, ...] | None = None if self._lists else (len(types),)
         self._dtype = np.result_type(*(numpy_dtype(t) for t in types))
         self._rows = 0
@@ -103,27 +125,30 @@ class Writer:
 
     def _scalars(self, batch: pa.RecordBatch) -> Array:
         block = np.empty((batch.num_rows, len(self._columns)), self._dtype)
+        names = batch.schema.names
         for column, i in zip(block.T, self._columns, strict=True):
             column[:] = values(batch.column(i))
-            self._blank(column, null_mask(batch.column(i)), batch.schema.names[i])
+            self._blank(column, null_mask(batch.column(i)), names[i])
         return block
 
     def _list(self, batch: pa.RecordBatch) -> Array:
         name = batch.schema.names[self._columns[0]]
         leaves = Leaves.of(batch.column(self._columns[0]))
-        item, _ = item_shape(batch.schema.field(self._columns[0]).type)
+        item, permutation = item_shape(batch.schema.field(self._columns[0]).type)
         if leaves.offsets is not None:
             lengths = np.unique(np.diff(leaves.offsets))
-            if len(item) > 1 or len(lengths) != 1:
-                raise DataError(f"column '{name}': lists of different lengths are no .npy tensor")
             item = (int(lengths[0]),)
+            if len(lengths) != 1 or self._item not in (None, item):
+                raise DataError(f"column '{name}': lists of different lengths are no .npy tensor")
         shape = tuple(n or 0 for n in item)
-        if self._item not in (None, shape):
-            raise DataError(f"column '{name}': lists of different lengths are no .npy tensor")
-        self._item = shape
         block = np.array(values(leaves.values), self._dtype)
         self._blank(block, leaves.nulls(), name)
-        return block
+        if permutation is not None:
+            # In memory a tensor's axes may lie in another order than its own
+            block = block.reshape(-1, *shape).transpose(0, *(1 + p for p in permutation))
+            shape = block.shape[1:]
+        self._item = shape
+        return np.ascontiguousarray(block)
 
     def _blank(self, data: Array, nulls: Array | None, name: str) -> None:
         if nulls is None:

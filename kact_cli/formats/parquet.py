@@ -6,14 +6,17 @@ https://parquet.apache.org/docs/file-format/
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kact_cli.errors import DataError
-from kact_cli.formats.tables import Sink, reading, rows_of
+from kact_cli.formats.parquet_footer import EncryptedError, NotByChunkError, read_footer
+from kact_cli.formats.tables import BATCH_BYTES, Sink, naming, rows_of
 
 if TYPE_CHECKING:
     from kact_cli.storage import Source
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 GROUP_BYTES = 32 * 1024 * 1024
 """What a row group is gathered up to, where the source has no row groups to keep."""
 READ_BYTES = 256 * 1024
+LEAST_BYTES = 4
+"""What a value in memory takes, more or less."""
 
 
 class Reader:
@@ -29,7 +34,8 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self._name = source.name
-        with reading(self._name):
+        _refuse_encrypted(source)
+        with naming(self._name):
             self._file = pq.ParquetFile(
                 pa.OSFile(source.openable()),
                 buffer_size=READ_BYTES,
@@ -40,6 +46,10 @@ class Reader:
             self.schema: pa.Schema = self._file.schema_arrow
             self.rows: int = self.metadata.num_rows
         self._file.reader.set_use_threads(False)
+        counts = [_leaves(field.type) for field in self.schema]
+        ends = list(accumulate(counts))
+        known = sum(counts) == self.metadata.num_columns
+        self._leaves = [range(e - n, e) for e, n in zip(ends, counts, strict=True)] if known else []
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         for group in range(self.metadata.num_row_groups):
@@ -48,12 +58,14 @@ class Reader:
     def group(self, number: int, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of one row group; DataError where they are fewer than its footer says."""
         every = columns is None or len(set(self.schema.names)) < len(self.schema)
-        names = None if every else [self.schema.names[i] for i in columns or ()]
+        known = self.schema.names
+        names = None if every else [known[i] for i in columns or ()]
         fields = self.schema if columns is None else pa.schema([self.schema[i] for i in columns])
         rows, expected = 0, self.metadata.row_group(number).num_rows
-        batches = self._file.iter_batches(rows_of(fields), [number], names, use_threads=False)
+        each = min(rows_of(fields), self._rows(number, columns))
+        batches = self._file.iter_batches(each, [number], names, use_threads=False)
         while True:
-            with reading(self._name):
+            with naming(self._name):
                 batch = next(batches, None)
             if batch is None:
                 break
@@ -67,20 +79,50 @@ class Reader:
         if rows != expected:
             raise DataError(f"{self._name}: row group {number} has {rows} of {expected} rows")
 
+    def _rows(self, number: int, columns: Sequence[int] | None) -> int:
+        """How many rows of a row group take about BATCH_BYTES, by what its footer says."""
+        group = self.metadata.row_group(number)
+        size, rows = 0, int(group.num_rows)
+        every = range(len(self._leaves)) if columns is None else columns
+        for leaf in (leaf for i in every if self._leaves for leaf in self._leaves[i]):
+            chunk = group.column(leaf)
+            # A dictionary can make long lists small, but not in memory
+            size += int(max(chunk.total_uncompressed_size, chunk.num_values * LEAST_BYTES))
+        return max(1, BATCH_BYTES * max(1, rows) // max(1, size))
+
     def group_rows(self) -> list[int]:
         """The number of rows of each row group."""
         return [self.metadata.row_group(i).num_rows for i in range(self.metadata.num_row_groups)]
+
+    def remarks(self) -> Iterator[str]:
+        yield from ()
 
     def close(self) -> None:
         self._file.close()
 
 
+def _refuse_encrypted(source: Source) -> None:
+    """Raise DataError for an encrypted file: pyarrow ends the process when asked about columns."""
+    file = os.open(source.openable(), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        read_footer(file)
+    except EncryptedError as e:
+        raise DataError(f"{source.name}: {e}, and kact has no keys") from e
+    except NotByChunkError:
+        return
+    except DataError as e:
+        raise DataError(f"{source.name}: {e}") from e
+    finally:
+        os.close(file)
+
+
 class Writer:
     """A Parquet file in the manner of the file that it is made from, if that is Parquet too.
 
-    Codec by column, row groups, data page version and metadata are the source's. `computed` are the
+    Codec by column, row groups, names in lists and metadata are the source's. `computed` are the
     columns that are tensors: a dictionary of floats only costs, so they get none. Pages carry
-    checksums.
+    checksums. The format version is the newest: files that say they are of the first hold types
+    that it had not, such as nanoseconds.
     """
 
     def __init__(
@@ -91,22 +133,30 @@ class Writer:
         self._waiting: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
         self._schema = schema
-        options: dict[str, Any] = {"compression": "snappy", "version": "2.6"}
-        tensors = {schema.names[i] for i in computed}
-        dictionary: list[str] = [n for n in schema.names if n not in tensors]
+        options: dict[str, Any] = {"compression": "snappy"}
+        names = schema.names
+        tensors = {names[i] for i in computed}
+        dictionary: list[str] = [n for n in names if n not in tensors]
         if like is not None and like.metadata.num_row_groups:
             group = like.metadata.row_group(0)
             chunks = [group.column(i) for i in range(group.num_columns)]
-            options["compression"] = {c.path_in_schema: _codec(c.compression) for c in chunks}
+            options["use_compliant_nested_type"] = False
+            paths = _paths(schema)
+            if len(paths) != len(chunks):
+                paths = [c.path_in_schema for c in chunks]
+            new = list(zip(paths, chunks, strict=True))
+            options["compression"] = {path: _codec(c.compression) for path, c in new}
+            inside = tuple(f"{name}." for name in tensors)
             dictionary = [
-                c.path_in_schema
-                for c in chunks
-                if c.has_dictionary_page and c.path_in_schema.split(".")[0] not in tensors
+                path
+                for path, c in new
+                if c.has_dictionary_page and path not in tensors and not path.startswith(inside)
             ]
-            options["version"] = like.metadata.format_version
             options["write_page_index"] = any(c.has_column_index for c in chunks)
+        self._name = target.name
+        self._sink = Sink(target)
         self._writer = pq.ParquetWriter(
-            Sink(target),
+            self._sink,
             schema,
             use_dictionary=dictionary if dictionary else False,
             write_page_checksum=True,
@@ -136,12 +186,32 @@ class Writer:
     def _flush(self) -> None:
         if self._rows:
             table = pa.Table.from_batches(self._waiting, self._schema)
-            self._writer.write_table(table, row_group_size=self._rows)
+            with naming(self._name):
+                self._writer.write_table(table, row_group_size=self._rows)
         self._waiting, self._rows, self._bytes = [], 0, 0
 
     def close(self) -> None:
         self._flush()
-        self._writer.close()
+        with naming(self._name):
+            self._writer.close()
+
+    def abandon(self) -> None:
+        self._sink.abandoned = True
+
+
+def _leaves(type_: pa.DataType) -> int:
+    """How many columns of Parquet a column of Arrow is."""
+    if isinstance(type_, pa.BaseExtensionType):
+        return _leaves(type_.storage_type)
+    return sum(_leaves(type_.field(i).type) for i in range(type_.num_fields)) or 1
+
+
+def _paths(schema: pa.Schema) -> list[str]:
+    """What the columns of Parquet are called that pyarrow makes of `schema`."""
+    made = pa.BufferOutputStream()
+    pq.ParquetWriter(made, schema, use_compliant_nested_type=False).close()
+    described = pq.read_metadata(pa.BufferReader(made.getvalue())).schema
+    return [described.column(i).path for i in range(len(described))]
 
 
 def _codec(name: str) -> str:

@@ -55,6 +55,10 @@ class NotByChunkError(Exception):
     """The file is sound, but cannot be rewritten by column chunk; the message says why."""
 
 
+class EncryptedError(NotByChunkError):
+    """The file is encrypted: its columns cannot even be looked at."""
+
+
 @dataclass(frozen=True)
 class Leaf:
     """A leaf of the schema: the values of one column chunk in each row group."""
@@ -137,14 +141,14 @@ def read_footer(file: int, check: Check = lambda _leaves, _group: None) -> Foote
 
     `check` sees every row group once, in order, after it was found to be sound: every chunk lies
     inside the file, and holds as many values as the row group has rows if its column is flat.
-    Raises DataError where the footer is broken, NotByChunkError where the file is encrypted.
+    Raises DataError where the footer is broken, EncryptedError where the file is encrypted.
     """
     size = os.fstat(file).st_size
     tail = os.pread(file, 8, max(0, size - 8))
     if size < 12 or tail[4:] not in (MAGIC, ENCRYPTED_MAGIC):
         raise DataError("not a Parquet file, or its end is missing (it does not end in PAR1)")
     if tail[4:] == ENCRYPTED_MAGIC:
-        raise NotByChunkError("the file is encrypted")
+        raise EncryptedError("the file is encrypted")
     length = int.from_bytes(tail[:4], "little")
     start = size - 8 - length
     if start < len(MAGIC) or os.pread(file, 4, 0) != MAGIC:
@@ -167,7 +171,7 @@ def read_footer(file: int, check: Check = lambda _leaves, _group: None) -> Foote
 
     struct, _ = read_struct(data, visit={File.GROUPS: visit})
     if File.ENCRYPTION in struct or File.SIGNING_KEY in struct:
-        raise NotByChunkError("the file is encrypted")
+        raise EncryptedError("the file is encrypted")
     if struct.integer(File.ROWS) != rows:
         raise DataError(
             f"broken Parquet footer: {struct.integer(File.ROWS)} rows in all, "
@@ -186,7 +190,7 @@ def _check_group(leaves: Sequence[Leaf], group: Struct, end: int) -> int:
         if Chunk.PATH in chunk:
             raise NotByChunkError("its columns lie in other files")
         if Chunk.META not in chunk or Chunk.CRYPTO in chunk or Chunk.ENCRYPTED in chunk:
-            raise NotByChunkError("the file is encrypted")
+            raise EncryptedError("the file is encrypted")
         first, length = chunk_span(chunk)
         if length and (first < len(MAGIC) or length < 0 or first + length > end):
             raise DataError(

@@ -30,6 +30,10 @@ class TableReader(Protocol):
         """
         ...
 
+    def remarks(self) -> Iterator[str]:
+        """What the user should know of the input, once all of it has been read."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -40,20 +44,30 @@ class TableWriter(Protocol):
 
     def close(self) -> None: ...
 
+    def abandon(self) -> None:
+        """Write no more, and above all nothing that makes half a table look whole."""
+        ...
+
 
 class Sink(io.RawIOBase):
-    """A target as the file object that pyarrow's writers take; in order, without seeking."""
+    """A target as the file object that pyarrow's writers take; in order, without seeking.
+
+    pyarrow's Parquet writer writes a footer when it is destroyed, come what may; what is written to
+    an `abandoned` sink is dropped.
+    """
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._position = 0
+        self.abandoned = False
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
-        self._target.write(view)
+        if not self.abandoned:
+            self._target.write(view)
         self._position += len(view)
         return len(view)
 
@@ -78,8 +92,8 @@ def _width(type_: pa.DataType) -> int:
 
 
 @contextlib.contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Turn what pyarrow raises while it reads `name` into a DataError of one line."""
+def naming(name: str) -> Iterator[None]:
+    """Turn what pyarrow raises while it reads or writes `name` into a DataError of one line."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError) as e:
