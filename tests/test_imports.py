@@ -44,6 +44,8 @@ ORDER = [
     "explain",
     "numbers",
     "inspect",
+    "advice",
+    "preview",
     "compare",
     "remote",
     "batch",

@@ -20,6 +20,7 @@ from kact_cli.batch.manifest import Manifest
 from kact_cli.batch.schedule import Batch, Result, sweep
 from kact_cli.chain import Chain
 from kact_cli.cli.batch_progress import Progress, make_watch
+from kact_cli.cli.help import FILES, PART, RUNNING, Command, option
 from kact_cli.cli.options import ChainType, make_options, transform_options
 from kact_cli.errors import DataError, UsageError
 from kact_cli.estimate import human
@@ -39,10 +40,17 @@ class Run:
     quiet: bool
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        "kact batch softmax logits.npy table.parquet --output-dir out",
+        "kact batch elu,softmax . -o halves --include '*.npy' --dtype float16 --jobs 2",
+    ],
+)
 @click.argument("spec", type=ChainType())
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option(
+@option(
+    FILES,
     "--output-dir",
     "-o",
     required=True,
@@ -50,33 +58,40 @@ class Run:
     envvar="KACT_OUTPUT_DIR",
     help="Where the outputs go; made where it is not there.",
 )
-@click.option(
+@option(
+    PART,
     "--include",
     multiple=True,
     metavar="GLOB",
     help="Files that are taken from a directory.  [default: by their suffixes]",
 )
-@click.option(
-    "--exclude-path", multiple=True, metavar="GLOB", help="Files and directories that are not."
+@option(
+    PART,
+    "--exclude-path",
+    multiple=True,
+    metavar="GLOB",
+    help="Files and directories that are not.",
 )
-@click.option(
-    "--skip-existing", is_flag=True, help="Leave outputs that exist: continue what was interrupted."
+@option(
+    FILES,
+    "--skip-existing",
+    is_flag=True,
+    help="Leave outputs that exist: continue what was interrupted.",
 )
-@click.option("--keep-going", "-k", is_flag=True, help="Finish the rest when a file fails.")
-@click.option("--dry-run", "-n", is_flag=True, help="Print what would be done.")
-@click.option(
-    "--report", metavar="FILE", help="Write what became of each file, with counts, as JSON."
+@option(RUNNING, "--keep-going", "-k", is_flag=True, help="Finish the rest when a file fails.")
+@option(RUNNING, "--dry-run", "-n", is_flag=True, help="Print what would be done.")
+@option(
+    RUNNING,
+    "--report",
+    metavar="FILE",
+    help="Write what became of each file, with counts, as JSON.",
 )
-@click.option(
+@option(
+    RUNNING,
     "--scheduler",
     metavar="ADDRESS",
     envvar="KACT_SCHEDULER",
     help="Have a Dask cluster do the work: tcp://host:8786.",
-)
-@click.option(
-    "--progress/--no-progress",
-    default=None,
-    help="Show how far it is.  [default: on a terminal]",
 )
 @transform_options
 @click.pass_context
@@ -93,7 +108,6 @@ def command(
     dry_run: bool,
     report: str | None,
     scheduler: str | None,
-    progress: bool | None,
     **chosen: Any,
 ) -> None:
     """Apply a chain to many files.
@@ -109,7 +123,7 @@ def command(
         raise UsageError("--jobs is for this machine and --scheduler for others: give one of them")
     if skip_existing and chosen["overwrite"]:
         raise UsageError("--skip-existing keeps outputs and --overwrite does not: give one of them")
-    watch = make_watch(quiet=quiet, verbose=verbose, progress=progress)
+    watch = make_watch(quiet=quiet, verbose=verbose, progress=chosen["progress"])
     _batch(spec, inputs, output_dir, Selection(include, exclude_path), run, chosen, watch)
 
 
