@@ -164,6 +164,18 @@ class Leaves:
         return built
 
 
+def row_offsets(array: pa.Array) -> Array:
+    """Where the values of each row start and end in `Leaves.of(array).values`."""
+    if isinstance(array.type, pa.FixedShapeTensorType):
+        array = array.storage
+    found = np.arange(len(array) + 1)
+    while _is_list(array.type):
+        inner, offsets = _child(array)
+        found = found * array.type.list_size if offsets is None else offsets[found]
+        array = inner
+    return found
+
+
 def _offsets(array: pa.Array) -> Array:
     width = np.int64 if pa.types.is_large_list(array.type) else np.int32
     data = array.buffers()[1]

@@ -253,9 +253,7 @@ def layout(path: Path) -> list[Any]:
 
 @pytest.mark.parametrize("way", ["by chunk", "in general"])
 @pytest.mark.parametrize("sizes", [[1000], [300, 1, 299, 400], [7] * 143])
-def test_parquet_keeps_everything_on_either_way(
-    way: str, sizes: list[int], tmp_path: Path
-) -> None:
+def test_parquet_keeps_everything_on_either_way(way: str, sizes: list[int], tmp_path: Path) -> None:
     table = rich_table(sum(sizes))
     source = tmp_path / "in.parquet"
     dictionary = ["word", "id", "s.b.list.element", "x"]

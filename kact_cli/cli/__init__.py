@@ -25,6 +25,9 @@ COMMANDS = {
     "chain": "Apply several activations, left to right.",
     "list": "List the activations, their formulas and parameters.",
     "explain": "Show what a chain would do: steps, passes, memory.",
+    "inspect": "Show what a file is: format, shape, types, statistics.",
+    "compare": "Compare two files' numbers: errors in ULP and absolute.",
+    "plot": "Draw the curve of one chain or several.",
 }
 """Every command, in the order of the help: the module of that name, and its help in one line."""
 

@@ -8,6 +8,7 @@ import click
 
 from kact_cli.activations import ACTIVATIONS, Activation
 from kact_cli.chain import Chain, Step, nearest
+from kact_cli.cli.help import Command, Group
 from kact_cli.cli.options import (
     input_output,
     make_options,
@@ -17,7 +18,7 @@ from kact_cli.cli.options import (
 from kact_cli.cli.run import run
 
 
-class ActivationGroup(click.Group):
+class ActivationGroup(Group):
     """One subcommand for each activation; names fold case and `-` to `_`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -36,12 +37,29 @@ class ActivationGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=ActivationGroup)
+@click.group(
+    cls=ActivationGroup,
+    examples=[
+        "kact apply softmax logits.npy probabilities.npy",
+        "kact apply relu --alpha 0.1 --columns 'logit_*' table.parquet out.parquet",
+    ],
+)
 def command() -> None:
     """Apply one activation.
 
     Its parameters are its own options: `kact apply relu --help` shows relu's.
     """
+
+
+def _examples(activation: Activation) -> list[str]:
+    given = ""
+    if activation.parameters:
+        first = activation.parameters[0]
+        given = f" --{first.name.replace('_', '-')} {0 if first.is_axis else 0.5}"
+    return [
+        f"kact apply {activation.name}{given} logits.npy out.npy",
+        f"kact apply {activation.name} -c 'logit_*' table.parquet out.parquet",
+    ]
 
 
 def _command(activation: Activation) -> click.Command:
@@ -55,6 +73,8 @@ def _command(activation: Activation) -> click.Command:
 
     made = click.command(
         activation.name,
+        cls=Command,
+        examples=_examples(activation),
         short_help=activation.summary,
         help=f"{activation.summary}\n\n\b\n  {activation.formula}\n\n{activation.notes}".rstrip(),
     )(callback)

@@ -7,11 +7,18 @@ from typing import Any
 import click
 
 from kact_cli.chain import Chain
+from kact_cli.cli.help import Command
 from kact_cli.cli.options import ChainType, input_output, make_options, transform_options
 from kact_cli.cli.run import run
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        "kact chain elu:alpha=0.3,softmax:axis=0 logits.npy out.npy",
+        'kact chain "relu(max_value=6),softmax" -c "logit_*" table.parquet out.parquet',
+    ],
+)
 @click.argument("spec", type=ChainType())
 @input_output
 @transform_options

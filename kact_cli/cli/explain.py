@@ -7,14 +7,21 @@ from typing import Any
 import click
 
 from kact_cli.chain import Chain
-from kact_cli.cli.options import ChainType, make_options, plan_options
+from kact_cli.cli.help import Command
+from kact_cli.cli.options import ChainType, PathType, make_options, plan_options
 from kact_cli.explain import explain
 from kact_cli.storage import display
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        "kact explain relu:alpha=0.1,softmax",
+        "kact explain softmax:axis=0 logits.npy",
+    ],
+)
 @click.argument("spec", type=ChainType())
-@click.argument("input", required=False)
+@click.argument("input", required=False, type=PathType())
 @plan_options
 def command(spec: Chain, input: str | None, **chosen: Any) -> None:
     """Show what a chain would do: steps, passes, memory.
@@ -23,5 +30,5 @@ def command(spec: Chain, input: str | None, **chosen: Any) -> None:
     peak memory and temporary disk. Nothing is computed, and of INPUT no more than its header is
     read.
     """
-    for line in explain(spec, input, make_options(quiet=False, verbose=False, **chosen)):
+    for line in explain(spec, input, make_options(**chosen)):
         click.echo(display(line))

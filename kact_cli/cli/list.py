@@ -10,12 +10,19 @@ import click
 
 from kact_cli.activations import ACTIVATIONS, Activation, Value
 from kact_cli.chain import format_value, nearest
+from kact_cli.cli.help import COMPUTE, Command, option
 from kact_cli.errors import UsageError
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        "kact list",
+        "kact list relu --json",
+    ],
+)
 @click.argument("name", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@option(COMPUTE, "--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str | None, as_json: bool) -> None:
     """List the activations, their formulas and parameters.
 

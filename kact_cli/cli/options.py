@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -11,16 +11,19 @@ import click
 from kact_cli.activations import Parameter, Value
 from kact_cli.chain import Chain, format_value, parse_value
 from kact_cli.cli.console import Console
+from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, option
 from kact_cli.errors import UsageError
 from kact_cli.formats import FORMATS
 from kact_cli.stream import Options
 
 if TYPE_CHECKING:
     import numpy as np
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.I)
 _DTYPES = ("float16", "float32", "float64")
+_FORMATS = [f.name for f in FORMATS]
 
 
 class SizeType(click.ParamType[int]):
@@ -61,6 +64,26 @@ class ChainType(click.ParamType[Chain]):
     ) -> Chain:
         return value if isinstance(value, Chain) else Chain.parse(value)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from kact_cli.cli.completion import complete_chain
+
+        return complete_chain(incomplete)
+
+
+class PathType(click.ParamType[str]):
+    """The name of a file as it was given, or `-`; nothing is looked at before it is opened."""
+
+    name = "path"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
 
 class ValueType(click.ParamType[Value]):
     """The value of one parameter of an activation."""
@@ -81,8 +104,9 @@ class ValueType(click.ParamType[Value]):
 def parameter_option(parameter: Parameter) -> click.Option:
     """The option of an activation's parameter: its Keras name with dashes, and its aliases."""
     flags = [f"--{name.replace('_', '-')}" for name in parameter.names]
-    return click.Option(
+    return Option(
         [*flags, parameter.name],
+        heading=COMPUTE,
         type=ValueType(parameter),
         default=format_value(parameter.default),
         show_default=True,
@@ -92,8 +116,8 @@ def parameter_option(parameter: Parameter) -> click.Option:
 
 def input_output(command: F) -> F:
     """INPUT and OUTPUT, both standard streams by default."""
-    command = click.argument("output", default="-", metavar="[OUTPUT]")(command)
-    return click.argument("input", default="-", metavar="[INPUT]")(command)
+    command = click.argument("output", default="-", metavar="[OUTPUT]", type=PathType())(command)
+    return click.argument("input", default="-", metavar="[INPUT]", type=PathType())(command)
 
 
 def _dtype(ctx: click.Context, param: click.Parameter, value: str | None) -> np.dtype[Any] | None:
@@ -102,70 +126,101 @@ def _dtype(ctx: click.Context, param: click.Parameter, value: str | None) -> np.
     return None if value is None else np.dtype(value)
 
 
-_NAMES = [f.name for f in FORMATS]
+def _columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from kact_cli.cli.completion import complete_columns
 
-_PLAN = (
-    click.option(
+    return complete_columns(ctx.params.get("input") or ctx.params.get("a"), incomplete)
+
+
+_READ = (
+    option(
+        FILES,
         "--from",
         "source_format",
-        type=click.Choice(_NAMES),
+        type=click.Choice(_FORMATS),
+        metavar="FORMAT",
         envvar="KACT_FROM",
-        help="Format of INPUT, where its first bytes do not tell.",
+        help=f"Format of the input, where its first bytes do not tell: {', '.join(_FORMATS)}.",
     ),
-    click.option(
-        "--columns",
-        "-c",
-        type=ColumnsType(),
-        multiple=True,
-        metavar="LIST",
-        envvar="KACT_COLUMNS",
-        help="Columns of a table that are the tensor: names and globs, comma-separated."
-        "  [default: floats and lists of them]",
-    ),
-    click.option(
-        "--exclude",
-        type=ColumnsType(),
-        multiple=True,
-        metavar="LIST",
-        envvar="KACT_EXCLUDE",
-        help="Columns that are not.",
-    ),
-    click.option(
+    option(
+        FILES,
         "--delimiter",
+        metavar="CHAR",
         envvar="KACT_DELIMITER",
         callback=lambda _c, _p, value: "\t" if value in ("\\t", "tab") else value,
         help="Between the cells of a CSV.  [default: found]",
     ),
-    click.option(
+    option(
+        FILES,
         "--header/--no-header",
         default=None,
         help="Whether the first record of a CSV names its columns.  [default: found]",
     ),
-    click.option(
+)
+
+
+def _select(default: str) -> tuple[Callable[[F], F], ...]:
+    return (
+        option(
+            PART,
+            "--columns",
+            "-c",
+            type=ColumnsType(),
+            multiple=True,
+            metavar="LIST",
+            envvar="KACT_COLUMNS",
+            shell_complete=_columns,
+            help="Columns of a table that take part: names and globs, comma-separated."
+            f"  [default: {default}]",
+        ),
+        option(
+            PART,
+            "--exclude",
+            type=ColumnsType(),
+            multiple=True,
+            metavar="LIST",
+            envvar="KACT_EXCLUDE",
+            shell_complete=_columns,
+            help="Columns that do not.",
+        ),
+    )
+
+
+_PLAN = (
+    option(
+        COMPUTE,
         "--dtype",
         type=click.Choice(_DTYPES),
+        metavar="DTYPE",
         envvar="KACT_DTYPE",
         callback=_dtype,
-        help="Dtype of the result.  [default: the input's]",
+        help=f"Dtype of the result: {', '.join(_DTYPES)}.  [default: the input's]",
     ),
-    click.option(
+    option(
+        COMPUTE,
         "--compute-dtype",
         type=click.Choice(_DTYPES[1:]),
+        metavar="DTYPE",
         callback=_dtype,
         envvar="KACT_COMPUTE_DTYPE",
-        help="Dtype to compute in, rounded once at the end.",
+        help=f"Dtype to compute in, {' or '.join(_DTYPES[1:])}, rounded once at the end.",
     ),
-    click.option(
+    *_select("floats and lists of them"),
+    *_READ,
+    option(
+        RUNNING,
         "--chunk-size",
         "chunk_bytes",
         type=SizeType(),
         envvar="KACT_CHUNK_SIZE",
         help="What is read, computed and written in one go.  [default: 1MiB]",
     ),
-    click.option(
+    option(
+        RUNNING,
         "--jobs",
         "-j",
         type=click.IntRange(1, 1024),
+        metavar="N",
         envvar="KACT_JOBS",
         help="Worker processes.  [default: threads, one for each core]",
     ),
@@ -173,34 +228,41 @@ _PLAN = (
 """What decides how the work is done; `explain` takes these too."""
 
 _TRANSFORM = (
-    click.option(
+    option(
+        FILES,
         "--to",
         "target_format",
-        type=click.Choice(_NAMES),
+        type=click.Choice(_FORMATS),
+        metavar="FORMAT",
         envvar="KACT_TO",
-        help="Format of OUTPUT, where its suffix does not tell.",
+        help="Format of the output, where its suffix does not tell.",
     ),
-    click.option(
+    option(
+        FILES,
         "--float-format",
+        metavar="SPEC",
         envvar="KACT_FLOAT_FORMAT",
         help="Floats in a CSV, as Python's format: .6g  [default: shortest exact]",
     ),
-    click.option(
+    option(
+        FILES,
         "--overwrite",
         is_flag=True,
         envvar="KACT_OVERWRITE",
         help="Replace OUTPUT if it exists; it may be INPUT itself.",
     ),
-    click.option(
+    option(
+        FILES,
         "--fsync",
         is_flag=True,
         envvar="KACT_FSYNC",
         help="Have the disk confirm the output before it is put in place.",
     ),
-    click.option(
-        "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
+    option(
+        RUNNING, "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
     ),
-    click.option(
+    option(
+        RUNNING,
         "--verbose",
         "-v",
         is_flag=True,
@@ -210,22 +272,29 @@ _TRANSFORM = (
 )
 
 
-def plan_options(command: F) -> F:
-    """The options that decide what is done; they arrive as keyword arguments."""
-    for decorate in reversed(_PLAN):
+def _decorated(command: F, options: Sequence[Callable[[F], F]]) -> F:
+    for decorate in reversed(options):
         command = decorate(command)
     return command
 
 
 def transform_options(command: F) -> F:
     """Every option of the commands that transform a tensor; they arrive as keyword arguments."""
-    for decorate in reversed(_TRANSFORM):
-        command = decorate(command)
-    return plan_options(command)
+    return _decorated(command, (*_PLAN, *_TRANSFORM))
 
 
-def make_options(*, quiet: bool, verbose: bool, **chosen: Any) -> Options:
-    """The library's options, from the keyword arguments that `transform_options` gives."""
+def plan_options(command: F) -> F:
+    """The options that decide what is done; they arrive as keyword arguments."""
+    return _decorated(command, _PLAN)
+
+
+def reading_options(command: F) -> F:
+    """The options of the commands that only read: how, and which columns."""
+    return _decorated(command, (*_select("all that hold numbers"), *_READ))
+
+
+def make_options(*, quiet: bool = False, verbose: bool = False, **chosen: Any) -> Options:
+    """The library's options, from the keyword arguments of any of these sets."""
     columns, exclude = chosen.pop("columns", ()), chosen.pop("exclude", ())
     console = Console(quiet=quiet, verbose=verbose)
     return Options(columns=tuple(columns), exclude=tuple(exclude), **chosen, observer=console)

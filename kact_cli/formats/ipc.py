@@ -130,9 +130,10 @@ class FileReader:
         with naming(source.name):
             self._reader = pa.ipc.open_file(pa.OSFile(self._path))
         self.schema: pa.Schema = self._reader.schema
+        self.count: int = self._reader.num_record_batches
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
-        for number in range(self._reader.num_record_batches):
+        for number in range(self.count):
             with naming(self._name):
                 batch = self._reader.get_batch(number)
             yield batch if columns is None else batch.select(list(columns))

@@ -1,0 +1,70 @@
+"""Help that teaches: options under headings, and at the end examples that run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+COMPUTE = "What to compute"
+PART = "Which part of the file"
+FILES = "Reading and writing"
+RUNNING = "Running"
+HEADINGS = (COMPUTE, PART, FILES, RUNNING)
+"""In the order of the help."""
+
+
+class Option(click.Option):
+    """An option that says under which heading of the help it belongs."""
+
+    def __init__(self, *args: Any, heading: str, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.heading = heading
+
+
+def option(heading: str, *flags: str, **attributes: Any) -> Callable[[F], F]:
+    """Declare an option under a heading of the help; otherwise as `click.option`."""
+    return click.option(*flags, cls=Option, heading=heading, **attributes)
+
+
+class Command(click.Command):
+    """A command whose help groups its options and ends with `examples`, each a line of shell.
+
+    The examples run where there are the files that they name: logits.npy and table.parquet, or
+    whatever the ones before have made.
+    """
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.examples = tuple(examples)
+
+    def headings(self, ctx: click.Context) -> dict[str, list[click.Parameter]]:
+        """The command's options by heading; those that kact did not declare are last."""
+        found: dict[str, list[click.Parameter]] = {heading: [] for heading in HEADINGS}
+        for param in self.get_params(ctx):
+            if isinstance(param, click.Option) and not param.hidden:
+                found[getattr(param, "heading", RUNNING)].append(param)
+        return {heading: params for heading, params in found.items() if params}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, params in self.headings(ctx).items():
+            with formatter.section(heading):
+                records = [r for p in params if (r := p.get_help_record(ctx))]
+                formatter.write_dl(records, col_max=24)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:
+                    formatter.write(f"  {line}\n")
+
+
+class Group(Command, click.Group):
+    """A group of commands with the same kind of help."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        Command.format_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
