@@ -67,6 +67,8 @@ def select(
             if chosen:
                 names = ", ".join(columns[i].name for i in sorted(chosen))
                 warn(f"no floating-point columns; taking the integer ones: {names}")
+        if all(column.kind is Kind.EMPTY for column in columns):
+            chosen = set(range(len(columns))) - left_out  # a CSV of nothing but its header
     if not chosen:
         there = ", ".join(f"{c.name} ({c.type})" for c in columns[:20]) or "none"
         raise UsageError(f"no column left to compute; there are: {there}")

@@ -33,10 +33,11 @@ def transform_table(
 ) -> None:
     """Apply `chain` to the table `source` and write it to `target` in the format `wanted`."""
     if found is formats.CSV and wanted is formats.CSV:
-        from kact_cli.text import transform_csv
+        from kact_cli.text import transform_csv, translates
 
-        transform_csv(chain, source, target, options)
-        return
+        if not translates(source.name, target.name):
+            transform_csv(chain, source, target, options)
+            return
     with contextlib.ExitStack() as stack:
         if source.size is None and found.seeks:
             options.observer.note(f"{source.name} is spooled: {found.name} is not read in order")
@@ -103,9 +104,10 @@ def open_writer(
         like = reader if isinstance(reader, parquet.Reader) else None
         return parquet.Writer(target, job.result, job.selected, like)
     if wanted is formats.CSV:
-        from kact_cli.text import Writer
+        from kact_cli import text
 
-        return Writer(target, job.result, options)
+        csv = reader if isinstance(reader, text.Reader) else None
+        return text.Writer(target, job.result, options, csv)
     from kact_cli.formats import ipc
 
     arrow = reader if isinstance(reader, ipc.StreamReader | ipc.FileReader) else None

@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 import stat
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,11 @@ from kact_cli.storage import (
 )
 
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+def temporary_prefix(name: str) -> str:
+    """How the temporary file of an output called `name` starts: what a killed run left is found."""
+    return f".kact-{zlib.crc32(os.fsencode(name)):08x}-"
 
 
 class Target:
@@ -90,7 +96,9 @@ class Target:
         if found is not None and not os.access(final, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         # A short name of its own: the target's may already be as long as the file system allows
-        self.path = os.path.join(os.path.dirname(final), f".kact-{secrets.token_hex(6)}.tmp")
+        directory, name = os.path.split(final)
+        unique = f"{temporary_prefix(name)}{secrets.token_hex(6)}.tmp"
+        self.path = os.path.join(directory, unique)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self.fd = os.open(self.path, flags, 0o666)  # less the umask, as for any new file
         self._final = final

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,7 @@ from kact_cli.errors import DataError
 from kact_cli.formats.compression import codec_for, codec_of, compress, decompressed
 from kact_cli.formats.csv_blocks import Block, iter_blocks
 from kact_cli.formats.csv_cells import RecordError
-from kact_cli.formats.csv_dialect import HEAD, Dialect, sniff
+from kact_cli.formats.csv_dialect import BOM, HEAD, Dialect, sniff
 from kact_cli.formats.csv_dialect import Kind as CellKind
 from kact_cli.formats.csv_parse import ParsedBlock, parse
 from kact_cli.formats.csv_render import render
@@ -177,6 +178,23 @@ def _overflowed(count: int) -> str:
     return f"{count:,} number{'s are' if count > 1 else ' is'} too large: read as inf"
 
 
+def translates(source: str, target: str) -> bool:
+    """Whether a CSV of the name `source` must not keep its delimiter, as a file called `target`.
+
+    Names that say nothing, and .csv for other delimiters, keep what there is.
+    """
+    names = (_delimiter(source), _delimiter(target))
+    return None not in names and names[0] != names[1]
+
+
+def _delimiter(name: str) -> str | None:
+    """The delimiter that a name stands for."""
+    stem, suffix = os.path.splitext(name.lower())
+    if codec_for(name) is not None:
+        suffix = os.path.splitext(stem)[1]
+    return {".csv": ",", ".tsv": "\t"}.get(suffix)
+
+
 def _streams(chain: Chain) -> bool:
     """Whether the chain reduces down the rows of a table, which takes a pass of its own."""
     (part,) = scalar_parts(chain, [0], [np.dtype(np.float64)], columnar=False)
@@ -205,6 +223,8 @@ class Reader:
         self._selected, tensor = selected, set(selected)
         self._dtype = options.compute_dtype or np.dtype(np.float64)
         self._overflows = 0
+        self.header = self._text.dialect.preamble not in (b"", BOM)
+        """Whether the first record names the columns."""
         float_ = pa.from_numpy_dtype(self._dtype)
         self.schema = pa.schema(
             [
@@ -234,16 +254,22 @@ class Reader:
 
 
 class Writer:
-    """Record batches as CSV, with a header, compressed if the target's name asks for it."""
+    """Record batches as CSV, compressed if the target's name asks for it.
 
-    def __init__(self, target: Target, schema: pa.Schema, options: Options) -> None:
+    With a header, unless the user says no or the input is a CSV, `like`, that has none.
+    """
+
+    def __init__(
+        self, target: Target, schema: pa.Schema, options: Options, like: Reader | None = None
+    ) -> None:
         from kact_cli.formats.csv_table import header
 
         self._write = _writing(target)
         self._format = options.float_format
-        tabs = ".tsv" in target.name.lower()
-        self._delimiter = options.delimiter or ("\t" if tabs else ",")
-        if options.header is not False:
+        named = _delimiter(target.name)
+        # What the user says of a CSV is said of the input
+        self._delimiter = (None if like else options.delimiter) or named or ","
+        if like.header if like else options.header is not False:
             self._write(memoryview(header(list(schema.names), self._delimiter)))
 
     def write(self, batch: pa.RecordBatch) -> None:

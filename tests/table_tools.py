@@ -86,11 +86,9 @@ def read(path: Path) -> Columns:
         plain = np.where(np.isnan(rows), None, rows.astype(object))
         return {f"c{n}": column.tolist() for n, column in enumerate(plain.T)}
     if path.suffix == ".parquet":
-        found: Columns = pq.read_table(path).to_pydict()
-        return found
+        return pq.read_table(path).to_pydict()
     if path.suffix in (".arrow", ".arrows"):
-        found = read_ipc(path).to_pydict()
-        return found
+        return read_ipc(path).to_pydict()
     delimiter = "\t" if ".tsv" in path.name else ","
     header, *records = csv.reader(io.StringIO(text_of(path), newline=""), delimiter=delimiter)
     cells = zip(*records, strict=True) if records else [()] * len(header)

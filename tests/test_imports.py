@@ -23,6 +23,9 @@ ORDER = [
     "plan",
     "float16",
     "engine",
+    "summary",
+    "ulp",
+    "curve",
     "columns",
     "parts",
     "arrays",
@@ -39,13 +42,21 @@ ORDER = [
     "text",
     "tabular",
     "explain",
+    "numbers",
+    "inspect",
+    "advice",
+    "preview",
+    "compare",
+    "remote",
+    "batch",
     "cli",
 ]
 # What a module imports from further down, and only when a function is called: `stream` hands each
 # kind of input to its module, and `Chain.__call__` is the library's face.
 LATE = {("stream", "tensor"), ("stream", "tabular"), ("chain", "engine")}
 # Threads are no processes, but who has them is written down.
-THREADS = {"workers", "execute", "formats.parquet_chunks"}
+THREADS = {"workers", "execute", "formats.parquet_chunks", "batch.cluster"}
+PROCESSES = {"workers", "batch.crew", "batch.cluster"}
 
 
 def modules() -> dict[str, Path]:
@@ -113,7 +124,7 @@ def test_only_workers_know_processes() -> None:
     for name, path in modules().items():
         names = {target for target, _ in imported(path, types=True)}
         tops = {target.split(".")[0] for target in names}
-        if name != "workers":
+        if name not in PROCESSES:
             assert not tops & {"multiprocessing", "subprocess", "dask", "distributed"}, name
             assert "concurrent.futures.ProcessPoolExecutor" not in names, name
         assert "concurrent" not in tops or name in THREADS, name

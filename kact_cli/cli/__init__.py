@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "apply": "Apply one activation; its parameters are its own options.",
     "chain": "Apply several activations, left to right.",
+    "batch": "Apply a chain to many files, directories, object stores.",
     "list": "List the activations, their formulas and parameters.",
     "explain": "Show what a chain would do: steps, passes, memory.",
     "inspect": "Show what a file is: format, shape, types, statistics.",

@@ -122,7 +122,7 @@ def _cells(column: pa.Array, name: str, delimiter: str, float_format: str | None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise DataError(
             f"column {name!r} ({column.type}) does not fit into CSV, whose cells are text:"
-            " leave it out, or write Parquet"
+            " write Parquet or Arrow"
         ) from None
     if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
         return cells

@@ -1,0 +1,213 @@
+"""From what the user named to the files that will be read, and what each becomes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from kact_cli import formats, remote
+from kact_cli.errors import DataError, UsageError
+from kact_cli.remote import Uri
+from kact_cli.storage import display, reason
+
+Place = Uri | str
+"""A directory or file: a URI, or a local path."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file: where it is, where its result goes, its size in bytes, whether a result exists."""
+
+    source: str
+    target: str
+    size: int
+    exists: bool = False
+
+    @property
+    def name(self) -> str:
+        """The input, as it can be shown."""
+        return shown(self.source)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which files of a directory take part.
+
+    Patterns are shell globs, compared with the path from the directory and with the last name of
+    it. Without any, the files whose suffix is that of a format. Names that start with a dot never.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, relative: str) -> bool:
+        parts = relative.split("/")
+        if any(part.startswith(".") for part in parts) or self.leaves(relative):
+            return False
+        if self.include:
+            return _matches(relative, self.include)
+        return formats.by_suffix(relative) is not None
+
+    def leaves(self, relative: str) -> bool:
+        return _matches(relative, self.exclude)
+
+
+def _matches(relative: str, patterns: Sequence[str]) -> bool:
+    name = relative.rpartition("/")[2]
+    return any(fnmatchcase(relative, p) or fnmatchcase(name, p) for p in patterns)
+
+
+def shown(place: Place) -> str:
+    """A path or URI as it can be shown on one line, a URI without its query."""
+    parsed = remote.parse(place) if isinstance(place, str) else place
+    return display(str(parsed))
+
+
+def join(directory: Place, relative: str) -> Place:
+    """A path below a directory."""
+    if isinstance(directory, Uri):
+        return directory / relative
+    return os.path.join(directory, relative)
+
+
+def text_of(place: Place) -> str:
+    """What `remote.parse` gives the place back from."""
+    return place.text if isinstance(place, Uri) else place
+
+
+def find(
+    inputs: Sequence[str], output: Place, selection: Selection, wanted: formats.Format | None
+) -> list[Item]:
+    """Every file that the inputs name, with its output below `output`, the largest first.
+
+    A file's output keeps its name, and one found in a directory its path from there; `wanted`
+    changes the suffix. Raises UsageError where two files would become one, or an output is an
+    input; DataError for what cannot be read.
+    """
+    there = _existing(output)
+    items: dict[str, Item] = {}
+    for given in inputs:
+        for source, relative, size in _expand(remote.parse(given), output, selection):
+            relative = _renamed(relative, wanted)
+            text = text_of(source)
+            if relative in items:
+                if items[relative].source == text:
+                    continue
+                raise UsageError(
+                    f"{items[relative].name} and {shown(source)} would both become "
+                    f"{shown(join(output, relative))}"
+                )
+            target = join(output, relative)
+            exists = relative in there if there is not None else os.path.lexists(str(target))
+            items[relative] = Item(text, text_of(target), size, exists)
+    _check(items)
+    return sorted(items.values(), key=lambda item: (-item.size, item.target))
+
+
+def _expand(given: Place, output: Place, selection: Selection) -> Iterator[tuple[Place, str, int]]:
+    """The files that one INPUT names: where each is, its path in the output, its size."""
+    if isinstance(given, Uri):
+        found = remote.look(given) if given.path else remote.Found(given, None)
+        if found is None:
+            raise DataError(f"{shown(given)}: no such file or directory")
+        if found.size is not None:
+            yield given, given.path.rpartition("/")[2], found.size
+            return
+        # Where the output is below the input, what was made before is no input
+        inside = _inside(given, output)
+        for relative, size in remote.listing(given):
+            if selection.takes(relative) and not (inside and relative.startswith(inside)):
+                yield given / relative, relative, size
+        return
+    try:
+        status = os.stat(given)
+        if not stat.S_ISDIR(status.st_mode):
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(f"{display(given)}: is no regular file; batch reads files")
+            yield given, os.path.basename(given), status.st_size
+            return
+    except (OSError, ValueError) as e:
+        raise DataError(f"{display(given)}: {_said(e)}") from e
+    skip = os.path.realpath(output) if isinstance(output, str) else None
+    yield from _walk(given, "", selection, skip)
+
+
+def _said(error: Exception) -> str:
+    return reason(error) if isinstance(error, OSError) else str(error)
+
+
+def _inside(directory: Uri, output: Place) -> str | None:
+    if not isinstance(output, Uri):
+        return None
+    same = (directory.scheme, directory.authority) == (output.scheme, output.authority)
+    start = f"{directory.path.rstrip('/')}/".lstrip("/")
+    path = f"{output.path.rstrip('/')}/"
+    return path[len(start) :] if same and path.startswith(start) and path != start else None
+
+
+def _walk(
+    top: str, below: str, selection: Selection, skip: str | None
+) -> Iterator[tuple[str, str, int]]:
+    """The files below a directory, in the order of their names; links to directories are left."""
+    path = os.path.join(top, below)
+    try:
+        with os.scandir(path) as entries:
+            ordered = sorted(entries, key=lambda e: e.name)
+        for entry in ordered:
+            relative = os.path.join(below, entry.name)
+            if entry.is_dir(follow_symlinks=False):
+                hidden = entry.name.startswith(".") or selection.leaves(relative)
+                if not hidden and (skip is None or os.path.realpath(entry.path) != skip):
+                    yield from _walk(top, relative, selection, skip)
+            elif selection.takes(relative) and entry.is_file():
+                yield entry.path, relative, entry.stat().st_size
+    except OSError as e:
+        raise DataError(f"{display(e.filename or path)}: {reason(e)}") from e
+
+
+def _renamed(relative: str, wanted: formats.Format | None) -> str:
+    """The path of the output: its suffix is that of the wanted format."""
+    found = formats.by_suffix(relative)
+    if wanted is None or found is wanted:
+        return relative
+    if found is not None:
+        suffix = max((s for s in found.suffixes if relative.lower().endswith(s)), key=len)
+        relative = relative[: -len(suffix)]
+    return relative + wanted.suffixes[0]
+
+
+def _existing(output: Place) -> set[str] | None:
+    """What there is below an output in an object store; None for a local one, asked file by file.
+
+    Raises UsageError where the output is a file.
+    """
+    if isinstance(output, Uri):
+        return {relative for relative, _ in remote.listing(output)}
+    if os.path.exists(output) and not os.path.isdir(output):
+        raise UsageError(f"--output-dir {display(output)} is not a directory")
+    return None
+
+
+def _check(items: dict[str, Item]) -> None:
+    """No output lies below another, or is an input: a chain would be applied to it twice."""
+    for relative, item in items.items():
+        above = os.path.dirname(relative)
+        while above:
+            if above in items:
+                raise UsageError(
+                    f"{items[above].name} would become a file and {item.name} needs "
+                    f"{shown(items[above].target)} to be a directory"
+                )
+            above = os.path.dirname(above)
+    sources = {_identity(item.source): item for item in items.values()}
+    for item in items.values():
+        other = sources.get(_identity(item.target)) if item.exists else None
+        if other is not None:
+            raise UsageError(f"{shown(item.target)} is an input; choose another --output-dir")
+
+
+def _identity(text: str) -> str:
+    return text if remote.is_uri(text) else os.path.realpath(text)

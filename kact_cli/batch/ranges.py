@@ -1,0 +1,175 @@
+"""A large .npy cut into ranges, so that one giant does not leave the other workers idle.
+
+The plan is that of the whole file, so the output is the same bytes as that of one worker. The input
+and the output have to be files that every worker can open by their paths.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from kact_cli import formats
+from kact_cli.batch.unit import FileTask, Listener, Outcome, make_parents
+from kact_cli.engine import State
+from kact_cli.formats.npy import MAGIC, write_header
+from kact_cli.plan import ALL_PASSES, Round, Unit
+from kact_cli.remote import is_uri
+from kact_cli.storage import Source, open_source
+from kact_cli.target import Target
+from kact_cli.tensor import TensorJob
+from kact_cli.workers import Done, Files, Partial, Task, add, assemble, run_unit
+
+CUT_BYTES = 128 * 1024 * 1024
+"""Smaller files are done by one worker."""
+
+
+@dataclass(frozen=True)
+class RangeTask:
+    """Some units of one pass over a file, and the statistics of the passes before."""
+
+    number: int
+    task: Task
+    units: tuple[Unit, ...]
+    state: State
+
+
+def run_range(task: RangeTask) -> list[Done]:
+    """What a worker does with a range. Raises DataError."""
+    return [run_unit(task.task, unit, task.state) for unit in task.units]
+
+
+def can_be_cut(task: FileTask, size: int) -> bool:
+    """Whether this is a large .npy, from a local file to a local file."""
+    if size < CUT_BYTES or is_uri(task.source) or is_uri(task.target):
+        return False
+    to = task.options.target_format or "npy"
+    if to != "npy" or formats.by_suffix(task.target) not in (None, formats.NPY):
+        return False
+    with contextlib.suppress(OSError), open(task.source, "rb") as file:
+        return task.options.source_format in (None, "npy") and file.read(6) == MAGIC
+    return False
+
+
+class CutFile:
+    """A file in progress: gives out ranges, takes back what they found, commits at the end.
+
+    Used as a context: whatever is not finished when it ends is taken back.
+    """
+
+    def __init__(self, task: FileTask) -> None:
+        """Read the header, plan, and open the output. Raises a KactError."""
+        self.task = task
+        self.out = 0
+        """How many ranges are being done."""
+        self._started = time.perf_counter()
+        self._listener = Listener()
+        with contextlib.ExitStack() as stack:
+            self._open(task, stack)
+            self._stack = stack.pop_all()
+
+    def _open(self, task: FileTask, stack: contextlib.ExitStack) -> None:
+        options = replace(task.options, observer=self._listener)
+        self._source: Source = stack.enter_context(contextlib.closing(open_source(task.source)))
+        self._job = TensorJob.make(task.chain, self._source, options)
+        job = self._job
+        self.passes = job.plan.passes
+        self.whole = len(job.plan.stages) > 1
+        """Whether it has to be done as one unit: its stages hand on through temporary files."""
+        if self.whole:
+            return
+        make_parents(task.target)
+        target = Target(task.target, overwrite=options.overwrite, fsync=options.fsync)
+        self._target = stack.enter_context(target)
+        self._target.allocate(job.result.end)
+        assert self._source.path is not None
+        assert self._target.path is not None
+        files = Files(
+            self._source.path,
+            job.header.offset,
+            self._target.path,
+            job.result.offset,
+            self._source.name,
+            self._target.name,
+        )
+        stage = job.plan.stages[0]
+        self._work = Task(job.program.staged(stage, 1, 0), stage, files)
+        self._rounds = job.plan.rounds(0)
+        self._state: State = {}
+        self._begin(next(self._rounds, None))
+
+    def _begin(self, units: Round | None) -> None:
+        """Start a round of ranges that do not depend on one another."""
+        while units is not None and units.count == 0:
+            units = next(self._rounds, None)
+        self._round = units
+        self._left: Iterator[Unit] = iter(units or ())
+        self._given = self._merged = 0
+        self._waiting: dict[int, list[Done]] = {}
+        self._total: Partial = {}
+        if units is not None and units.passed == 0:
+            self._state = {}
+
+    def next(self, count: int) -> RangeTask | None:
+        """The next range, of `count` units, or None while others have to be done first."""
+        units = tuple(itertools.islice(self._left, count))
+        if not units:
+            return None
+        self.out += 1
+        self._given += 1
+        return RangeTask(self._given - 1, self._work, units, self._state)
+
+    def done(self, number: int, found: list[Done]) -> None:
+        """Take what a range found; in the order of the ranges, so that sums are the same."""
+        self.out -= 1
+        self._waiting[number] = found
+        while self._merged in self._waiting:
+            for done in self._waiting.pop(self._merged):
+                for where, statistics in done.found.values():
+                    step = self._reduced_step()
+                    add(self._work.program, step, self._total, where, statistics)
+            self._merged += 1
+        if self.out == 0:
+            first = next(self._left, None)
+            if first is not None:
+                self._left = itertools.chain((first,), self._left)
+                return
+            if self._total and self._round is not None:
+                passed = self._round.passed
+                state = assemble(self._work.stage, self._round.slab, passed, self._total)
+                self._state = {**self._state, self._reduced_step(): state}
+            self._begin(next(self._rounds, None))
+
+    def _reduced_step(self) -> int:
+        assert self._round is not None
+        assert self._round.passed != ALL_PASSES
+        return self._work.stage.streamed[self._round.passed].step
+
+    @property
+    def finished(self) -> bool:
+        return self._round is None
+
+    def commit(self) -> Outcome:
+        """Put the output in its place."""
+        job = self._job
+        # Last, so that a run that is killed half-way leaves nothing that looks whole
+        self._target.write(memoryview(write_header(job.result)), 0)
+        if extra := self._source.after(job.header.end):
+            self._listener.warn(f"{self._source.name}: {extra} after the tensor were ignored")
+        self._stack.close()
+        size = os.stat(self.task.source).st_size
+        seconds = time.perf_counter() - self._started
+        return Outcome(size, job.result.end, seconds, warnings=tuple(self._listener.warnings))
+
+    def abort(self) -> None:
+        """Leave the output as it was."""
+        with contextlib.suppress(Aborted), self._stack:
+            raise Aborted
+
+
+class Aborted(Exception):
+    """Unwinds what a file has open; never shown."""

@@ -1,0 +1,54 @@
+"""`--report FILE.json`: what became of every file, for programs to read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from kact_cli.batch.inputs import Item
+from kact_cli.batch.manifest import Manifest
+from kact_cli.batch.schedule import Result
+from kact_cli.remote import parse
+from kact_cli.target import Target
+
+
+def write_report(
+    path: str, manifest: Manifest, results: Iterable[Result], skipped: Iterable[Item]
+) -> None:
+    """Write the report, replacing an older one. Raises DataError where that cannot be done."""
+    files = [_entry(r.item, r) for r in results] + [_entry(item, None) for item in skipped]
+    files.sort(key=lambda entry: str(entry["input"]))
+    statuses = [entry["status"] for entry in files]
+    report = {
+        "kact": manifest.kact,
+        "chain": manifest.chain,
+        "options": manifest.options,
+        **{status: statuses.count(status) for status in ("done", "skipped", "failed")},
+        "files": files,
+    }
+    with Target(path, overwrite=True) as target:
+        target.write(memoryview((json.dumps(report, indent=1) + "\n").encode()))
+
+
+def _entry(item: Item, result: Result | None) -> dict[str, Any]:
+    """One file. Names are as they are given: bytes that are no UTF-8 are lone surrogates."""
+    entry: dict[str, Any] = {
+        "input": str(parse(item.source)),
+        "output": str(parse(item.target)),
+        "status": "skipped" if result is None else "failed" if result.error else "done",
+    }
+    if result is None or result.outcome is None:
+        return {**entry, "error": result.error} if result is not None else entry
+    outcome = result.outcome
+    entry["bytes"] = {"in": outcome.source_bytes, "out": outcome.target_bytes}
+    entry["seconds"] = round(outcome.seconds, 6)
+    if outcome.read is not None and outcome.written is not None:
+        entry["rows"] = outcome.read.rows
+        for name in ("nan", "inf"):
+            both = (dataclasses.asdict(c)[name] for c in (outcome.read, outcome.written))
+            entry[name] = dict(zip(("in", "out"), both, strict=True))
+    if outcome.warnings:
+        entry["warnings"] = list(outcome.warnings)
+    return entry

@@ -1,0 +1,163 @@
+"""One file, from its input to its output: what a worker does, in whatever process or machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kact_cli import formats, remote
+from kact_cli.batch.counts import Counts, count
+from kact_cli.batch.inputs import shown
+from kact_cli.chain import Chain
+from kact_cli.errors import DataError, KactError
+from kact_cli.remote import Uri
+from kact_cli.storage import display, reason, temporary_path
+from kact_cli.stream import Observer, Options, transform
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """All that a worker has to know: paths or URIs, and what to do."""
+
+    chain: Chain
+    source: str
+    target: str
+    options: Options
+    count: bool = False
+    """Whether to count rows, NaN and infinities, which reads both files once more."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file: bytes read and written, seconds of work, what there was to say."""
+
+    source_bytes: int
+    target_bytes: int
+    seconds: float
+    read: Counts | None = None
+    written: Counts | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Listener(Observer):
+    """Keeps what is said for whoever watches the batch."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.notes: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def run_file(task: FileTask) -> Outcome:
+    """Transform one file, whole or not at all. Raises a KactError that names it."""
+    started = time.perf_counter()
+    listener = Listener()
+    options = replace(task.options, observer=listener)
+    name = shown(task.source)
+    with _naming(name), contextlib.ExitStack() as stack:
+        source, target = remote.parse(task.source), remote.parse(task.target)
+        read, write = source, target
+        if isinstance(read, Uri):
+            read = stack.enter_context(_temporary(read))
+        if isinstance(write, Uri):
+            write = stack.enter_context(_temporary(write))
+        with _renaming({display(read): name, display(write): shown(target)}, listener):
+            if isinstance(source, Uri):
+                fetch(source, read)
+            make_parents(write)
+            transform(task.chain, read, write, options)
+            before, after = count_both(task, read, write) if task.count else (None, None)
+        if isinstance(target, Uri):
+            remote.put(write, target)
+        taken, made = os.stat(read).st_size, os.stat(write).st_size
+    seconds = time.perf_counter() - started
+    warnings, notes = tuple(listener.warnings), tuple(listener.notes)
+    return Outcome(taken, made, seconds, before, after, warnings, notes)
+
+
+def count_both(task: FileTask, read: str, write: str) -> tuple[Counts, Counts]:
+    """Count in an input and its output."""
+    options = task.options
+    before, columns = count(read, options)
+    written = replace(options, source_format=options.target_format)
+    after, _ = count(write, written, columns=columns)
+    return before, after
+
+
+def count_file(task: FileTask) -> tuple[Counts, Counts]:
+    """Count in a local file that is done, and in what it became."""
+    with _naming(shown(task.source)):
+        return count_both(task, task.source, task.target)
+
+
+def make_parents(path: str) -> None:
+    """Make the directories above an output."""
+    try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    except OSError as e:
+        raise DataError(f"{display(path)}: {reason(e)}") from e
+
+
+def fetch(uri: Uri, path: str) -> None:
+    """Write the object at `uri` to the new file `path`."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise DataError(f"temporary file {path}: {reason(e)}") from e
+    try:
+        remote.fetch(uri, fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _temporary(uri: Uri) -> Iterator[str]:
+    """A temporary path with the suffix of `uri`, which says what format it is."""
+    found = formats.by_suffix(uri.path)
+    suffixes = [s for s in found.suffixes if uri.path.lower().endswith(s)] if found else [""]
+    path = temporary_path("spool") + max(suffixes, key=len)
+    try:
+        yield path
+    finally:
+        Path(path).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Have every error name the file."""
+    try:
+        yield
+    except KactError as e:
+        if name in str(e):
+            raise
+        raise type(e)(f"{name}: {e}") from e
+
+
+@contextlib.contextmanager
+def _renaming(names: dict[str, str], listener: Listener) -> Iterator[None]:
+    """Have what is said name the files that the user knows, not the temporary ones."""
+
+    def renamed(text: str) -> str:
+        for temporary, name in names.items():
+            text = text.replace(temporary, name)
+        return text
+
+    try:
+        yield
+    except KactError as e:
+        if renamed(str(e)) == str(e):
+            raise
+        raise type(e)(renamed(str(e))) from e
+    finally:
+        listener.warnings = [renamed(w) for w in listener.warnings]
+        listener.notes = [renamed(n) for n in listener.notes]
