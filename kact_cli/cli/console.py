@@ -85,6 +85,8 @@ class Console(Observer):
 
     def report(self) -> None:
         """The end of the work, for `--verbose`: how much it was, and how fast."""
+        if not self.verbose:
+            return
         seconds = time.monotonic() - self._begun
         rate = f", {_rate(self._done / seconds, self._unit)}" if seconds and self._done else ""
         self.note(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,8 +52,10 @@ def lines(found: Preview, width: int) -> Iterator[tuple[str, bool]]:
         before = row
     yield "", False
     if more:
-        yield f"the first {len(shown):,} of {count:,} columns; computed are all", True
-    yield from ((line, False) for line in _statistics(found))
+        text = f"the first {len(shown):,} of {count:,} columns; computed are all"
+        yield from ((line, True) for line in textwrap.wrap(text, width))
+    for text in _statistics(found):
+        yield from ((line, False) for line in textwrap.wrap(text, width))
 
 
 def _cell(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -19,11 +20,18 @@ def number(value: float | int | None, digits: int = 6) -> str:
     """A number in few characters; nothing for None."""
     if value is None:
         return ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}g}"
+    if isinstance(value, int) and abs(value) < 10**9:
+        return f"{value:,}"
+    return f"{value:.{digits}g}"
 
 
 def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
-    """Rows of cells as lines, each column as wide as its widest cell; those in `right` flush so."""
+    """Rows of cells as lines, each column as wide as its widest cell; those in `right` flush so.
+
+    On a terminal, what does not fit is cut off rather than wrapped.
+    """
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    limit = shutil.get_terminal_size().columns if terminal else None
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -31,7 +39,8 @@ def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list
             cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        lines.append("  ".join(cells).rstrip())
+        line = "  ".join(cells).rstrip()
+        lines.append(line if limit is None or len(line) <= limit else f"{line[: limit - 1]}~")
     return lines
 
 
