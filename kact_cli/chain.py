@@ -123,8 +123,10 @@ class Step:
         return f"{self.name}({','.join(given)})" if given else self.name
 
 
-def resolve_axes(step: Step, shape: Sequence[int]) -> frozenset[int]:
+def resolve_axes(step: Step, shape: Sequence[int | str]) -> frozenset[int]:
     """The axes, counted from 0, that `step` works along in a tensor of `shape`.
+
+    A length that is not known is a word for it.
 
     Raises UsageError where an axis does not exist or is given twice.
     """
@@ -137,8 +139,9 @@ def resolve_axes(step: Step, shape: Sequence[int]) -> frozenset[int]:
         assert isinstance(a, int)
         if not -rank <= a < rank:
             has = f"has axes {-rank} to {rank - 1}" if rank else "is a single value without axes"
+            shown = ", ".join(map(str, shape)) + ("," if rank == 1 else "")
             raise UsageError(
-                f"{step.name}: axis {a} is out of range: a tensor of shape {tuple(shape)} {has}"
+                f"{step.name}: axis {a} is out of range: a tensor of shape ({shown}) {has}"
             )
         resolved.append(a % rank)
     if len(set(resolved)) != len(resolved):
@@ -216,7 +219,7 @@ class _Parser:
                 self.fail(f"expected ',' or the end of the chain, not '{self.token}'")
 
     def step(self) -> Step:
-        at, word = self.at, self.token
+        word = self.token
         if word in ("", ","):
             self.fail("an activation's name is missing here")
         name = word.lower().replace("-", "_")
@@ -236,10 +239,7 @@ class _Parser:
         else:
             while self.accept(":"):
                 named = self.argument(ACTIVATIONS[name], given, named, call=False)
-        try:
-            return Step.make(name, given)
-        except UsageError as e:
-            self.fail(str(e), at)
+        return Step.make(name, given)
 
     def argument(
         self, activation: Activation, given: dict[str, Value], named: bool, *, call: bool

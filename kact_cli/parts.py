@@ -92,8 +92,8 @@ def scalar_parts(
     Columnar: one part for each column unless the chain runs across them. Row by row: always one.
     Raises UsageError for an axis that a tensor of shape (rows, columns) does not have.
     """
-    # resolve_axes needs the rank; the number of rows does not matter
-    axes = {i: resolve_axes(s, (2, 2)) for i, s in enumerate(chain.steps) if s.axis_name}
+    shape = ("rows", len(columns))
+    axes = {i: resolve_axes(s, shape) for i, s in enumerate(chain.steps) if s.axis_name}
     across = any(1 in a for a in axes.values())
     everything = list(range(len(columns)))
     groups = [everything] if across or not columnar else [[i] for i in everything]
@@ -136,7 +136,8 @@ def list_part(
     lengths do not have in common.
     """
     rank = 1 + len(item)
-    axes = {i: resolve_axes(s, (2,) * rank) for i, s in enumerate(chain.steps) if s.axis_name}
+    shape = ("rows", *("any" if n is None else n for n in item))
+    axes = {i: resolve_axes(s, shape) for i, s in enumerate(chain.steps) if s.axis_name}
     ragged = any(n is None for n in item)
     if ragged:
         for step, found in axes.items():

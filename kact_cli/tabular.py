@@ -21,7 +21,7 @@ from kact_cli.storage import Source
 from kact_cli.stream import Options
 from kact_cli.table import TableJob, Work
 from kact_cli.target import Target, seekable
-from kact_cli.workers import in_order, thread_pool
+from kact_cli.workers import in_order, thread_pool, usable_cores
 
 if TYPE_CHECKING:
     from kact_cli.formats.parquet_plan import Plan
@@ -177,8 +177,9 @@ def _by_chunks(chain: Chain, source: Source, target: Target, options: Options) -
         work = Work(job)
         for passed in range(job.passes - 1):
             work.collect(passed, _row_groups(plan, job))
-        with seekable(target) as fd, thread_pool(options.jobs) as (_, workers):
-            rewrite(plan, fd, work.named, workers=workers)
+    workers = options.jobs or usable_cores()
+    with seekable(target) as fd, _named(source):
+        rewrite(plan, fd, work.named, workers=workers)
     return True
 
 

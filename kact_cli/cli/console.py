@@ -6,6 +6,7 @@ import contextlib
 
 import click
 
+from kact_cli.storage import display
 from kact_cli.stream import Observer
 
 
@@ -26,4 +27,4 @@ class Console(Observer):
 
     def _say(self, line: str) -> None:
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            click.echo(line, err=True)
+            click.echo(display(line), err=True)

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from kact_cli.formats.tables import Sink, reading
+from kact_cli.formats.tables import Sink, naming
 
 if TYPE_CHECKING:
     from kact_cli.storage import Source
     from kact_cli.target import Target
-
-CODEC_NAMES = {0: "lz4", 1: "zstd"}
 
 
 class _Stream(io.RawIOBase):
@@ -45,13 +43,13 @@ class StreamReader:
         self.schema: pa.Schema = self._first.schema
 
     def _open(self) -> Any:
-        with reading(self._source.name):
+        with naming(self._source.name):
             return pa.ipc.open_stream(_Stream(self._source))
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         reader, self._first = self._first or self._open(), None
         while True:
-            with reading(self._source.name):
+            with naming(self._source.name):
                 try:
                     batch = reader.read_next_batch()
                 except StopIteration:
@@ -67,13 +65,13 @@ class FileReader:
 
     def __init__(self, source: Source) -> None:
         self._name = source.name
-        with reading(source.name):
+        with naming(source.name):
             self._reader = pa.ipc.open_file(pa.OSFile(source.openable()))
         self.schema: pa.Schema = self._reader.schema
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         for number in range(self._reader.num_record_batches):
-            with reading(self._name):
+            with naming(self._name):
                 batch = self._reader.get_batch(number)
             yield batch if columns is None else batch.select(list(columns))
 
@@ -87,10 +85,14 @@ class Writer:
     def __init__(self, target: Target, schema: pa.Schema, *, stream: bool) -> None:
         options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
         make = pa.ipc.new_stream if stream else pa.ipc.new_file
-        self._writer = make(Sink(target), schema, options=options)
+        self._name = target.name
+        with naming(self._name):
+            self._writer = make(Sink(target), schema, options=options)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        self._writer.write_batch(batch)
+        with naming(self._name):
+            self._writer.write_batch(batch)
 
     def close(self) -> None:
-        self._writer.close()
+        with naming(self._name):
+            self._writer.close()

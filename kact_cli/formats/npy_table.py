@@ -17,10 +17,12 @@ from kact_cli.engine import Array
 from kact_cli.errors import DataError, UsageError
 from kact_cli.formats.npy import Header, read_header, write_header
 from kact_cli.formats.tables import rows_of
-from kact_cli.storage import Source, read_full, write_full
+from kact_cli.storage import Source, write_full
 
-HEADER_BYTES = 256
-"""Room for the header, whose shape is known last."""
+HEADER_BYTES = 512
+"""Room for the header, whose shape is known last; one of AXES axes takes some 300."""
+AXES = 64
+"""The most that a NumPy array has."""
 
 
 class Reader:
@@ -67,7 +69,7 @@ class Reader:
 
     def _read(self, part: Array, offset: int) -> None:
         view = part.view(np.uint8).data
-        if read_full(self._source.fd, view, self._header.offset + offset) < len(view):
+        if self._source.read_at(view, self._header.offset + offset) < len(view):
             raise DataError(f"{self._source.name} became shorter while it was read")
 
     def close(self) -> None:
@@ -111,19 +113,23 @@ class Writer:
     def _list(self, batch: pa.RecordBatch) -> Array:
         name = batch.schema.names[self._columns[0]]
         leaves = Leaves.of(batch.column(self._columns[0]))
-        item, _ = item_shape(batch.schema.field(self._columns[0]).type)
+        item, permutation = item_shape(batch.schema.field(self._columns[0]).type)
+        if len(item) >= AXES:
+            raise DataError(f"column '{name}': {1 + len(item)} axes are more than a .npy can have")
         if leaves.offsets is not None:
             lengths = np.unique(np.diff(leaves.offsets))
             if len(item) > 1 or len(lengths) != 1:
                 raise DataError(f"column '{name}': lists of different lengths are no .npy tensor")
             item = (int(lengths[0]),)
-        shape = tuple(n or 0 for n in item)
+        order = permutation or range(len(item))
+        shape = tuple(item[d] or 0 for d in order)
         if self._item not in (None, shape):
             raise DataError(f"column '{name}': lists of different lengths are no .npy tensor")
         self._item = shape
         block = np.array(values(leaves.values), self._dtype)
         self._blank(block, leaves.nulls(), name)
-        return block
+        in_memory = block.reshape(batch.num_rows, *(n or 0 for n in item))
+        return in_memory.transpose(0, *(1 + d for d in order))
 
     def _blank(self, data: Array, nulls: Array | None, name: str) -> None:
         if nulls is None:

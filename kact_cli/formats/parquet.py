@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kact_cli.errors import DataError
-from kact_cli.formats.tables import Sink, reading, rows_of
+from kact_cli.formats.tables import Sink, naming, rows_of
 
 if TYPE_CHECKING:
     from kact_cli.storage import Source
@@ -29,7 +29,7 @@ class Reader:
 
     def __init__(self, source: Source) -> None:
         self._name = source.name
-        with reading(self._name):
+        with naming(self._name):
             self._file = pq.ParquetFile(
                 pa.OSFile(source.openable()),
                 buffer_size=READ_BYTES,
@@ -53,7 +53,7 @@ class Reader:
         rows, expected = 0, self.metadata.row_group(number).num_rows
         batches = self._file.iter_batches(rows_of(fields), [number], names, use_threads=False)
         while True:
-            with reading(self._name):
+            with naming(self._name):
                 batch = next(batches, None)
             if batch is None:
                 break
@@ -78,7 +78,7 @@ class Reader:
 class Writer:
     """A Parquet file in the manner of the file that it is made from, if that is Parquet too.
 
-    Codec by column, row groups, data page version and metadata are the source's. `computed` are the
+    Codec by column, row groups, format version and metadata are the source's. `computed` are the
     columns that are tensors: a dictionary of floats only costs, so they get none. Pages carry
     checksums.
     """
@@ -105,14 +105,16 @@ class Writer:
             ]
             options["version"] = like.metadata.format_version
             options["write_page_index"] = any(c.has_column_index for c in chunks)
-        self._writer = pq.ParquetWriter(
-            Sink(target),
-            schema,
-            use_dictionary=dictionary if dictionary else False,
-            write_page_checksum=True,
-            store_schema=True,
-            **options,
-        )
+        self._name = target.name
+        with naming(self._name):
+            self._writer = pq.ParquetWriter(
+                Sink(target),
+                schema,
+                use_dictionary=dictionary if dictionary else False,
+                write_page_checksum=True,
+                store_schema=True,
+                **options,
+            )
 
     def write(self, batch: pa.RecordBatch) -> None:
         while self._remaining is not None and batch.num_rows >= self._remaining - self._rows:
@@ -136,12 +138,14 @@ class Writer:
     def _flush(self) -> None:
         if self._rows:
             table = pa.Table.from_batches(self._waiting, self._schema)
-            self._writer.write_table(table, row_group_size=self._rows)
+            with naming(self._name):
+                self._writer.write_table(table, row_group_size=self._rows)
         self._waiting, self._rows, self._bytes = [], 0, 0
 
     def close(self) -> None:
         self._flush()
-        self._writer.close()
+        with naming(self._name):
+            self._writer.close()
 
 
 def _codec(name: str) -> str:

@@ -42,7 +42,11 @@ class TableWriter(Protocol):
 
 
 class Sink(io.RawIOBase):
-    """A target as the file object that pyarrow's writers take; in order, without seeking."""
+    """A target as the file object that pyarrow's writers take; in order, without seeking.
+
+    Once the target is given up, what is written goes nowhere: a writer that is thrown away still
+    writes its footer.
+    """
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -53,7 +57,8 @@ class Sink(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
-        self._target.write(view)
+        if self._target.fd >= 0:
+            self._target.write(view)
         self._position += len(view)
         return len(view)
 
@@ -78,8 +83,8 @@ def _width(type_: pa.DataType) -> int:
 
 
 @contextlib.contextmanager
-def reading(name: str) -> Iterator[None]:
-    """Turn what pyarrow raises while it reads `name` into a DataError of one line."""
+def naming(name: str) -> Iterator[None]:
+    """Turn what pyarrow raises while it reads or writes `name` into a DataError of one line."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError) as e:
