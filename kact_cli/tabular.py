@@ -20,7 +20,7 @@ from kact_cli.storage import Source
 from kact_cli.stream import Options
 from kact_cli.table import TableJob, Work
 from kact_cli.target import Target, seekable
-from kact_cli.workers import in_order, thread_pool, usable_cores
+from kact_cli.workers import in_order, thread_pool
 
 
 def transform_table(
