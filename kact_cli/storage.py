@@ -105,6 +105,8 @@ class Source:
     """Where another process can open it; None for a stream."""
     size: int | None
     temporary: bool = False
+    owned: bool = True
+    """Whether the descriptor was opened here: one that kact was given stays open."""
     _pending: bytes = b""
 
     def create(self) -> None:
@@ -184,8 +186,9 @@ class Source:
         return spooled
 
     def close(self) -> None:
-        if self.fd > 2:
+        if self.owned and self.fd >= 0:
             os.close(self.fd)
+            self.fd = -1
         if self.temporary and self.path:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
@@ -210,9 +213,10 @@ def open_source(path: str) -> Source:
                 os.close(fd)
             raise DataError(f"{name}: is a directory")
         if stat.S_ISREG(mode) and (opened or os.lseek(fd, 0, os.SEEK_CUR) == 0):
-            return Source(fd, name, path if opened else None, os.fstat(fd).st_size)
+            size = os.fstat(fd).st_size
+            return Source(fd, name, path if opened else None, size, owned=opened)
         enlarge_pipe(fd)
-        return Source(fd, name, None, None)
+        return Source(fd, name, None, None, owned=opened)
     except (OSError, ValueError) as e:
         said = reason(e) if isinstance(e, OSError) else str(e)
         raise DataError(f"{name}: {said}") from e

@@ -22,8 +22,10 @@ from kact_cli.storage import Source, write_full
 
 COLUMNS = 100_000
 """The most columns that a tensor may have to be written as a table."""
-HEADER_BYTES = 256
-"""Room for the header, whose shape is known last."""
+HEADER_BYTES = 512
+"""Room for the header, whose shape is known last; one of AXES axes takes some 300."""
+AXES = 64
+"""The most that a NumPy array has."""
 
 
 class Reader:
@@ -135,6 +137,8 @@ class Writer:
         name = batch.schema.names[self._columns[0]]
         leaves = Leaves.of(batch.column(self._columns[0]))
         item, permutation = item_shape(batch.schema.field(self._columns[0]).type)
+        if len(item) >= AXES:
+            raise DataError(f"column '{name}': {1 + len(item)} axes are more than a .npy can have")
         if leaves.offsets is not None:
             lengths = np.unique(np.diff(leaves.offsets))
             item = (int(lengths[0]),)
