@@ -73,11 +73,6 @@ class Run:
     envvar="KACT_SCHEDULER",
     help="Have a Dask cluster do the work: tcp://host:8786.",
 )
-@click.option(
-    "--progress/--no-progress",
-    default=None,
-    help="Show how far it is.  [default: on a terminal]",
-)
 @transform_options
 @click.pass_context
 def command(
@@ -93,7 +88,6 @@ def command(
     dry_run: bool,
     report: str | None,
     scheduler: str | None,
-    progress: bool | None,
     **chosen: Any,
 ) -> None:
     """Apply a chain to many files.
@@ -109,7 +103,7 @@ def command(
         raise UsageError("--jobs is for this machine and --scheduler for others: give one of them")
     if skip_existing and chosen["overwrite"]:
         raise UsageError("--skip-existing keeps outputs and --overwrite does not: give one of them")
-    watch = make_watch(quiet=quiet, verbose=verbose, progress=progress)
+    watch = make_watch(quiet=quiet, verbose=verbose, progress=chosen["progress"])
     _batch(spec, inputs, output_dir, Selection(include, exclude_path), run, chosen, watch)
 
 
@@ -148,6 +142,7 @@ def _batch(
         todo,
         keep_going=run.keep_going,
         count=run.report is not None,
+        strict=chosen["strict"],
         watch=watch,
     )
     started = time.perf_counter()
