@@ -362,6 +362,9 @@ def test_warnings_name_their_files(data: Path, kact: Kact, tmp_path: Path) -> No
         assert b"a.npy: 4 bytes after the tensor were ignored" in kact(*args).stderr
         done = kact(*args, "--quiet")
         assert not done.stderr + done.stdout
+        strict = kact(*args[:-1], jobs, "--strict", "-k", "-o", tmp_path / f"s{jobs}", code=1)
+        assert b"a.npy: 4 bytes after the tensor were ignored (--strict)" in strict.stderr
+        assert len(tree(tmp_path / f"s{jobs}")) == 3
 
 
 def test_progress_is_lines_when_piped(data: Path, kact: Kact, tmp_path: Path) -> None:

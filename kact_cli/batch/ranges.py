@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from kact_cli import formats
 from kact_cli.batch.unit import FileTask, Listener, Outcome, make_parents
 from kact_cli.engine import State
+from kact_cli.errors import UsageError
 from kact_cli.formats.npy import MAGIC, write_header
 from kact_cli.plan import ALL_PASSES, Round, Unit
 from kact_cli.remote import is_uri
@@ -67,7 +68,7 @@ class CutFile:
         self.out = 0
         """How many ranges are being done."""
         self._started = time.perf_counter()
-        self._listener = Listener()
+        self._listener = Listener(task.strict)
         with contextlib.ExitStack() as stack:
             self._open(task, stack)
             self._stack = stack.pop_all()
@@ -159,7 +160,11 @@ class CutFile:
         # Last, so that a run that is killed half-way leaves nothing that looks whole
         self._target.write(memoryview(write_header(job.result)), 0)
         if extra := self._source.after(job.header.end):
-            self._listener.warn(f"{self._source.name}: {extra} after the tensor were ignored")
+            try:
+                self._listener.warn(f"{self._source.name}: {extra} after the tensor were ignored")
+            except UsageError:
+                self.abort()
+                raise
         self._stack.close()
         size = os.stat(self.task.source).st_size
         seconds = time.perf_counter() - self._started

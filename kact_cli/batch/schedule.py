@@ -64,7 +64,8 @@ class _Call:
 class Batch:
     """One run over the items, by a runner.
 
-    `keep_going` finishes the rest when a file fails; `count` counts NaN and infinities.
+    `keep_going` finishes the rest when a file fails; `count` counts NaN and infinities;
+    `strict` makes failures of warnings.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Batch:
         *,
         keep_going: bool = False,
         count: bool = False,
+        strict: bool = False,
         watch: Watch | None = None,
     ) -> None:
         self._chain = chain
@@ -82,7 +84,7 @@ class Batch:
         self._options = replace(options, observer=Observer(), overwrite=True)
         self._items = items
         self._keep_going = keep_going
-        self._count = count
+        self._count, self._strict = count, strict
         self._watch = watch or Watch()
         self._share = sum(item.size for item in items)
         self._pending = deque(items)
@@ -142,7 +144,7 @@ class Batch:
         """Begin a file, cut where that is of use."""
         self._watch.started(item)
         options = replace(self._options, jobs=self._threads(item, workers))
-        task = FileTask(self._chain, item.source, item.target, options, self._count)
+        task = FileTask(self._chain, item.source, item.target, options, self._count, self._strict)
         job = _Job(item, task)
         if workers == 1 or not can_be_cut(task, item.size):
             return job

@@ -13,7 +13,7 @@ from kact_cli import formats, remote
 from kact_cli.batch.counts import Counts, count
 from kact_cli.batch.inputs import shown
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, KactError
+from kact_cli.errors import DataError, KactError, UsageError
 from kact_cli.remote import Uri
 from kact_cli.storage import display, reason, temporary_path
 from kact_cli.stream import Observer, Options, transform
@@ -29,6 +29,8 @@ class FileTask:
     options: Options
     count: bool = False
     """Whether to count rows, NaN and infinities, which reads both files once more."""
+    strict: bool = False
+    """Whether a warning is an error."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,16 @@ class Outcome:
 
 
 class Listener(Observer):
-    """Keeps what is said for whoever watches the batch."""
+    """Keeps what is said for whoever watches the batch; `strict` makes errors of warnings."""
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool) -> None:
+        self.strict = strict
         self.warnings: list[str] = []
         self.notes: list[str] = []
 
     def warn(self, message: str) -> None:
+        if self.strict:
+            raise UsageError(f"{message} (--strict)")
         self.warnings.append(message)
 
     def note(self, message: str) -> None:
@@ -61,7 +66,7 @@ class Listener(Observer):
 def run_file(task: FileTask) -> Outcome:
     """Transform one file, whole or not at all. Raises a KactError that names it."""
     started = time.perf_counter()
-    listener = Listener()
+    listener = Listener(task.strict)
     options = replace(task.options, observer=listener)
     name = shown(task.source)
     with _naming(name), contextlib.ExitStack() as stack:

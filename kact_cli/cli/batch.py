@@ -127,6 +127,11 @@ def command(
     _batch(spec, inputs, output_dir, Selection(include, exclude_path), run, chosen, watch)
 
 
+for _option in command.params:
+    if _option.name == "jobs" and isinstance(_option, click.Option):
+        _option.help = "Worker processes.  [default: one for each core]"
+
+
 def _batch(
     chain: Chain,
     given: Sequence[str],
@@ -162,6 +167,7 @@ def _batch(
         todo,
         keep_going=run.keep_going,
         count=run.report is not None,
+        strict=chosen["strict"],
         watch=watch,
     )
     started = time.perf_counter()
