@@ -116,7 +116,7 @@ class _Shell(ShellComplete):
 
 
 class _Bash(_Shell):
-    """Bash 3.2 (that of macOS) and later. The whole line goes out, since bash would cut its words
+    """Bash. The whole line goes out, since bash would cut its words
     at `:` and `=`; what comes back is the part of the word that bash is going to replace."""
 
     name: ClassVar[str] = "bash"
