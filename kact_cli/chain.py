@@ -216,7 +216,7 @@ class _Parser:
                 self.fail(f"expected ',' or the end of the chain, not '{self.token}'")
 
     def step(self) -> Step:
-        at, word = self.at, self.token
+        word = self.token
         if word in ("", ","):
             self.fail("an activation's name is missing here")
         name = word.lower().replace("-", "_")
@@ -236,10 +236,7 @@ class _Parser:
         else:
             while self.accept(":"):
                 named = self.argument(ACTIVATIONS[name], given, named, call=False)
-        try:
-            return Step.make(name, given)
-        except UsageError as e:
-            self.fail(str(e), at)
+        return Step.make(name, given)
 
     def argument(
         self, activation: Activation, given: dict[str, Value], named: bool, *, call: bool

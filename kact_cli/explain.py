@@ -105,7 +105,7 @@ def _table_lines(
         down = any(r.step == number and r.streamed for part in job.parts for r in part.reductions)
         yield f"{number + 1:3}  {_call(step)}{'  down all rows' if down else ''}"
     yield "1 pass over the rows" if job.passes == 1 else f"{job.passes} passes over the rows"
-    if source.size is None and job.passes > 1 and not found.seeks:
+    if source.size is None and job.passes > 1:
         yield "the pipe is spooled to a temporary file"
 
 

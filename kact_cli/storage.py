@@ -76,12 +76,14 @@ def read_full(fd: int, view: memoryview, offset: int | None = None) -> int:
     """Fill `view` from `fd`, at `offset` or (None) from where it stands; less only at the end."""
     done = 0
     while done < len(view):
-        if offset is None or not hasattr(os, "preadv"):
-            if offset is not None:
-                os.lseek(fd, offset + done, os.SEEK_SET)
+        if offset is None:
             count = os.readv(fd, [view[done:]])
-        else:
+        elif hasattr(os, "preadv"):
             count = os.preadv(fd, [view[done:]], offset + done)
+        else:
+            part = os.pread(fd, len(view) - done, offset + done)
+            count = len(part)
+            view[done : done + count] = part
         if count == 0:
             break
         done += count

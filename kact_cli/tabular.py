@@ -182,10 +182,12 @@ def _by_chunks(chain: Chain, source: Source, target: Target, options: Options) -
     """Rewrite Parquet column chunk by column chunk; False where that cannot be done."""
     from kact_cli.formats.parquet import Reader
     from kact_cli.formats.parquet_chunks import rewrite
-    from kact_cli.formats.parquet_footer import NotByChunkError
+    from kact_cli.formats.parquet_footer import ENCRYPTED_MAGIC, NotByChunkError
     from kact_cli.formats.parquet_plan import plan_rewrite
     from kact_cli.formats.parquet_units import Source as Columns
 
+    if source.peek(len(ENCRYPTED_MAGIC)) == ENCRYPTED_MAGIC:
+        return False
     path = source.openable()
     with _named(source):
         schema = Columns(path).schema

@@ -230,10 +230,14 @@ def _followed(path: str) -> str:
 def seekable(target: Target) -> Iterator[int]:
     """A descriptor of an empty regular file that becomes what is written to `target`.
 
-    The target's own, or a temporary file that is copied into a pipe at the end.
+    The target's own, or a temporary file that is copied into a pipe at the end. Raises DataError,
+    naming the target, for what fails on the descriptor.
     """
     if target.seekable and target.base == 0:
-        yield target.fd
+        try:
+            yield target.fd
+        except OSError as e:
+            raise DataError(f"{target.name}: {reason(e)}") from e
         return
     with temporary_file(0) as path:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)

@@ -65,8 +65,11 @@ def transform_tensor(chain: Chain, source: Source, target: Target, options: Opti
     watch.start((header.end - header.offset) * plan.passes, plan.passes)
     if plan.sequential and not (source.size is not None and target.seekable):
         target.allocate(result.end)
-        target.write(text)
+        target.write(memoryview(bytes(len(text))) if target.seekable else text)
         pipeline(job.program, plan, source, header.offset, target, options)
+        if target.seekable:
+            # Last, so that a run that is killed half-way leaves nothing that looks whole
+            target.write(text, 0)
     else:
         with contextlib.ExitStack() as stack:
             read, offset = source, header.offset
@@ -80,12 +83,12 @@ def transform_tensor(chain: Chain, source: Source, target: Target, options: Opti
             if target.seekable:
                 target.allocate(result.end)
                 run_plan(job.program, plan, read, offset, target, result.offset, options)
-                # Last, so that a run that is killed half-way leaves nothing that looks whole
-                target.write(text, 0)
+                target.write(text, 0)  # last, for the same reason
             else:
                 watch.note(f"{target.name} is spooled: it is not written from start to end")
-                path = stack.enter_context(temporary_file(result.end))
+                path = stack.enter_context(temporary_file(0))
                 with Target(path, overwrite=True) as spooled:
+                    spooled.allocate(result.end)
                     run_plan(job.program, plan, read, offset, spooled, result.offset, options)
                 target.write(text)
                 _copy(path, result, target)

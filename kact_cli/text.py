@@ -65,11 +65,25 @@ class Text:
         """Reading from the start: the first bytes, and a function for the others."""
         raw = self._source.reader()
         codec = codec_of(self._source.peek(4))
-        read = raw if codec is None else decompressed(raw, codec)
+        read = raw if codec is None else self._named(decompressed(raw, codec))
         head = b""
         while len(head) < HEAD and (more := read(HEAD - len(head))):
             head += more
         return read, head
+
+    def _named(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
+        """`read`, its errors naming the file."""
+
+        def named(count: int) -> bytes:
+            try:
+                return read(count)
+            except DataError as e:
+                name = f"{self._source.name}: "
+                if str(e).startswith(name):
+                    raise
+                raise DataError(f"{name}{e}") from e
+
+        return named
 
     def blocks(self) -> Iterator[Block]:
         """Whole records, from the first. A stream has them once."""

@@ -153,6 +153,13 @@ def test_bare_kact_and_version(kact: Kact) -> None:
         assert subprocess.check_output([script, "--version"]) == kact("--version").stdout
 
 
+def test_apply_without_a_name_shows_its_help(kact: Kact) -> None:
+    done = kact("apply", code=2)
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"Usage: kact apply")
+    assert all(f"\n  {name} ".encode() in done.stderr for name in ACTIVATIONS)
+
+
 def test_list_as_json_is_complete(kact: Kact) -> None:
     def no_constant(name: str) -> None:
         raise AssertionError(f"{name} is not JSON")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from kact_cli import __version__
-from kact_cli.errors import ExitCode, KactError
+from kact_cli.errors import ChainSyntaxError, ExitCode, KactError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -156,13 +156,17 @@ def _run() -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
         return result if isinstance(result, int) else ExitCode.DONE
+    except click.exceptions.NoArgsIsHelpError as e:
+        e.show()
+        return ExitCode.USAGE
     except click.ClickException as e:
         context = getattr(e, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context else ""
         _complain(_shown(e.format_message()) + hint)
         return ExitCode.USAGE
     except KactError as e:
-        _complain(str(e))
+        # A column's name may hold anything; the lines of a caret are the error's own
+        _complain(str(e) if isinstance(e, ChainSyntaxError) else _shown(str(e)))
         return e.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT

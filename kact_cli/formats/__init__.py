@@ -18,10 +18,10 @@ class Format:
     magic: tuple[bytes, ...]
     """What a file of the format may start with."""
     seeks: bool = False
-    """Whether reading goes to and fro in the file, as it cannot in a pipe."""
+    """Whether reading it as a table goes to and fro in the file, as it cannot in a pipe."""
 
 
-NPY = Format("npy", "tensor", (".npy",), (b"\x93NUMPY",))
+NPY = Format("npy", "tensor", (".npy",), (b"\x93NUMPY",), seeks=True)
 PARQUET = Format("parquet", "table", (".parquet", ".pq"), (b"PAR1", b"PARE"), seeks=True)
 ARROW = Format("arrow", "table", (".arrow", ".feather", ".ipc"), (b"ARROW1",), seeks=True)
 ARROW_STREAM = Format("arrows", "table", (".arrows",), (b"\xff\xff\xff\xff",))

@@ -121,12 +121,12 @@ def is_number(cell: str) -> bool:
 
 
 def _refuse_what_is_not_text(head: bytes) -> None:
-    zeros = head[:4096].count(0)
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or 4 * zeros > len(head[:4096]):
-        raise DataError("not UTF-8 text (UTF-16?): convert it with `iconv -f utf-16 -t utf-8`")
     for magic, what in _MAGIC.items():
         if head.startswith(magic):
             raise DataError(f"{what}, not CSV")
+    zeros = head[:4096].count(0)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or 4 * zeros > len(head[:4096]):
+        raise DataError("not UTF-8 text (UTF-16?): convert it with `iconv -f utf-16 -t utf-8`")
     if zeros:
         raise DataError("binary data, not CSV: there are zero bytes in it")
 

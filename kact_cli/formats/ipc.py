@@ -21,40 +21,57 @@ if TYPE_CHECKING:
 
 CODECS = {0: "lz4", 1: "zstd"}
 RECORD_BATCH = 3
-FILE_HEAD = 8
-"""The magic of a file and its padding; then come messages, as in a stream."""
+MAGIC = b"ARROW1"
+
+
+def _field(data: bytes, table: int, number: int) -> int | None:
+    """Where a field of a FlatBuffer's table is; None where it is not given.
+
+    A table starts with the distance back to a list of where its fields are.
+    """
+    fields = table - struct.unpack_from("<i", data, table)[0]
+    (size,) = struct.unpack_from("<H", data, fields)
+    at = struct.unpack_from("<H", data, fields + 4 + 2 * number)[0] if 4 + 2 * number < size else 0
+    return table + at if at else None
+
+
+def _follow(data: bytes, at: int | None) -> int | None:
+    """Where the reference at `at` leads to."""
+    return None if at is None else at + int(struct.unpack_from("<I", data, at)[0])
 
 
 def codec_of(message: bytes) -> str | None:
     """How the buffers of a record batch are compressed, from its message's metadata.
 
-    That is a FlatBuffer, in which a table starts with the distance back to a list of where its
-    fields are. Message: 1 is the kind and 2 the header; RecordBatch: 3 the compression;
-    BodyCompression: 0 the codec. Returns None for what is not compressed, or no record batch.
+    Of a Message, field 1 is the kind and 2 the header; of a RecordBatch, 3 the compression; of a
+    BodyCompression, 0 the codec. None for what is not compressed, or no record batch.
     """
-
-    def field(table: int, number: int) -> int | None:
-        fields = table - struct.unpack_from("<i", message, table)[0]
-        (size,) = struct.unpack_from("<H", message, fields)
-        if 4 + 2 * number >= size:
-            return None
-        (at,) = struct.unpack_from("<H", message, fields + 4 + 2 * number)
-        return table + at if at else None
-
-    def follow(at: int | None) -> int | None:
-        return None if at is None else at + struct.unpack_from("<I", message, at)[0]
-
     try:
-        root = struct.unpack_from("<I", message)[0]
-        kind, batch = field(root, 1), follow(field(root, 2))
+        root = _follow(message, 0) or 0
+        kind, batch = _field(message, root, 1), _follow(message, _field(message, root, 2))
         if kind is None or message[kind] != RECORD_BATCH or batch is None:
             return None
-        compression = follow(field(batch, 3))
+        compression = _follow(message, _field(message, batch, 3))
         if compression is None:
             return None
-        codec = field(compression, 0)
+        codec = _field(message, compression, 0)
         return CODECS.get(0 if codec is None else message[codec])
     except (struct.error, IndexError):
+        return None
+
+
+def first_batch(footer: bytes) -> tuple[int, int] | None:
+    """Where in a file the first record batch lies, and how long its metadata is.
+
+    Of a Footer, field 3 is a vector of blocks: an offset, a length, and more. None without batches.
+    """
+    try:
+        blocks = _follow(footer, _field(footer, _follow(footer, 0) or 0, 3))
+        if blocks is None or struct.unpack_from("<I", footer, blocks)[0] == 0:
+            return None
+        offset, length = struct.unpack_from("<qi", footer, blocks + 4)
+        return offset, length
+    except struct.error:
         return None
 
 
@@ -142,11 +159,14 @@ class FileReader:
     def codec(self) -> str | None:
         """How the first batch is compressed."""
         with naming(self._name), pa.OSFile(self._path) as file:
-            file.seek(FILE_HEAD)
-            for message in pa.ipc.MessageReader.open_stream(file):
-                if message.type == "record batch":
-                    return codec_of(message.metadata.to_pybytes())
-        return None
+            end = file.size() - len(MAGIC) - 4
+            size = int.from_bytes(file.read_at(4, end), "little")
+            found = first_batch(file.read_at(size, end - size))
+            if found is None:
+                return None
+            message = file.read_at(found[1], found[0])
+        # Before the metadata are its length and, since Arrow 0.15, four bytes of ones
+        return codec_of(message[8 if message.startswith(b"\xff" * 4) else 4 :])
 
     def remarks(self) -> Iterator[str]:
         yield from ()
