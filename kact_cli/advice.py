@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
 
@@ -20,6 +19,7 @@ from kact_cli.columns import Column, Kind, select
 from kact_cli.engine import Array, apply
 from kact_cli.errors import KactError
 from kact_cli.numbers import Table, Tensor, open_numbers
+from kact_cli.storage import is_named_file
 from kact_cli.stream import Options
 
 SAMPLE = 16 * 1024
@@ -34,7 +34,7 @@ def advise(chain: Chain, path: str, options: Options) -> None:
     What is wrong with the file itself is for those who read it to say.
     """
     found = list(of_chain(chain))
-    if os.path.isfile(path):
+    if is_named_file(path):
         with contextlib.suppress(KactError), open_numbers(path, options) as numbers:
             if isinstance(numbers, Tensor):
                 found += _tensor(numbers, chain, options)

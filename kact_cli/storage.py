@@ -46,6 +46,11 @@ def descriptor(path: str, standard: int) -> int | None:
     return int(number) if number else names[match[1]]
 
 
+def is_named_file(path: str) -> bool:
+    """Whether `path` is a regular file that can be opened again, nobody's standard input."""
+    return descriptor(path, 0) is None and os.path.isfile(path)
+
+
 def enlarge_pipe(fd: int) -> None:
     """Ask for a larger pipe; a system that has no such call, or no more room, is as good."""
     if sys.platform == "linux":

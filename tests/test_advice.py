@@ -89,6 +89,20 @@ def test_nulls_are_no_values(tmp_path: Path) -> None:
     assert len(advice("softmax", path)) == 1
 
 
+def test_a_stream_is_left_to_those_who_read_it(kact: Kact, tmp_path: Path) -> None:
+    np.save(tmp_path / "-", LOGITS)  # a file of that name, beside standard input
+    (tmp_path / "-.npy").rename(tmp_path / "-")
+    with (tmp_path / "-").open("rb", buffering=0) as file:
+        done = kact("apply", "relu", "-", stdin=file, cwd=tmp_path)
+        assert len(done.stdout) == 128 + LOGITS.nbytes
+    both = b"x" + (tmp_path / "-").read_bytes()
+    (tmp_path / "both").write_bytes(both)
+    with (tmp_path / "both").open("rb", buffering=0) as file:
+        file.read(1)
+        done = kact("apply", "softmax", "/dev/stdin", "-", stdin=file)
+        assert len(done.stdout) == 128 + LOGITS.nbytes
+
+
 def test_on_the_command_line(kact: Kact, refused: Kact, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", LOGITS)
     args = ("chain", "softmax,softmax", tmp_path / "x.npy")

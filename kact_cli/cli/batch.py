@@ -21,7 +21,8 @@ from kact_cli.batch.schedule import Batch, Result, sweep
 from kact_cli.chain import Chain
 from kact_cli.cli.batch_progress import Progress, make_watch
 from kact_cli.cli.help import FILES, PART, RUNNING, Command, option
-from kact_cli.cli.options import ChainType, make_options, transform_options
+from kact_cli.cli.options import make_options, transform_options
+from kact_cli.cli.types import ChainType
 from kact_cli.errors import DataError, UsageError
 from kact_cli.estimate import human
 from kact_cli.stream import Options

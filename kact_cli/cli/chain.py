@@ -8,14 +8,9 @@ import click
 
 from kact_cli.chain import Chain
 from kact_cli.cli.help import Command
-from kact_cli.cli.options import (
-    ChainType,
-    input_output,
-    make_options,
-    preview_option,
-    transform_options,
-)
+from kact_cli.cli.options import input_output, make_options, preview_option, transform_options
 from kact_cli.cli.run import run
+from kact_cli.cli.types import ChainType
 
 
 @click.command(

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from kact_cli.cli.help import COMPUTE, Command, option
-from kact_cli.cli.options import PathType, make_options, reading_options
+from kact_cli.cli.options import make_options, reading_options
 from kact_cli.cli.show import as_json, columns, number, short
+from kact_cli.cli.types import PathType
 from kact_cli.compare import Comparison, compare
 from kact_cli.errors import ExitCode, UsageError
 from kact_cli.numbers import Table, Tensor, open_numbers

@@ -23,6 +23,7 @@ from click.shell_completion import (
 )
 
 from kact_cli.activations import ACTIVATIONS
+from kact_cli.storage import is_named_file
 
 PART = "part"
 """The type of what may go on after it: no space follows."""
@@ -70,7 +71,7 @@ def complete_columns(words: Sequence[str], incomplete: str) -> list[Item]:
     """The columns of the first of `words` that names a file, for the last item of a list."""
     before, comma, word = incomplete.rpartition(",")
     given = before.split(",")
-    path = next((w for w in words if os.path.isfile(w)), None)
+    path = next((w for w in words if is_named_file(w)), None)
     names = [n for n in _names(path) if n.startswith(word) and n not in given]
     return [_part(f"{before}{comma}{name}") for name in names]
 
@@ -116,7 +117,7 @@ class _Shell(ShellComplete):
 
 
 class _Bash(_Shell):
-    """Bash 3.2 (that of macOS) and later. The whole line goes out, since bash would cut its words
+    """Bash. The whole line goes out, since bash would cut its words
     at `:` and `=`; what comes back is the part of the word that bash is going to replace."""
 
     name: ClassVar[str] = "bash"

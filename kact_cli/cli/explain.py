@@ -8,7 +8,8 @@ import click
 
 from kact_cli.chain import Chain
 from kact_cli.cli.help import Command
-from kact_cli.cli.options import ChainType, PathType, make_options, plan_options
+from kact_cli.cli.options import make_options, plan_options
+from kact_cli.cli.types import ChainType, PathType
 from kact_cli.explain import explain
 from kact_cli.storage import display
 

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from kact_cli.cli.help import COMPUTE, Command, option
-from kact_cli.cli.options import PathType, make_options, reading_options
+from kact_cli.cli.options import make_options, reading_options
 from kact_cli.cli.show import as_json, bars, columns, number, short
+from kact_cli.cli.types import PathType
 from kact_cli.estimate import human
 from kact_cli.inspect import WHOLE, describe, summarize
 from kact_cli.numbers import open_numbers

@@ -13,8 +13,8 @@ import click
 
 from kact_cli.chain import Chain
 from kact_cli.cli.help import COMPUTE, FILES, Command, option
-from kact_cli.cli.options import ChainType, PathType
 from kact_cli.cli.show import colourful, short, unicode
+from kact_cli.cli.types import ChainType, PathType
 from kact_cli.errors import UsageError
 
 if TYPE_CHECKING:
