@@ -209,9 +209,7 @@ def encrypted(path: Path, *, plaintext_footer: bool) -> None:
 
 @pytest.mark.parametrize("plaintext_footer", [True, False])
 @pytest.mark.parametrize("to", ["parquet", "csv"])
-def test_encrypted_parquet(
-    to: str, plaintext_footer: bool, refused: Kact, tmp_path: Path
-) -> None:
+def test_encrypted_parquet(to: str, plaintext_footer: bool, refused: Kact, tmp_path: Path) -> None:
     encrypted(tmp_path / "in.parquet", plaintext_footer=plaintext_footer)
     done = refused("apply", "relu", tmp_path / "in.parquet", tmp_path / f"o.{to}")
     assert b"in.parquet: the file is encrypted" in done.stderr

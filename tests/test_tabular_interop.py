@@ -160,6 +160,4 @@ def test_every_format_is_read_by_polars(tmp_path: Path) -> None:
         after = read(convert("tanh", tmp_path / "in.arrow", tmp_path / f"o.{suffix}"))
         assert after["name"].to_list() == flat["name"].to_pylist()
         assert after["id"].to_list() == flat["id"].to_pylist()
-        np.testing.assert_allclose(
-            after["y"].to_numpy(), np.tanh(flat["y"].to_numpy()), rtol=1e-15
-        )
+        np.testing.assert_allclose(after["y"].to_numpy(), np.tanh(flat["y"].to_numpy()), rtol=1e-15)
