@@ -110,7 +110,7 @@ def test_broken_tables(name: str, to: str, refused: Kact, tmp_path: Path) -> Non
     target.write_bytes(b"before")
     chain = "softmax(axis=0)" if to == "same" else "relu"
     columns = () if name in ("an empty file", "decimal commas", "latin-1") else ("-c", "*")
-    done = refused("chain", chain, *columns, "--overwrite", source, target)
+    done = refused("chain", chain, *columns, "-q", "--overwrite", source, target)
     line = done.stderr.decode()
     assert f"in.{suffix}" in line
     assert message in line

@@ -153,7 +153,8 @@ def test_tensors_of_every_order_become_tables(
             convert("relu", of, to, **options)
         assert [list(row.values()) for row in read_ipc(to).to_pylist()] == expected
     done = kact("apply", "relu", "-c", "*", "-", "--to", "csv", stdin=given + b"??")
-    assert done.stderr == b"kact: warning: standard input: bytes after the tensor were ignored\n"
+    assert done.stderr.startswith(b"kact: warning: standard input: ")
+    assert done.stderr.endswith(b"bytes after the tensor were ignored\n")
 
 
 RAGGED = pa.table({"v": pa.array([[1.0], [2.0, 3.0]], pa.list_(F32)), "x": pa.array([1.0, 2.0])})
