@@ -15,7 +15,7 @@ import pyarrow as pa
 from kact_cli import formats
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError
-from kact_cli.formats.tables import TableReader, TableWriter
+from kact_cli.formats.tables import TableReader, TableWriter, naming
 from kact_cli.storage import Source
 from kact_cli.stream import Options
 from kact_cli.table import TableJob, Work
@@ -58,11 +58,18 @@ def transform_table(
         if wanted.kind == "tensor":
             _to_tensor(work, source, reader, target, options)
         else:
-            writer = open_writer(wanted, target, job, reader, options)
+            with naming(target.name):
+                writer = open_writer(wanted, target, job, reader, options)
+
+            def write(batch: pa.RecordBatch) -> None:
+                with naming(target.name):
+                    writer.write(batch)
+
             try:
-                rows = _pump(work, reader, writer.write, options)
+                rows = _pump(work, reader, write, options)
                 _check_rows(source, reader, rows)
-                writer.close()
+                with naming(target.name):
+                    writer.close()
             except BaseException:
                 writer.abandon()
                 raise

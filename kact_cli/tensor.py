@@ -88,6 +88,7 @@ def transform_tensor(chain: Chain, source: Source, target: Target, options: Opti
                 watch.note(f"{target.name} is spooled: it is not written from start to end")
                 path = stack.enter_context(temporary_file(0))
                 with Target(path, overwrite=True) as spooled:
+                    spooled.name = f"temporary file {path}"
                     spooled.allocate(result.end)
                     run_plan(job.program, plan, read, offset, spooled, result.offset, options)
                 target.write(text)
