@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from kact_cli import formats
 from kact_cli.chain import Chain, resolve_axes
 from kact_cli.columns import Column, Kind, select
 from kact_cli.engine import Array, apply
@@ -68,8 +69,24 @@ def of_columns(columns: Sequence[Column]) -> Iterator[str]:
     """What the names of the selected columns say."""
     for column in columns:
         name = column.name
-        if column.kind is Kind.INTEGER and (_IDENTIFIER.fullmatch(name) or _CAMEL.fullmatch(name)):
+        if column.kind is Kind.INTEGER and _identifies(name):
             yield f"column '{name}' looks like identifiers, not values; --exclude leaves it alone"
+
+
+def of_left_out(chain: Chain, columns: Sequence[Column], chosen: Sequence[int]) -> Iterator[str]:
+    """What a CSV leaves out of a reduction across its columns, for its first numbers are whole."""
+    across = any(s.axis_name and 1 in resolve_axes(s, (2, len(chosen))) for s in chain.steps)
+    for i, column in enumerate(columns):
+        whole = column.kind is Kind.INTEGER and i not in chosen
+        if across and whole and not _identifies(column.name):
+            yield (
+                f"column '{column.name}' begins with whole numbers and takes no part; "
+                "--columns takes it in"
+            )
+
+
+def _identifies(name: str) -> bool:
+    return bool(_IDENTIFIER.fullmatch(name) or _CAMEL.fullmatch(name))
 
 
 def of_values(chain: Chain, sample: Array, options: Options, *, whole: bool) -> Iterator[str]:
@@ -115,6 +132,8 @@ def _table(table: Table, chain: Chain, options: Options) -> Iterator[str]:
     chosen = select(table.columns, options.columns, options.exclude)
     columns = [table.columns[i] for i in chosen]
     yield from of_columns(columns)
+    if table.format is formats.CSV and not options.columns:
+        yield from of_left_out(chain, table.columns, chosen)
     numbers = [i for i, c in zip(chosen, columns, strict=True) if c.kind is not Kind.LIST]
     if not numbers:
         return
