@@ -31,8 +31,9 @@ State = dict[int, Statistics]
 """The statistics of streamed reductions, by step; each array has the shape of the slab with the
 reduced dims taken as one."""
 
-TILE_BYTES = 256 * 1024
-"""A tile and its scratch buffer stay in the second-level cache; shorter ones cost more in calls."""
+TILE_BYTES = 512 * 1024
+"""A tile and its scratch buffer stay in the second-level cache; with two threads and more, shorter
+ones cost more in waiting for the interpreter than they gain."""
 
 
 NEUTRAL = -math.inf
@@ -130,6 +131,8 @@ class Engine:
     def __init__(self, program: Program, reductions: Sequence[Reduction] = ()) -> None:
         self.program = program
         self.reductions = {r.step: r for r in reductions}
+        # Looked up once: a tile takes some ten microseconds
+        self._kernels = [(s.activation, s.arguments) for s in program.chain.steps]
         self._buffers: dict[str, Array] = {}
         self._table: Array | None = None
 
@@ -153,7 +156,8 @@ class Engine:
             if self._by_table(block, out):
                 return
             for rows in self._tiles(block):
-                tile, target = block[rows], out[rows]
+                tile = block[rows]
+                target = tile if out is block else out[rows]
                 work = self._load(tile)
                 absent = nulls[rows] if nulls is not None else None
                 self._steps(work, 0, len(self.program.chain.steps), state or {}, absent)
@@ -239,22 +243,22 @@ class Engine:
         flat = work.reshape(-1)
         tmp = self.buffer("tmp", work.dtype, flat.size)
         for number in range(max(first, self.program.integer_steps), last):
-            step = self.program.chain.steps[number]
+            activation, arguments = self._kernels[number]
             reduction = self.reductions.get(number)
             if reduction is None:
-                step.activation.kernel(flat, tmp, **step.arguments)
+                activation.kernel(flat, tmp, **arguments)
                 continue
             if nulls is not None:
                 np.copyto(work, NEUTRAL, where=nulls)
             groups = as_groups(work, reduction.dims)
             scratch = tmp.reshape(groups.shape)
-            streamed = step.activation.streamed
+            streamed = activation.streamed
             if reduction.streamed and streamed is not None:
                 outer, _, inner = groups.shape
                 total = tuple(a.reshape(outer, inner) for a in state[number])
                 streamed.finish(groups, scratch, total)
             else:
-                step.activation.kernel(groups, scratch, **step.arguments)
+                activation.kernel(groups, scratch, **arguments)
             from_groups(groups, work, reduction.dims)
 
 

@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 Shape = tuple[int, ...]
 
@@ -50,7 +51,7 @@ class Grid:
     dims: Shape
     tile: Shape
 
-    @property
+    @cached_property
     def counts(self) -> Shape:
         return tuple(ceil_div(d, t) for d, t in zip(self.dims, self.tile, strict=True))
 

@@ -136,7 +136,7 @@ _PLAN = (
         "chunk_bytes",
         type=SizeType(),
         envvar="KACT_CHUNK_SIZE",
-        help="What is read, computed and written in one go.  [default: 1MiB]",
+        help="What is read, computed and written in one go.  [default: 2MiB]",
     ),
     option(
         RUNNING,

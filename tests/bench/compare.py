@@ -1,7 +1,7 @@
 """kact and its peers side by side, as whole processes.
 
     pip install -e '.[bench]'
-    python tests/bench/compare.py [--rounds 5] [--scale 1] [--only WORD] [--data .bench]
+    python tests/bench/compare.py [--rounds 5] [--scale 1] [--only WORD] [--peers LIST] [--data DIR]
 
 Makes the data once, runs kact and each peer alternately, checks that their outputs agree, and
 prints a Markdown table: kact's median time and peak memory, and for each peer the median of the
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--only", default="")
+    parser.add_argument("--peers", default="", help="some of them, comma-separated")
     parser.add_argument("--data", type=Path, default=Path(".bench"))
     chosen = parser.parse_args()
     # Another process makes the data: this one stays small, for its memory is its children's floor
@@ -161,7 +162,10 @@ def main() -> None:
     subprocess.run(make, check=True)
     print("| job | kact | peak | kact's time / the peer's (its peak) |\n|---|---|---|---|")
     for job in jobs(chosen.data.resolve()):
-        if chosen.only in job.name:
+        if chosen.peers:
+            some = {n: c for n, c in job.peers.items() if n in chosen.peers.split(",")}
+            job = replace(job, peers=some)
+        if chosen.only in job.name and job.peers:
             print(line(job, measure(job, chosen.rounds, chosen.data)), flush=True)
 
 
