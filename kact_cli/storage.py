@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import stat
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,11 +63,13 @@ def temporary_path(kind: str) -> str:
 
     Raises DataError where there is no directory for it.
     """
+    import tempfile  # it takes longer to import than a small tensor to compute
+
     try:
         directory = tempfile.gettempdir()
     except OSError as e:
         raise DataError(f"no directory for temporary files: {reason(e)}") from e
-    return os.path.join(directory, f"kact-{secrets.token_hex(8)}.{kind}")
+    return os.path.join(directory, f"kact-{os.urandom(8).hex()}.{kind}")
 
 
 def read_full(fd: int, view: memoryview, offset: int | None = None) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import zlib
 from collections.abc import Iterator
@@ -97,7 +96,7 @@ class Target:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         # A short name of its own: the target's may already be as long as the file system allows
         directory, name = os.path.split(final)
-        unique = f"{temporary_prefix(name)}{secrets.token_hex(6)}.tmp"
+        unique = f"{temporary_prefix(name)}{os.urandom(6).hex()}.tmp"
         self.path = os.path.join(directory, unique)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self.fd = os.open(self.path, flags, 0o666)  # less the umask, as for any new file
