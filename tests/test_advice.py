@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,9 +29,9 @@ class Listener(Observer):
         self.heard.append(message)
 
 
-def advice(spec: str, path: Path, **options: object) -> list[str]:
+def advice(spec: str, path: Path, **options: Any) -> list[str]:
     listener = Listener()
-    advise(Chain.parse(spec), str(path), Options(observer=listener, **options))  # type: ignore[arg-type]
+    advise(Chain.parse(spec), str(path), Options(observer=listener, **options))
     return listener.heard
 
 
