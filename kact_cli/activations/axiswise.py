@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,16 +16,23 @@ Statistics = tuple[NDArray[Any], ...]
 _FEW = 16
 # In groups shorter than this, the largest element is found faster in a transposed copy.
 _NARROW = 128
-# einsum adds so many as a tree: 16 at a time, in 4 strands.
-_BLOCK = 64
+# At most so many terms are added in the tile's dtype, by a matrix product, and at least so many
+# should be, for it to be fast.
+_BLOCK, _SHORTEST_BLOCK = 64, 16
+# Runs of this length and more are multiplied by their factor as they are; NumPy copies the factor
+# for each element of shorter ones, which `copyto` does faster.
+_LONG = 256
 
 _SMALLEST_NORMAL = {np.dtype(t): float(np.finfo(t).smallest_normal) for t in ("f4", "f8")}
+# The sum of 2**40 such sums still has a reciprocal among the normal numbers.
+_LARGE_SUM = {dtype: 2.0**-40 / tiny for dtype, tiny in _SMALLEST_NORMAL.items()}
 
 
 class SoftmaxStreamed:
-    """Softmax's statistics: the largest x, in its dtype, and the sum of exp(x - largest), float64.
+    """Softmax's statistics: a peak, in x's dtype, and the sum of exp(x - peak), float64.
 
-    The sum is 0 where the largest is -inf. NaN and inf make the sum NaN, and so the whole group.
+    The peak is the largest x, or 0 where exp(x) itself neither overflows nor loses what counts. The
+    sum is 0 where the peak is -inf. NaN and inf make the sum NaN, and so the whole group.
     """
 
     def statistics(self, x: Tile, tmp: Tile, /) -> Statistics:
@@ -32,6 +40,10 @@ class SoftmaxStreamed:
         if 1 < inner < _FEW:
             peak, total = self.statistics(*_turn(x, tmp))
             return peak.reshape(outer, inner), total.reshape(outer, inner)
+        np.exp(x, out=tmp)
+        total = _sum(tmp)
+        if total.size and total.min() >= 1 and total.max() <= _LARGE_SUM[x.dtype]:
+            return np.zeros(total.shape, x.dtype), total
         peak = _peak(x, tmp)
         x -= peak[:, None]
         np.exp(x, out=x)
@@ -40,6 +52,10 @@ class SoftmaxStreamed:
     def merge(self, a: Statistics, b: Statistics, /) -> Statistics:
         (peak_a, total_a), (peak_b, total_b) = a, b
         peak = np.maximum(peak_a, peak_b)
+        # Beside a part whose exp(x) will do, that of the other will, too, if it is not too large
+        plain = (peak_a == 0) | (peak_b == 0)
+        plain &= peak <= np.log(_LARGE_SUM[peak.dtype])
+        peak[plain] = 0
         total = total_a * _ratio(peak_a, peak) + total_b * _ratio(peak_b, peak)
         return peak, total
 
@@ -50,9 +66,10 @@ class SoftmaxStreamed:
             self.finish(rows, scratch, (peak.reshape(-1, 1), total.reshape(-1, 1)))
             _turn_back(rows, x)
             return
-        x -= peak[:, None]
-        np.exp(x, out=x)
-        x *= np.reciprocal(total).astype(x.dtype)[:, None]
+        if peak.any():
+            x -= peak[:, None]
+        np.exp(x, out=tmp)
+        _scale(tmp, np.reciprocal(total), x)
 
 
 @activation(streamed=SoftmaxStreamed())
@@ -83,7 +100,7 @@ def softmax(
         x -= _peak(x, tmp)[:, None]
         np.exp(x, out=tmp)
         total = _sum(tmp)
-    np.multiply(tmp, np.reciprocal(total).astype(x.dtype)[:, None], out=x)
+    _scale(tmp, np.reciprocal(total), x)
 
 
 def _in_range(e: Tile, total: NDArray[np.float64]) -> bool:
@@ -124,13 +141,38 @@ def _sum(e: Tile) -> NDArray[np.float64]:
             a, b, c, d = (e[:, i * quarter : (i + 1) * quarter] for i in range(4))
             total += np.ones(quarter) @ ((a + b) + (c + d)).astype(np.float64)
         return total
+    if length < _SHORTEST_BLOCK:
+        return e[:, :, 0].astype(np.float64) @ np.ones((length, 1))
+    block = _block(length)
+    if block:
+        parts = e.reshape(-1, block) @ np.ones(block, e.dtype)
+        return parts.reshape(outer, -1).astype(np.float64) @ np.ones((length // block, 1))
+    # einsum adds 16 at a time, in 4 strands
     blocks = length // _BLOCK
-    rest = e[:, blocks * _BLOCK :, 0]
-    total = rest.astype(np.float64) @ np.ones(rest.shape[1])
-    if blocks:
-        parts = e[:, : blocks * _BLOCK, 0].reshape(outer, blocks, _BLOCK)
-        total += np.einsum("opb->op", parts).astype(np.float64) @ np.ones(blocks)
-    return total[:, None]
+    parts = np.einsum("opb->op", e[:, : blocks * _BLOCK, 0].reshape(outer, blocks, _BLOCK))
+    rest = np.einsum("or->o", e[:, blocks * _BLOCK :, 0])
+    return (parts.astype(np.float64) @ np.ones(blocks) + rest)[:, None]
+
+
+@cache
+def _block(length: int) -> int:
+    """The most terms, at most _BLOCK, whose sums together are the sum of `length`; 0 for few."""
+    block = next(b for b in range(_BLOCK, 0, -1) if length % b == 0)
+    return block if block >= _SHORTEST_BLOCK else 0
+
+
+def _scale(e: Tile, factors: NDArray[np.float64], out: Tile) -> None:
+    """Write e times the factor of each group, (outer, inner), to `out`."""
+    _, length, inner = e.shape
+    each = factors.astype(e.dtype)[:, None]
+    if (length if inner == 1 else inner) < _LONG:
+        np.copyto(out, each)
+        out *= e
+    else:
+        # With more than a run in its buffer, NumPy would copy the factors there
+        before = np.setbufsize(16)
+        np.multiply(e, each, out=out)
+        np.setbufsize(before)
 
 
 def _ratio(old: Tile, new: Tile) -> NDArray[np.float64]:
