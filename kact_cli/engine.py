@@ -31,8 +31,8 @@ State = dict[int, Statistics]
 """The statistics of streamed reductions, by step; each array has the shape of the slab with the
 reduced dims taken as one."""
 
-TILE_BYTES = 512 * 1024
-"""A tile and its scratch buffer stay in the second-level cache; with two threads and more, shorter
+TILE_BYTES = 1024 * 1024
+"""A tile and its scratch buffer stay in the caches nearest to a core; with two threads and more, shorter
 ones cost more in waiting for the interpreter than they gain."""
 
 

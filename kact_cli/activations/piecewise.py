@@ -110,11 +110,16 @@ def elu(
     zeros = _zeros(x.size, x.dtype)
     np.minimum(x, zeros, out=tmp)
     np.expm1(tmp, out=tmp)
-    tmp *= alpha
+    if alpha != 1:
+        tmp *= alpha
     if not math.isfinite(alpha):
         np.copyto(tmp, 0, where=x > 0)
-    np.maximum(x, zeros, out=x)
-    x += tmp
+    if alpha <= 1:
+        # Where x <= 0 it is the smaller one, elsewhere tmp is 0
+        np.maximum(x, tmp, out=x)
+    else:
+        np.maximum(x, zeros, out=x)
+        x += tmp
 
 
 @activation
