@@ -2,12 +2,13 @@
 
 NumPy converts float16 one element at a time, and takes some 70 ns for a float32 whose float16 is
 subnormal. There are only 65,536 float16 values, so whatever is elementwise is a look-up in a table
-of all of them; only results that depend on more than one element need `narrow`.
+of all of them; only results that depend on more than one element need `widen` and `narrow`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,23 +18,58 @@ from numpy.typing import NDArray
 Float16 = NDArray[np.float16]
 Float32 = NDArray[np.float32]
 
-
-def table_of(function: Callable[[Float32, Float32], None]) -> Float16:
-    """The results of an elementwise `function(x, tmp)`, which overwrites x, for every float16."""
-    x = _every_float16().copy()
-    function(x, np.empty_like(x))
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return x.astype(np.float16)
+# Bits of float16, and of the float32 from which on a float16 is inf.
+_INF, _MINUS_INF, _TOO_LARGE = 0x7C00, 0xFC00, 0x47800000
 
 
-def look_up(table: Float16, x: Float16) -> None:
-    """Overwrite x, contiguous and in native byte order, with its results in a table."""
-    table.view(np.uint16).take(x.view(np.uint16), out=x.view(np.uint16), mode="wrap")
+@dataclass(frozen=True)
+class Table:
+    """The results of an elementwise function for every float16."""
+
+    values: Float16
+    rectifies: bool
+    """Whether they are those of relu: 0 wherever the sign bit is set, unless that is a NaN's."""
+
+    @classmethod
+    def of(cls, function: Callable[[Float32, Float32], None]) -> Table:
+        """Those of `function(x, tmp)`, which overwrites x."""
+        x = _every_float16().copy()
+        function(x, np.empty_like(x))
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            values = x.astype(np.float16)
+        bits, number = values.view(np.int16), ~np.isnan(_every_float16())
+        rectified = np.maximum(np.arange(1 << 16).astype(np.int16), 0)
+        return cls(values, bool((bits[number] == rectified[number]).all()))
+
+    def look_up(self, x: Float16, out: Float16, scratch: NDArray[np.intp]) -> None:
+        """Write the results of x to `out`, which may be x; all are 1-D, contiguous, of one length.
+
+        In native byte order.
+        """
+        numbers = x.view(np.uint16)
+        if self.rectifies and numbers.max(initial=0) <= _MINUS_INF:
+            signs = scratch.view(np.int16)[: x.size]
+            np.right_shift(x.view(np.int16), 15, out=signs)
+            np.invert(signs, out=signs)
+            np.bitwise_and(x.view(np.int16), signs, out=out.view(np.int16))
+            return
+        np.copyto(scratch, numbers)  # `take` would allocate it
+        self.values.view(np.uint16).take(scratch, out=out.view(np.uint16), mode="wrap")
 
 
 def widen(x: Float16, out: Float32) -> None:
-    """Convert float16 to float32; both are contiguous, of one shape, in native byte order."""
-    _every_float16().take(x.view(np.uint16), out=out, mode="wrap")
+    """Convert float16 to float32; both are contiguous, of one shape, in native byte order.
+
+    Its bits, moved to where a float32 has them, are x times 2**-112, if x is finite.
+    """
+    if x.view(np.int16).max(initial=0) >= _INF or x.view(np.uint16).max(initial=0) >= _MINUS_INF:
+        _every_float16().take(x.view(np.uint16), out=out, mode="wrap")
+        return
+    bits = out.view(np.int32)
+    np.copyto(bits, x.view(np.int16))
+    bits <<= 13
+    bits &= ~0x70001FFF  # what the sign was extended to
+    out *= 2.0**112
 
 
 def narrow(x: Float32, tmp: Float32, out: Float16) -> None:
@@ -44,11 +80,13 @@ def narrow(x: Float32, tmp: Float32, out: Float16) -> None:
     that power stays; dividing by 2**112 then gives x the exponent of a float16 in a float32's bits.
     """
     bits, scale = x.view(np.int32), tmp.view(np.int32)
-    signs = out.view(np.uint16)
-    np.right_shift(bits, 16, out=scale)
-    np.copyto(signs, scale, casting="unsafe")
-    signs &= 0x8000
-    np.clip(x, -65536, 65536, out=x)  # 65536 stands for inf
+    signs = None
+    if bits.min(initial=0) < 0 or bits.max(initial=0) >= _TOO_LARGE:
+        np.right_shift(bits, 16, out=scale)
+        signs = out.view(np.uint16)
+        np.copyto(signs, scale, casting="unsafe")
+        signs &= 0x8000
+        np.clip(x, -65536, 65536, out=x)  # 65536 stands for inf
     np.bitwise_and(bits, 0x7F800000, out=scale)
     np.clip(tmp, 2.0**-14, np.inf, out=tmp)
     tmp *= 1.5 * 2**13
@@ -56,6 +94,9 @@ def narrow(x: Float32, tmp: Float32, out: Float16) -> None:
     x -= tmp
     x *= 2.0**-112
     bits >>= 13
+    if signs is None:
+        np.copyto(out.view(np.uint16), bits, casting="unsafe")
+        return
     magnitudes = tmp.reshape(-1).view(np.uint16)[: out.size].reshape(out.shape)
     np.copyto(magnitudes, bits, casting="unsafe")
     magnitudes &= 0x7FFF

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kact_cli import float16
+from kact_cli.activations import ACTIVATIONS
 
 EVERY = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 
@@ -62,11 +64,47 @@ def test_two_million_float32_of_every_exponent_are_narrowed_as_a_cast_does() -> 
     assert_same_bits(narrowed(x), cast(x))
 
 
+def looked_up(table: float16.Table, x: NDArray[Any]) -> NDArray[Any]:
+    out = np.empty_like(x)
+    table.look_up(x, out, np.empty(x.size, np.intp))
+    return out
+
+
 def test_a_table_holds_what_the_function_gives_each_float16() -> None:
     def negated(x: NDArray[Any], tmp: NDArray[Any]) -> None:
         np.copyto(tmp, x)
         np.negative(tmp, out=x)
 
-    x = EVERY[::-1].reshape(256, 256).copy()
-    float16.look_up(float16.table_of(negated), x)
-    assert_same_bits(x, -EVERY[::-1].reshape(256, 256))
+    table = float16.Table.of(negated)
+    assert not table.rectifies
+    assert_same_bits(looked_up(table, EVERY[::-1].copy()), -EVERY[::-1])
+
+
+@pytest.mark.parametrize("last", [None, -1023])
+def test_relu_takes_the_sign_bit_for_it_but_not_that_of_nan(last: int | None) -> None:
+    table = float16.Table.of(ACTIVATIONS["relu"].kernel)
+    assert table.rectifies
+    x = EVERY[:last]  # the last 1,023 are NaN with a minus
+    assert_same_bits(looked_up(table, x), table.values[:last])
+
+
+@pytest.mark.parametrize("parameters", [{"alpha": 0.1}, {"max_value": 6.0}, {"threshold": 1.0}])
+def test_relu_with_parameters_is_looked_up(parameters: dict[str, float]) -> None:
+    kernel = partial(ACTIVATIONS["relu"].kernel, **parameters)
+    with np.errstate(all="ignore"):
+        assert not float16.Table.of(kernel).rectifies
+
+
+@pytest.mark.parametrize("odd", [[], [np.inf], [-np.inf], [np.nan], [-np.nan]])
+def test_widening_notices_infinities_and_nan(odd: list[float]) -> None:
+    finite = EVERY[np.isfinite(EVERY)]
+    x = np.concatenate([finite, np.array(odd, np.float16)])
+    out = np.empty(x.shape, np.float32)
+    float16.widen(x, out)
+    assert_same_bits(out, x.astype(np.float32))
+
+
+@pytest.mark.parametrize("odd", [[], [-0.0], [65519.0], [65520.0], [1e9], [np.inf], [np.nan], [-1]])
+def test_narrowing_notices_signs_and_what_is_too_large(odd: list[float]) -> None:
+    x = np.concatenate([np.geomspace(1e-9, 65504, 10_001), odd]).astype(np.float32)
+    assert_same_bits(narrowed(x), cast(x))

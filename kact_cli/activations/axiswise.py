@@ -151,7 +151,8 @@ def _sum(e: Tile) -> NDArray[np.float64]:
     blocks = length // _BLOCK
     parts = np.einsum("opb->op", e[:, : blocks * _BLOCK, 0].reshape(outer, blocks, _BLOCK))
     rest = np.einsum("or->o", e[:, blocks * _BLOCK :, 0])
-    return (parts.astype(np.float64) @ np.ones(blocks) + rest)[:, None]
+    total = np.asarray(parts.astype(np.float64) @ np.ones((blocks, 1)))
+    return total + rest[:, None]
 
 
 @cache

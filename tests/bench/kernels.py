@@ -25,8 +25,8 @@ import torch
 
 from kact_cli import float16
 from kact_cli.activations import ACTIVATIONS
+from kact_cli.engine import LOOK_UPS, TILE_BYTES
 
-TILE_BYTES = 256 << 10
 SECONDS = 4e-3
 SOFTMAX_SHAPES = {
     "softmax 10 columns": (10, 1),
@@ -60,10 +60,13 @@ def elementwise(name: str, source: np.ndarray[Any, Any]) -> tuple[Run, Run]:
 
     def kact_float16() -> None:
         np.copyto(x, source)
-        float16.look_up(table, x)
+        for a in range(0, x.size, LOOK_UPS):
+            part = x[a : a + LOOK_UPS]
+            table.look_up(part, part, scratch[: part.size])
 
     if source.dtype == np.float16:
-        table = float16.table_of(kernel)
+        table = float16.Table.of(kernel)
+        scratch = np.empty(LOOK_UPS, np.intp)
     given, tx = torch.from_numpy(source.copy()), torch.from_numpy(source.copy())
     out = torch.empty_like(tx)
 
