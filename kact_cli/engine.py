@@ -35,7 +35,7 @@ TILE_BYTES = 1024 * 1024
 """A tile and its scratch buffer stay in the caches near a core. Shorter ones compute no slower, but
 two threads and more then wait for the interpreter more often."""
 
-LOOK_UPS = 128 * 1024
+LOOK_UPS = 256 * 1024
 """Values of float16 that are looked up in one go: their indices take four times their memory."""
 
 NEUTRAL = -math.inf

@@ -151,8 +151,9 @@ def _sum(e: Tile) -> NDArray[np.float64]:
     blocks = length // _BLOCK
     parts = np.einsum("opb->op", e[:, : blocks * _BLOCK, 0].reshape(outer, blocks, _BLOCK))
     rest = np.einsum("or->o", e[:, blocks * _BLOCK :, 0])
-    total = np.asarray(parts.astype(np.float64) @ np.ones((blocks, 1)))
-    return total + rest[:, None]
+    sums: NDArray[np.float64] = parts.astype(np.float64) @ np.ones((blocks, 1))
+    sums += rest[:, None]
+    return sums
 
 
 @cache
