@@ -25,6 +25,8 @@ from kact_cli.stream import Options
 
 SAMPLE = 16 * 1024
 """Values that are looked at."""
+MOST_COLUMNS = 64
+"""In wider tables no values are: a file gives the first page of each column, and not less."""
 _IDENTIFIER = re.compile(r"(.*[_ .-])?(id|ids|uuid|key|index|idx|code|zip)", re.I)
 _CAMEL = re.compile(r".*[a-z](Id|ID|Key|Index)")
 
@@ -138,6 +140,8 @@ def _table(table: Table, chain: Chain, options: Options) -> Iterator[str]:
     if not numbers:
         return
     yield from (m for m in of_shape(chain, (2, len(numbers))))
+    if len(numbers) > MOST_COLUMNS:
+        return
     blocks = next(table.blocks(numbers), None)
     if blocks is None:
         return
