@@ -2,11 +2,13 @@
 
     pip install -e '.[bench]'
     python tests/bench/compare.py [--rounds 5] [--scale 1] [--only WORD] [--peers LIST] [--data DIR]
+                                  [--existing]
 
 Makes the data once, runs kact and each peer alternately, checks that their outputs agree, and
 prints a Markdown table: kact's median time and peak memory, and for each peer the median of the
-ratios kact / peer, round by round (below 1: kact is faster). Files are in the page cache; an output
-is removed before it is written again, within the time that is measured, for everyone.
+ratios kact / peer, round by round (below 1: kact is faster). Files are in the page cache. Outputs
+are new files, or with `--existing` replace those of the round before. "no arithmetic" is kact with
+an activation that leaves everything as it is.
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ ACTIVATIONS = (
     "relu", "sigmoid", "softmax", "softplus", "softsign", "tanh", "selu", "elu", "exponential",
 )  # fmt: skip
 NPY_PEERS = ("numpy", "torch", "numexpr", "onnxruntime")
+# onnxruntime has no others in float64.
+ONNX_FLOAT64 = ("relu", "sigmoid", "softmax", "tanh", "exponential")
 TABLE_PEERS = ("polars", "duckdb", "pandas")
+WARM_BYTES = 5 << 28
 MILLER_STEPS = "; ".join(f"$x{i} = 1 / (1 + exp(-$x{i}))" for i in range(8))
 
 
@@ -61,11 +66,15 @@ def jobs(data: Path) -> Iterator[Job]:
         return f"{sys.executable} {HERE / 'peers.py'} {peer} {name} {data / source} {out}"
 
     def npy(name: str, source: str, spec: str, label: str) -> Job:
+        nothing = f"{sys.executable} {HERE / 'nothing.py'} chain nothing --overwrite"
         peers = {"cp": f"cp {data / source} {{out}}"}
+        peers["no arithmetic"] = f"{nothing} {data / source} {{out}}"
+        lacks = {"numexpr": name.startswith("softmax")}
+        lacks["onnxruntime"] = source == "f8.npy" and name not in ONNX_FLOAT64
         for peer in NPY_PEERS:
-            if not (name.startswith("softmax") and peer == "numexpr"):
+            if not lacks.get(peer):
                 peers[peer] = script(peer, name, source, "{out}")
-        command = f"{KACT} chain {spec} {data / source} {{out}}"
+        command = f"{KACT} chain {spec} --overwrite {data / source} {{out}}"
         # Down millions of rows, NumPy and others add float32 one after another
         return Job(label, ".npy", command, peers, 1e-2 if name == "softmax0" else 2e-5)
 
@@ -75,7 +84,7 @@ def jobs(data: Path) -> Iterator[Job]:
     yield npy("softmax0", "f4.npy", "softmax:axis=0", "npy float32 softmax(axis=0)")
     for width in (10, 100, 1000, 50_000):
         yield npy("softmax", f"w{width}.npy", "softmax", f"npy float32 softmax of {width:,}")
-    for name in ("relu", "sigmoid", "softmax"):
+    for name in ACTIVATIONS:
         yield npy(name, "f8.npy", name, f"npy float64 {name}")
     source = data / "f4.npy"
     pipe = f"cat {source} | {KACT} apply relu > {{out}}"
@@ -83,18 +92,22 @@ def jobs(data: Path) -> Iterator[Job]:
     yield Job("pipe relu", ".npy", pipe, cats, tolerance=None)
     for table, steps in (
         ("wide.parquet", ("sigmoid", "softmax")),
+        ("narrow.parquet", ("sigmoid",)),
+        ("hundreds.parquet", ("sigmoid", "softmax")),
         ("text.parquet", ("sigmoid",)),
         ("lists.parquet", ("softmax",)),
         ("wide.csv", ("sigmoid",)),
     ):
         for name in steps:
             peers = {peer: script(peer, name, table, "{out}") for peer in TABLE_PEERS}
+            if (table, name) == ("hundreds.parquet", "softmax"):
+                # An expression for each column of all the others: they run out of 24 GiB
+                del peers["polars"], peers["duckdb"]
             if table.endswith(".csv") and shutil.which("mlr"):
                 peers["miller"] = f"mlr --csv put '{MILLER_STEPS}' {data / table} > {{out}}"
-            command = f"{KACT} chain {name} {data / table} {{out}}"
-            command += " --columns 'x*'"
+            command = f"{KACT} chain {name} --columns 'x*' --overwrite {data / table} {{out}}"
             yield Job(f"{table} {name}", Path(table).suffix, command, peers)
-    tiny = f"{KACT} apply relu {data / 'tiny.npy'} {{out}}"
+    tiny = f"{KACT} apply relu --overwrite {data / 'tiny.npy'} {{out}}"
     imports = {"import numpy, click": f"{sys.executable} -c 'import numpy, click'"}
     yield Job("start: a tiny .npy", ".npy", tiny, imports, tolerance=None)
     click = {"import click": f"{sys.executable} -c 'import click'"}
@@ -102,11 +115,11 @@ def jobs(data: Path) -> Iterator[Job]:
 
 
 def run(command: str, out: Path) -> tuple[float, float]:
-    """Seconds and peak MiB of one run; what it writes replaces the run's before."""
-    line = f"rm -f {out}; exec {command.format(out=out)}" if "|" not in command else (
-        f"rm -f {out}; {command.format(out=out)}"
-    )  # fmt: skip
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    """Seconds and peak MiB of one run that writes `out`."""
+    line = command.format(out=out)
+    line = line if "|" in line else f"exec {line}"
+    dropped = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
+    environment = {k: v for k, v in os.environ.items() if k not in dropped}
     start = time.perf_counter()
     pid = os.posix_spawn("/bin/sh", ["sh", "-c", line], environment)
     _, status, usage = os.wait4(pid, 0)
@@ -116,7 +129,17 @@ def run(command: str, out: Path) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / 1024
 
 
-def measure(job: Job, rounds: int, place: Path) -> Result:
+def warm(size: int, place: Path) -> None:
+    """Have the system find `size` bytes of memory: on a virtual machine the next one to need them
+    would otherwise wait for the host, for seconds at times."""
+    block = bytes(1 << 20)
+    with (place / "warm").open("wb", buffering=0) as file:
+        for _ in range(size // len(block)):
+            file.write(block)
+    (place / "warm").unlink()
+
+
+def measure(job: Job, rounds: int, place: Path, *, existing: bool, memory: int) -> Result:
     """Run kact and the peers in turn, after a round that is not counted but checked."""
     commands = {"kact": job.kact, **job.peers}
     outs = {name: place / f"{i}{job.suffix}" for i, name in enumerate(commands)}
@@ -124,12 +147,15 @@ def measure(job: Job, rounds: int, place: Path) -> Result:
     try:
         for number in range(rounds + 1):
             for name, command in commands.items():
+                if number and not existing:
+                    outs[name].unlink(missing_ok=True)
+                warm(memory, place)
                 seconds, peak = run(command, outs[name])
                 if number:
                     result.seconds[name].append(seconds)
                     result.peak[name] = max(result.peak[name], peak)
             if number == 0 and job.tolerance is not None:
-                for name in set(commands) - {"kact", "cp"}:
+                for name in set(commands) - {"kact", "cp", "no arithmetic"}:
                     check = [sys.executable, str(HERE / "peers.py"), "check", str(job.tolerance)]
                     subprocess.run([*check, str(outs["kact"]), str(outs[name])], check=True)
     finally:
@@ -156,6 +182,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--peers", default="", help="some of them, comma-separated")
     parser.add_argument("--data", type=Path, default=Path(".bench"))
+    parser.add_argument("--existing", action="store_true", help="outputs replace older ones")
     chosen = parser.parse_args()
     # Another process makes the data: this one stays small, for its memory is its children's floor
     make = [sys.executable, str(HERE / "data.py"), str(chosen.data), str(chosen.scale)]
@@ -166,7 +193,11 @@ def main() -> None:
             some = {n: c for n, c in job.peers.items() if n in chosen.peers.split(",")}
             job = replace(job, peers=some)
         if chosen.only in job.name and job.peers:
-            print(line(job, measure(job, chosen.rounds, chosen.data)), flush=True)
+            memory = int(chosen.scale * WARM_BYTES)
+            result = measure(
+                job, chosen.rounds, chosen.data, existing=chosen.existing, memory=memory
+            )
+            print(line(job, result), flush=True)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ def tensors(directory: Path, scale: float) -> None:
 
 
 def tables(directory: Path, scale: float) -> None:
-    """A table of numbers, one of mostly text, one of lists, as Parquet; the first as CSV too."""
+    """Tables of 8, 1 and 400 columns of numbers, one of mostly text, one of lists, as Parquet; the
+    first as CSV too."""
     rng = np.random.default_rng(SEED)
     rows = int(scale * 5_000_000)
     wide = {"id": np.arange(rows)}
@@ -48,6 +49,10 @@ def tables(directory: Path, scale: float) -> None:
     _parquet(table, directory / "wide.parquet")
     if not (directory / "wide.csv").exists():
         pa.csv.write_csv(table.slice(0, rows // 5), directory / "wide.csv")
+    for name, columns, rows in (("narrow", 1, 20_000_000), ("hundreds", 400, 100_000)):
+        rows = int(scale * rows)
+        numbers = {f"x{i}": rng.standard_normal(rows, np.float32) for i in range(columns)}
+        _parquet(pa.table({"id": np.arange(rows)} | numbers), directory / f"{name}.parquet")
     rows = int(scale * 3_000_000)
     number = np.arange(rows)
     text = pa.table(
