@@ -139,7 +139,7 @@ def _table(table: Table, chain: Chain, options: Options) -> Iterator[str]:
     numbers = [i for i, c in zip(chosen, columns, strict=True) if c.kind is not Kind.LIST]
     if not numbers:
         return
-    yield from (m for m in of_shape(chain, (2, len(numbers))))
+    yield from of_shape(chain, (2, len(numbers)))
     if len(numbers) > MOST_COLUMNS:
         return
     blocks = next(table.blocks(numbers), None)

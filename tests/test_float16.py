@@ -88,6 +88,13 @@ def test_relu_takes_the_sign_bit_for_it_but_not_that_of_nan(last: int | None) ->
     assert_same_bits(looked_up(table, x), table.values[:last])
 
 
+def test_relu_that_drops_nan_is_looked_up() -> None:
+    def drops(x: NDArray[Any], tmp: NDArray[Any]) -> None:
+        np.copyto(x, 0, where=~(x > 0))
+
+    assert not float16.Table.of(drops).rectifies
+
+
 @pytest.mark.parametrize("parameters", [{"alpha": 0.1}, {"max_value": 6.0}, {"threshold": 1.0}])
 def test_relu_with_parameters_is_looked_up(parameters: dict[str, float]) -> None:
     kernel = partial(ACTIVATIONS["relu"].kernel, **parameters)

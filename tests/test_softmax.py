@@ -87,6 +87,32 @@ def test_equal_terms_do_not_add_up_their_rounding(
         assert_within_bound(run_kernel(SOFTMAX, x), x)
 
 
+@pytest.mark.parametrize(
+    ("length", "first", "others"),
+    [(63, 1.6441061, 1.6255499), (64, 0.80525565, 0.8034137), (128, -0.34358025, -0.3468041)],
+)
+def test_blocks_of_equal_terms_are_added_in_few_steps(
+    length: int, first: float, others: float
+) -> None:
+    x = np.full((8, length, 1), others, np.float32)
+    x[:, 0] = first
+    assert_within_bound(run_kernel(SOFTMAX, x), x)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("length", [3, 17, 50, 64, 100, 127, 1000])
+def test_equal_rows_have_equal_results(length: int, dtype: Any) -> None:
+    x = np.random.default_rng(5).standard_normal((1, length, 1)).astype(dtype)
+    got = run_kernel(SOFTMAX, np.repeat(x, 7, axis=0))
+    assert (got == got[0]).all()
+    np.testing.assert_array_equal(run_kernel(SOFTMAX, x)[0], got[0])
+
+
+def test_a_long_group_of_float64_is_within_the_bound() -> None:
+    x = np.full((2, 3_000_320, 1), 0.2)
+    assert_within_bound(run_kernel(SOFTMAX, x), x)
+
+
 @pytest.mark.parametrize("inner", [1, 3, 20])
 def test_a_group_of_five_million_is_within_the_bound(inner: int) -> None:
     x = np.random.default_rng(2).standard_normal((1, 5_000_000 // inner, inner), np.float32)

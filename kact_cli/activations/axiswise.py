@@ -16,8 +16,8 @@ Statistics = tuple[NDArray[Any], ...]
 _FEW = 16
 # In groups shorter than this, the largest element is found faster in a transposed copy.
 _NARROW = 128
-# At most so many terms are added in the tile's dtype, by a matrix product, and at least so many
-# should be, for it to be fast.
+# At most so many terms are added in the tile's dtype: einsum adds 16 at a time, in 4 strands, so
+# that few roundings follow one another. At least so many should be, for it to be fast.
 _BLOCK, _SHORTEST_BLOCK = 64, 16
 # Runs of this length and more are multiplied by their factor as they are; NumPy copies the factor
 # for each element of shorter ones, which `copyto` does faster.
@@ -31,8 +31,9 @@ _LARGE_SUM = {dtype: 2.0**-40 / tiny for dtype, tiny in _SMALLEST_NORMAL.items()
 class SoftmaxStreamed:
     """Softmax's statistics: a peak, in x's dtype, and the sum of exp(x - peak), float64.
 
-    The peak is the largest x, or 0 where exp(x) itself neither overflows nor loses what counts. The
-    sum is 0 where the peak is -inf. NaN and inf make the sum NaN, and so the whole group.
+    The peak is the largest x, or 0 where exp(x) itself will do, its sum being at least 1 and far
+    from overflow. The sum is 0 where the peak is -inf. NaN and inf make the sum NaN, and so the
+    whole group.
     """
 
     def statistics(self, x: Tile, tmp: Tile, /) -> Statistics:
@@ -42,7 +43,7 @@ class SoftmaxStreamed:
             return peak.reshape(outer, inner), total.reshape(outer, inner)
         np.exp(x, out=tmp)
         total = _sum(tmp)
-        if total.size and total.min() >= 1 and total.max() <= _LARGE_SUM[x.dtype]:
+        if total.min(initial=1) >= 1 and total.max(initial=1) <= _LARGE_SUM[x.dtype]:
             return np.zeros(total.shape, x.dtype), total
         peak = _peak(x, tmp)
         x -= peak[:, None]
@@ -52,7 +53,7 @@ class SoftmaxStreamed:
     def merge(self, a: Statistics, b: Statistics, /) -> Statistics:
         (peak_a, total_a), (peak_b, total_b) = a, b
         peak = np.maximum(peak_a, peak_b)
-        # Beside a part whose exp(x) will do, that of the other will, too, if it is not too large
+        # Beside a sum of at least 1, nothing is lost with a peak of 0, unless exp(x) is too large
         plain = (peak_a == 0) | (peak_b == 0)
         plain &= peak <= np.log(_LARGE_SUM[peak.dtype])
         peak[plain] = 0
@@ -66,7 +67,7 @@ class SoftmaxStreamed:
             self.finish(rows, scratch, (peak.reshape(-1, 1), total.reshape(-1, 1)))
             _turn_back(rows, x)
             return
-        if peak.any():
+        if peak.any():  # else x stays as it is
             x -= peak[:, None]
         np.exp(x, out=tmp)
         _scale(tmp, np.reciprocal(total), x)
@@ -145,20 +146,17 @@ def _sum(e: Tile) -> NDArray[np.float64]:
         return e[:, :, 0].astype(np.float64) @ np.ones((length, 1))
     block = _block(length)
     if block:
-        parts = e.reshape(-1, block) @ np.ones(block, e.dtype)
-        return parts.reshape(outer, -1).astype(np.float64) @ np.ones((length // block, 1))
-    # einsum adds 16 at a time, in 4 strands
+        parts = np.einsum("pb->p", e.reshape(outer * length // block, block))
+        return _sum(parts.reshape(outer, length // block, 1).astype(np.float64))
     blocks = length // _BLOCK
     parts = np.einsum("opb->op", e[:, : blocks * _BLOCK, 0].reshape(outer, blocks, _BLOCK))
-    rest = np.einsum("or->o", e[:, blocks * _BLOCK :, 0])
-    sums: NDArray[np.float64] = parts.astype(np.float64) @ np.ones((blocks, 1))
-    sums += rest[:, None]
-    return sums
+    tail: Tile = np.einsum("or->o", e[:, blocks * _BLOCK :, 0])
+    return _sum(parts[:, :, None].astype(np.float64)) + tail[:, None]
 
 
 @cache
 def _block(length: int) -> int:
-    """The most terms, at most _BLOCK, whose sums together are the sum of `length`; 0 for few."""
+    """The largest divisor of `length` up to _BLOCK, or 0 if that is below _SHORTEST_BLOCK."""
     block = next(b for b in range(_BLOCK, 0, -1) if length % b == 0)
     return block if block >= _SHORTEST_BLOCK else 0
 
@@ -173,8 +171,10 @@ def _scale(e: Tile, factors: NDArray[np.float64], out: Tile) -> None:
     else:
         # With more than a run in its buffer, NumPy would copy the factors there
         before = np.setbufsize(16)
-        np.multiply(e, each, out=out)
-        np.setbufsize(before)
+        try:
+            np.multiply(e, each, out=out)
+        finally:
+            np.setbufsize(before)
 
 
 def _ratio(old: Tile, new: Tile) -> NDArray[np.float64]:

@@ -6,7 +6,6 @@ that Keras's own kernels lose: `expm1` for `exp - 1`, subnormals as they are.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any
@@ -112,7 +111,7 @@ def elu(
     np.expm1(tmp, out=tmp)
     if alpha != 1:
         tmp *= alpha
-    if not math.isfinite(alpha):
+    if not np.isfinite(x.dtype.type(alpha)):
         np.copyto(tmp, 0, where=x > 0)
     if alpha <= 1:
         # Where x <= 0 it is the smaller one, elsewhere tmp is 0

@@ -49,8 +49,8 @@ def tables(directory: Path, scale: float) -> None:
     _parquet(table, directory / "wide.parquet")
     if not (directory / "wide.csv").exists():
         pa.csv.write_csv(table.slice(0, rows // 5), directory / "wide.csv")
-    for name, columns, rows in (("narrow", 1, 20_000_000), ("hundreds", 400, 100_000)):
-        rows = int(scale * rows)
+    for name, columns, most in (("narrow", 1, 20_000_000), ("hundreds", 400, 100_000)):
+        rows = int(scale * most)
         numbers = {f"x{i}": rng.standard_normal(rows, np.float32) for i in range(columns)}
         _parquet(pa.table({"id": np.arange(rows)} | numbers), directory / f"{name}.parquet")
     rows = int(scale * 3_000_000)
