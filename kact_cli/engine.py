@@ -149,8 +149,8 @@ class Engine:
     ) -> None:
         """Write the chain of `block` into `out`; they may be the same memory.
 
-        Both are contiguous views of a box; `block` has the program's source dtype, `out` that of its
-        result. The caller gives `block` the box's shape; a box without reductions may be 1-D.
+        Both are contiguous views of a box; `block` has the program's source dtype and `out` its
+        result's. The caller gives `block` the box's shape; a box without reductions may be 1-D.
         `state` holds the statistics of the streamed reductions, cut to this box; `nulls`, of the
         block's shape, is true where a value takes no part in reductions.
         """
