@@ -35,7 +35,6 @@ NPY_PEERS = ("numpy", "torch", "numexpr", "onnxruntime")
 # onnxruntime has no others in float64.
 ONNX_FLOAT64 = ("relu", "sigmoid", "softmax", "tanh", "exponential")
 TABLE_PEERS = ("polars", "duckdb", "pandas")
-WARM_BYTES = 5 << 28
 MILLER_STEPS = "; ".join(f"$x{i} = 1 / (1 + exp(-$x{i}))" for i in range(8))
 
 
@@ -129,17 +128,7 @@ def run(command: str, out: Path) -> tuple[float, float]:
     return seconds, usage.ru_maxrss / 1024
 
 
-def warm(size: int, place: Path) -> None:
-    """Have the system find `size` bytes of memory: on a virtual machine the next one to need them
-    would otherwise wait for the host, for seconds at times."""
-    block = bytes(1 << 20)
-    with (place / "warm").open("wb", buffering=0) as file:
-        for _ in range(size // len(block)):
-            file.write(block)
-    (place / "warm").unlink()
-
-
-def measure(job: Job, rounds: int, place: Path, *, existing: bool, memory: int) -> Result:
+def measure(job: Job, rounds: int, place: Path, *, existing: bool) -> Result:
     """Run kact and the peers in turn, after a round that is not counted but checked."""
     commands = {"kact": job.kact, **job.peers}
     outs = {name: place / f"{i}{job.suffix}" for i, name in enumerate(commands)}
@@ -149,7 +138,6 @@ def measure(job: Job, rounds: int, place: Path, *, existing: bool, memory: int) 
             for name, command in commands.items():
                 if number and not existing:
                     outs[name].unlink(missing_ok=True)
-                warm(memory, place)
                 seconds, peak = run(command, outs[name])
                 if number:
                     result.seconds[name].append(seconds)
@@ -193,10 +181,7 @@ def main() -> None:
             some = {n: c for n, c in job.peers.items() if n in chosen.peers.split(",")}
             job = replace(job, peers=some)
         if chosen.only in job.name and job.peers:
-            memory = int(chosen.scale * WARM_BYTES)
-            result = measure(
-                job, chosen.rounds, chosen.data, existing=chosen.existing, memory=memory
-            )
+            result = measure(job, chosen.rounds, chosen.data, existing=chosen.existing)
             print(line(job, result), flush=True)
 
 
