@@ -20,19 +20,20 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
 COMMANDS = [
-    line.split(" #")[0].strip()
+    [
+        line.split(" #")[0].strip()
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.strip() and not line.startswith(("#", "python3 -m venv"))
+    ]
     for block in BLOCKS
-    for line in block.replace("\\\n", " ").splitlines()
-    if line.strip() and not line.startswith(("#", "python3 -m venv"))
 ]
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the samples, in which the README's commands run one after another."""
-    place = tmp_path_factory.mktemp("readme")
-    shutil.copytree(ROOT / "samples", place / "samples")
-    return place
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory with the samples, in which the commands of a block run one after another."""
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    return tmp_path
 
 
 def path_with_kact(place: Path) -> str:
@@ -44,13 +45,14 @@ def path_with_kact(place: Path) -> str:
     return f"{script.parent}{os.pathsep}{os.environ['PATH']}"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_command(command: str, place: Path) -> None:
+@pytest.mark.parametrize("commands", [c for c in COMMANDS if c], ids=lambda c: c[0])
+def test_commands_of_a_block(commands: list[str], place: Path) -> None:
     env = environment(PATH=path_with_kact(place))
-    shell = ["bash", "-euo", "pipefail", "-c", command]
-    done = subprocess.run(shell, cwd=place, capture_output=True, env=env, timeout=60)
-    assert done.returncode == 0, done.stderr.decode()
-    assert not done.stderr, done.stderr.decode()
+    for command in commands:
+        shell = ["bash", "-euo", "pipefail", "-c", command]
+        done = subprocess.run(shell, cwd=place, capture_output=True, env=env, timeout=60)
+        assert done.returncode == 0, (command, done.stderr.decode())
+        assert not done.stderr, (command, done.stderr.decode())
 
 
 def test_python_examples() -> None:
