@@ -153,7 +153,7 @@ def _write_tile(
     slots[:, 0] = np.take(prefixes, j.view(np.intp), out=k, mode="clip")
     starts[:] = np.take(begins, j.view(np.intp), out=length, mode="clip")
 
-    doubt = _round(a, power, half, kind, number, [signed, *spare], j, flag)
+    doubt = _round(a, power, half, kind, number, [signed, *spare], j)
     others |= np.less(doubt, _DOUBT, out=flag.view(bool))
     number *= np.take(table.pad, index, out=j, mode="clip")
     _write_digits(number, kind, slots, length, (j, k), flag)
@@ -169,7 +169,6 @@ def _round(
     number: U8,
     spare: Sequence[F8],
     k: U8,
-    flag: NDArray[np.uint8],
 ) -> F8:
     """Set `number` to V, rounded to as few digits as stay nearer to it than `half`.
 
@@ -203,13 +202,25 @@ def _round(
         t *= 10.0**digits
         np.subtract(last, t, out=margin)
         np.abs(margin, out=margin)
-        np.subtract(half, margin, out=margin)
-        np.copyto(best, t, where=np.greater(margin, 0, out=flag.view(bool)))
+        np.subtract(margin, half, out=margin)
+        _choose(best, t, margin, k)
         np.abs(margin, out=margin)
         np.minimum(doubt, margin, out=doubt)
     np.copyto(k.view(np.int64), best, casting="unsafe")
     number += k
     return doubt
+
+
+def _choose(best: F8, other: F8, sign: F8, spare: U8) -> None:
+    """Set `best` to `other` where `sign` is negative; overwrites `other`.
+
+    By bits: for `copyto(where=)`, which branches, there is nothing to foresee.
+    """
+    bits, others = best.view(np.uint64), other.view(np.uint64)
+    np.right_shift(sign.view(np.int64), 63, out=spare.view(np.int64))
+    others ^= bits
+    others &= spare
+    bits ^= others
 
 
 def _write_digits(
