@@ -15,6 +15,8 @@ from enum import Enum
 from kact_cli.chain import nearest
 from kact_cli.errors import UsageError
 
+MOST_NAMES = 20
+
 
 class Kind(Enum):
     """What a column holds, as far as taking part goes."""
@@ -36,6 +38,12 @@ class Column:
     name: str
     kind: Kind
     type: str
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names, separated by commas, for a message: of many only the first."""
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def select(
@@ -65,12 +73,12 @@ def select(
         if not chosen:
             chosen = {i for i, c in enumerate(columns) if c.kind is Kind.INTEGER} - left_out
             if chosen:
-                names = ", ".join(columns[i].name for i in sorted(chosen))
-                warn(f"no floating-point columns; taking the integer ones: {names}")
+                names = [columns[i].name for i in sorted(chosen)]
+                warn(f"no floating-point columns; taking the integer ones: {listed(names)}")
         if all(column.kind is Kind.EMPTY for column in columns):
             chosen = set(range(len(columns))) - left_out  # a CSV of nothing but its header
     if not chosen:
-        there = ", ".join(f"{c.name} ({c.type})" for c in columns[:20]) or "none"
+        there = listed([f"{c.name} ({c.type})" for c in columns]) or "none"
         raise UsageError(f"no column left to compute; there are: {there}")
     return sorted(chosen)
 
@@ -88,6 +96,6 @@ def _matching(pattern: str, columns: Sequence[Column]) -> list[int]:
     found = exact or [i for i, c in enumerate(columns) if fnmatch.fnmatchcase(c.name, pattern)]
     if not found:
         names = [c.name for c in columns]
-        hint = nearest(pattern, names) or f"; there are: {', '.join(names[:20])}"
+        hint = nearest(pattern, names) or f"; there are: {listed(names)}"
         raise UsageError(f"no column '{pattern}'{hint}")
     return found

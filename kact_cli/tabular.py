@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from kact_cli import formats
 from kact_cli.chain import Chain
+from kact_cli.columns import listed
 from kact_cli.errors import DataError
 from kact_cli.formats.tables import TableReader, TableWriter, naming
 from kact_cli.storage import Source
@@ -124,7 +125,7 @@ def open_writer(
 def _start(job: TableJob, rows: int, options: Options) -> None:
     """Say how much work there is, all passes counted."""
     names = [job.schema.names[i] for i in job.selected]
-    options.observer.note(f"columns: {', '.join(names)}")
+    options.observer.note(f"columns: {listed(names)}")
     columns = len(job.selected) + (job.passes - 1) * len(job.streamed_columns)
     options.observer.start(rows * columns, job.passes, "values")
 

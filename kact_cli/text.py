@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from kact_cli.chain import Chain
-from kact_cli.columns import Column, Kind, select
+from kact_cli.columns import Column, Kind, listed, select
 from kact_cli.engine import State, Statistics, merge_statistics
 from kact_cli.errors import DataError
 from kact_cli.formats.compression import codec_for, codec_of, compress, decompressed
@@ -166,7 +166,7 @@ def transform_csv(chain: Chain, source: Source, target: Target, options: Options
         job = _Job.make(chain, text, options)
         passes = 1 + len(job.part.streamed)
         names = [text.columns[i].name for i in job.columns]
-        options.observer.note(f"columns: {', '.join(names)}")
+        options.observer.note(f"columns: {listed(names)}")
         # Of compressed text the size is not known
         size = 0 if codec_of(source.peek(4)) else source.size or 0
         options.observer.start(size * passes, passes)

@@ -144,3 +144,11 @@ def test_the_environment_names_columns_a_list_a_line(kact: Kact) -> None:
     assert run.stdout == b"my x,y,z\n0.0,-1.5,0.0\n"
     run = kact("apply", "relu", "-c", "y", stdin=text, KACT_COLUMNS="my x")
     assert run.stdout == b"my x,y,z\n-1.5,0.0,-1.5\n"
+
+
+def test_of_many_columns_the_first_are_named(kact: Kact) -> None:
+    text = ",".join(f"c{i}" for i in range(1400)) + "\n" + ",".join(["-1"] * 1400) + "\n"
+    done = kact("apply", "relu", stdin=text.encode())
+    assert done.stderr.endswith(
+        b" ones: " + b"".join(b"c%d, " % i for i in range(19)) + b"c19 and 1,380 more\n"
+    )

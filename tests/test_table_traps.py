@@ -241,6 +241,15 @@ def test_a_small_file_of_30_million_rows(options: list[str], tmp_path: Path) -> 
     assert pq.read_metadata(tmp_path / "o.parquet").num_rows == rows
 
 
+def test_softmax_across_hundreds_of_columns(tmp_path: Path) -> None:
+    # Of every column a page is held, 160 MB here; buffers to read into would take 100 more
+    rng = np.random.default_rng(0)
+    columns = {f"x{i}": rng.standard_normal(100_000, np.float32) for i in range(400)}
+    pq.write_table(pa.table(columns), tmp_path / "in.parquet", use_dictionary=False)
+    run = ("apply", "softmax", "--jobs", "2", tmp_path / "in.parquet", tmp_path / "o.parquet")
+    assert peak_memory(*run) < 290
+
+
 def test_long_lists_and_long_texts_are_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
     rows, length = 20_000, 1_000
     v = pa.ListArray.from_arrays(

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from kact_cli.errors import DataError
 from kact_cli.formats.parquet_footer import EncryptedError, NotByChunkError, read_footer
+from kact_cli.formats.parquet_units import open_file
 from kact_cli.formats.tables import BATCH_BYTES, Sink, naming, rows_of
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 GROUP_BYTES = 32 * 1024 * 1024
 """What a row group is gathered up to, where the source has no row groups to keep."""
-READ_BYTES = 256 * 1024
 LEAST_BYTES = 4
 """What a value in memory takes, more or less."""
 
@@ -36,12 +36,7 @@ class Reader:
         self._name = source.name
         _refuse_encrypted(source)
         with naming(self._name):
-            self._file = pq.ParquetFile(
-                pa.OSFile(source.openable()),
-                buffer_size=READ_BYTES,
-                pre_buffer=False,
-                page_checksum_verification=True,
-            )
+            self._file = open_file(source.openable())
             self.metadata = self._file.metadata
             self.schema: pa.Schema = self._file.schema_arrow
             self.rows: int = self.metadata.num_rows

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 PAGE_BYTES = 256 << 10
 """Of values in a page, and a batch of one column: they stay in the second-level cache."""
-READ_BYTES = 256 << 10
+READ_BYTES, LEAST_READ, READ_TOGETHER = 256 << 10, 4 << 10, 4 << 20
+"""Read at once from a column chunk: most, least, and what to share among a file's columns."""
 
 Compute = Callable[["pa.RecordBatch"], Sequence["pa.Array"]]
 """Rows of some columns -> the same rows of the same columns, computed: same types, same nulls."""
@@ -46,6 +47,26 @@ class Unit:
     """Rows decoded and computed at a time."""
 
 
+def open_file(path: str, metadata: pq.FileMetaData | None = None) -> pq.ParquetFile:
+    """Open a Parquet file for reading in order, in little memory.
+
+    `metadata` spares parsing the footer again.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pa.OSFile(path)
+    metadata = metadata or pq.read_metadata(file)
+    share = READ_TOGETHER // max(1, metadata.num_columns)
+    return pq.ParquetFile(
+        file,
+        metadata=metadata,
+        pre_buffer=False,
+        buffer_size=max(LEAST_READ, min(READ_BYTES, share)),
+        page_checksum_verification=True,
+    )
+
+
 class Source:
     """A Parquet file open for decoding; for one thread at a time.
 
@@ -53,17 +74,8 @@ class Source:
     """
 
     def __init__(self, path: str, metadata: pq.FileMetaData | None = None) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         with _as_data_error():
-            self._file = pq.ParquetFile(
-                pa.OSFile(path),
-                metadata=metadata,
-                pre_buffer=False,
-                buffer_size=READ_BYTES,
-                page_checksum_verification=True,
-            )
+            self._file = open_file(path, metadata)
 
     @property
     def metadata(self) -> pq.FileMetaData:
