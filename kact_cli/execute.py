@@ -61,7 +61,7 @@ def run_plan(
     between = math.prod(plan.stages[0].dims) * program.work.itemsize
     with contextlib.ExitStack() as stack:
         last = len(plan.stages) - 1
-        workers = _Workers(stack, options.jobs, parallel=between > UNIT_BYTES)
+        workers = _Workers(stack, options, parallel=between > UNIT_BYTES)
         for number, stage in enumerate(plan.stages):
             out, offset = write, target.base + target_offset
             if number < last:
@@ -87,13 +87,17 @@ def _shareable(fd: int, path: str | None) -> str:
 class _Workers:
     """The executor of a plan, opened when there is enough work for more than this thread."""
 
-    def __init__(self, stack: contextlib.ExitStack, jobs: int | None, *, parallel: bool) -> None:
+    def __init__(self, stack: contextlib.ExitStack, options: Options, *, parallel: bool) -> None:
         self.stop: threading.Event | None = None
         self.executor: Executor | None = None
+        jobs = options.jobs
         self.count = usable_cores() if jobs is None else jobs
         if jobs is not None and jobs > 1:
-            self.executor = stack.enter_context(process_pool(jobs))
-        elif self.count > 1 and parallel:
+            try:
+                self.executor = stack.enter_context(process_pool(jobs))
+            except (OSError, NotImplementedError) as e:  # no /dev/shm, for one
+                options.observer.note(f"threads, as there can be no pool of processes: {e}")
+        if self.executor is None and self.count > 1 and parallel:
             from concurrent.futures import ThreadPoolExecutor
 
             self.stop = threading.Event()

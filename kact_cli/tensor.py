@@ -52,6 +52,10 @@ class TensorJob:
             fortran_order=header.fortran_order,
             chunk_bytes=options.chunk_bytes,
         )
+        if options.columns or options.exclude:
+            options.observer.warn(
+                f"{source.name} has no columns to choose from: all of it takes part"
+            )
         result = replace(header, dtype=program.result)
         return cls(header, program, plan, replace(result, offset=len(write_header(result))))
 

@@ -8,6 +8,7 @@ output does not depend on which one, or how many workers, there are.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import threading
@@ -142,7 +143,7 @@ class _Work:
 
     def _read(self, start: Shape, box: Shape) -> Array:
         dtype = self.task.program.source
-        size = int(np.prod(box))
+        size = math.prod(box)
         block = self.engine.buffer("in", dtype, size)
         view, at = block.view(np.uint8).data, 0
         files = self.task.files

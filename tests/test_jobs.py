@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kact_cli.chain import Chain
+from kact_cli.stream import Options, transform
 from tests.conftest import Kact, command, environment
 
 CASES = {
@@ -44,6 +47,20 @@ def test_same_bytes_for_any_jobs(
         results.add((tmp_path / "redirected.npy").read_bytes())
         results.add(kact("chain", chain, "--jobs", jobs, *chunk, stdin=source.read_bytes()).stdout)
     assert len(results) == 1
+
+
+def test_threads_where_there_can_be_no_pool(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def no_semaphores(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", no_semaphores)
+    x = np.linspace(-3, 3, 3_000_000, dtype="f4")
+    np.save(tmp_path / "in.npy", x)
+    paths = str(tmp_path / "in.npy"), str(tmp_path / "out.npy")
+    transform(Chain.parse("relu"), *paths, Options(jobs=2))
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), np.maximum(x, 0))
 
 
 def test_jobs_with_a_nan_among_the_parameters(kact: Kact, tmp_path: Path) -> None:
