@@ -27,8 +27,8 @@ SAMPLE = 16 * 1024
 """Values that are looked at."""
 MOST_COLUMNS = 64
 """In wider tables no values are: a file gives the first page of each column, and not less."""
-_IDENTIFIER = re.compile(r"(.*[_ .-])?(id|ids|uuid|key|index|idx|code|zip)", re.I)
-_CAMEL = re.compile(r".*[a-z](Id|ID|Key|Index)")
+_IDENTIFIER = r"(?i)(.*[_ .-])?(id|ids|uuid|key|index|idx|code|zip)"
+_CAMEL = r".*[a-z](Id|ID|Key|Index)"
 
 
 def advise(chain: Chain, path: str, options: Options) -> None:
@@ -88,7 +88,7 @@ def of_left_out(chain: Chain, columns: Sequence[Column], chosen: Sequence[int]) 
 
 
 def _identifies(name: str) -> bool:
-    return bool(_IDENTIFIER.fullmatch(name) or _CAMEL.fullmatch(name))
+    return any(re.fullmatch(pattern, name) for pattern in (_IDENTIFIER, _CAMEL))
 
 
 def of_values(chain: Chain, sample: Array, options: Options, *, whole: bool) -> Iterator[str]:

@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value
 from kact_cli.errors import ChainSyntaxError, UsageError
@@ -23,9 +23,10 @@ from kact_cli.errors import ChainSyntaxError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-_NUMBER = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)", re.ASCII)
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
-_TOKEN = re.compile(r"[(),:=]|[^\s(),:=]+")
+# Patterns, compiled where they are used: that takes longer than to compute a small tensor
+_NUMBER = r"(?a)[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"
+_INTEGER = r"(?a)[+-]?\d+"
+_TOKEN = r"[(),:=]|[^\s(),:=]+"
 _EXACT = 2**64
 """Whole numbers up to this size stay integers: they are the bounds of an integer tensor."""
 
@@ -52,16 +53,16 @@ def parse_value(parameter: Parameter, text: str) -> Value:
             return None
         inner = word[1:-1] if word.startswith("(") and word.endswith(")") else word
         parts = [p.strip() for p in inner.removesuffix(",").split(",")]
-        if not all(_INTEGER.fullmatch(p) for p in parts) or len(word) > 1000:
+        if not all(re.fullmatch(_INTEGER, p) for p in parts) or len(word) > 1000:
             raise UsageError(f"{parameter.name} takes an integer, a tuple or none, not '{text}'")
         axes = tuple(int(p) for p in parts)
         return axes if len(axes) > 1 or "," in inner else axes[0]
     if word == "none" and parameter.optional:
         return None
-    if not _NUMBER.fullmatch(word):
+    if not re.fullmatch(_NUMBER, word):
         or_none = " or none" if parameter.optional else ""
         raise UsageError(f"{parameter.name} takes a number{or_none}, not '{text}'")
-    if _INTEGER.fullmatch(word) and len(word) < 25 and abs(int(word)) <= _EXACT:
+    if re.fullmatch(_INTEGER, word) and len(word) < 25 and abs(int(word)) <= _EXACT:
         return int(word)
     number = float(word)
     # One NaN object for all, so that a chain with it equals itself (containers compare by identity)
@@ -79,8 +80,7 @@ def format_value(value: Value) -> str:
     return str(int(value)) if whole and not negative_zero else repr(value)
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One activation with the value of every parameter it has, in the order of declaration."""
 
     name: str
@@ -184,7 +184,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens = [(m.group(), m.start()) for m in _TOKEN.finditer(text)]
+        self.tokens = [(m.group(), m.start()) for m in re.finditer(_TOKEN, text)]
         self.at = 0
 
     @property

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from kact_cli.chain import nearest
 from kact_cli.errors import UsageError
@@ -31,8 +31,7 @@ class Kind(Enum):
     OTHER = "no number"
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """A column of a table: its name, what it holds, and its type as its format names it."""
 
     name: str

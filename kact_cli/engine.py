@@ -11,8 +11,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -44,8 +43,7 @@ ENGINES = 8
 """How many programs a thread keeps buffers for."""
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """A chain resolved for a tensor's dtype: what each step computes in, and what comes out."""
 
     chain: Chain

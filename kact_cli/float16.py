@@ -8,9 +8,8 @@ of all of them; only results that depend on more than one element need `widen` a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,7 @@ Float32 = NDArray[np.float32]
 _INF, _MINUS_INF, _TOO_LARGE = 0x7C00, 0xFC00, 0x47800000
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """The results of an elementwise function for every float16."""
 
     values: Float16

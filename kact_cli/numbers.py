@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """Some rows of a column: their values, as a vector in native byte order.
 
     `nulls` is true where a value is null; None: nowhere. `offsets` are where each row's values
@@ -59,8 +57,7 @@ class Block:
         return Block(self.values[first:last], nulls, offsets)
 
 
-@dataclass(frozen=True)
-class Tensor:
+class Tensor(NamedTuple):
     """An open .npy."""
 
     source: Source
@@ -85,7 +82,7 @@ class Tensor:
         if self.source.size is not None:
             return self
         spooled = stack.enter_context(contextlib.closing(self.source.spool()))
-        return Tensor(spooled, replace(self.header, offset=0))
+        return Tensor(spooled, self.header._replace(offset=0))
 
     def blocks(self) -> Iterator[Array]:
         """All elements, in the order of the file, as vectors in the file's dtype."""
@@ -113,8 +110,7 @@ class Tensor:
         return np.ascontiguousarray(block.T) if self.header.fortran_order else block
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """An open table: its columns, and the values of the numeric ones."""
 
     source: Source

@@ -13,7 +13,7 @@ takes no part in a reduction: what stands in its place there is the activation's
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -105,7 +105,7 @@ def scalar_parts(
         program = Program.make(chain, widest, dtype=dtype, compute_dtype=compute_dtype)
         if len(set(results)) > 1:
             # What the columns have in common until each goes back to its own dtype
-            program = replace(program, result=program.work)
+            program = program._replace(result=program.work)
         reductions = []
         for step, found in axes.items():
             if columnar and across:

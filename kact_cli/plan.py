@@ -23,7 +23,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kact_cli.chain import Chain, resolve_axes
 from kact_cli.layout import Grid, Shape, grow, merge_axes, run_length
@@ -48,8 +48,7 @@ UNIT_BYTES = 8 * MIB
 """The least that is worth handing to a worker."""
 
 
-@dataclass(frozen=True)
-class Reduction:
+class Reduction(NamedTuple):
     """A step that works along an axis: which dims it reduces, and whether it is streamed.
 
     `step` counts from the stage's first.
@@ -64,8 +63,7 @@ class Reduction:
         return tuple(1 if d in self.dims else n for d, n in enumerate(shape))
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
     """Steps `first` to `last` (exclusive) of the chain, done in `passes` over each slab."""
 
     first: int
@@ -120,8 +118,7 @@ class Stage:
 ALL_PASSES = -1
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """What one worker does in one go: whole slabs, or some chunks of one slab in one pass.
 
     `first` and `last` (exclusive) count slabs where `passed` is ALL_PASSES, else chunks of `slab`.
@@ -148,8 +145,7 @@ class Round:
             yield Unit(self.slab, self.passed, a, min(a + self.each, self.count))
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What will happen to a tensor: its stages, in order."""
 
     chain: Chain

@@ -12,7 +12,6 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 
 from kact_cli.errors import DataError, UsageError
@@ -269,4 +268,5 @@ def temporary_file(size: int) -> Iterator[str]:
             os.close(fd)
         yield path
     finally:
-        Path(path).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

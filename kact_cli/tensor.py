@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from kact_cli.chain import Chain
 from kact_cli.engine import Program
@@ -22,8 +22,7 @@ from kact_cli.stream import Options
 from kact_cli.target import Target, temporary_file
 
 
-@dataclass(frozen=True)
-class TensorJob:
+class TensorJob(NamedTuple):
     """Everything that is decided before any work."""
 
     header: Header
@@ -56,8 +55,8 @@ class TensorJob:
             options.observer.warn(
                 f"{source.name} has no columns to choose from: all of it takes part"
             )
-        result = replace(header, dtype=program.result)
-        return cls(header, program, plan, replace(result, offset=len(write_header(result))))
+        result = header._replace(dtype=program.result)
+        return cls(header, program, plan, result._replace(offset=len(write_header(result))))
 
 
 def transform_tensor(chain: Chain, source: Source, target: Target, options: Options) -> None:

@@ -14,8 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -34,8 +33,7 @@ Partial = dict[tuple[int, ...], tuple[tuple[slice, ...], Statistics]]
 """Statistics of some of a slab's groups, by where they start: which part of the state, and what."""
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(NamedTuple):
     """Where a stage reads and writes: descriptors in this process, paths in another."""
 
     source: int | str
@@ -46,8 +44,7 @@ class Files:
     target_name: str
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """A stage of a plan over files: all that a worker has to know beside the unit."""
 
     program: Program
@@ -63,8 +60,7 @@ class WorkerLost(Exception):
     """A worker process died; whoever knows the file says so."""
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """What became of a unit: how many bytes it read, and the statistics that it found."""
 
     bytes: int

@@ -25,11 +25,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import (
     TYPE_CHECKING,
     Annotated,
     Any,
+    NamedTuple,
     Protocol,
     TypeVar,
     get_args,
@@ -54,16 +54,14 @@ Kernel = Callable[..., None]
 _K = TypeVar("_K", bound=Kernel)
 
 
-@dataclass(frozen=True)
-class Doc:
+class Doc(NamedTuple):
     """What `--help` says of a parameter, and the other names it is known by."""
 
     help: str
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """One parameter of an activation, under Keras's name for it."""
 
     name: str
@@ -101,8 +99,7 @@ class Streamed(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Activation:
+class Activation(NamedTuple):
     """One declared activation."""
 
     name: str
@@ -112,7 +109,7 @@ class Activation:
     formula: str
     notes: str
     streamed: Streamed | None = None
-    keeps_integers: Callable[[Mapping[str, Value]], bool] = field(default=lambda _: False)
+    keeps_integers: Callable[[Mapping[str, Value]], bool] = lambda _: False
 
     @property
     def axis(self) -> Parameter | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import threading
 import time
@@ -114,6 +113,8 @@ class Console(Observer):
             self._say(text)
             return
         self._drawn = True
+        import shutil
+
         width = shutil.get_terminal_size().columns - 1
         self._put(f"\r{text[:width]}\x1b[K")
 

@@ -14,7 +14,7 @@ from kact_cli.errors import UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.I)
+_SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?"
 
 
 class SizeType(click.ParamType[int]):
@@ -25,7 +25,7 @@ class SizeType(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        match = _SIZE.fullmatch(str(value).strip())
+        match = re.fullmatch(_SIZE, str(value).strip())
         if match is None:
             self.fail(f"'{value}' is not a size such as 256KiB or 8MB", param, ctx)
         power = " kmgt".index(match[2].lower() or " ")

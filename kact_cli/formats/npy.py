@@ -15,8 +15,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,8 +31,7 @@ _ALIGN = 64
 _GROWTH = 21
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What a .npy file says of its tensor; `offset` is where the elements start, in bytes."""
 
     dtype: np.dtype[Any]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -52,7 +51,7 @@ class Reader:
         if source.size is None and self._header.fortran_order and 0 not in shape:
             # Columns lie one after another, and rows are read
             self._data = source.spool(self._header.end - self._header.offset)
-            self._header = replace(self._header, offset=0)
+            self._header = self._header._replace(offset=0)
         self.rows, self._width = shape[0], shape[1] if len(shape) == 2 else 1
         native = self._header.dtype.newbyteorder("=")
         type_ = pa.bool_() if native.kind == "b" else pa.from_numpy_dtype(native)
