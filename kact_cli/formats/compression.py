@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Callable
 from enum import StrEnum
-from pathlib import PurePath
 
 from kact_cli.errors import DataError
 
@@ -41,7 +41,7 @@ def codec_of(head: bytes) -> Codec | None:
 
 def codec_for(name: str) -> Codec | None:
     """The compression that the file's name asks for: a.csv.gz, a.csv.zst."""
-    return _SUFFIXES.get(PurePath(name).suffix.lower())
+    return _SUFFIXES.get(os.path.splitext(name.lower())[1])
 
 
 def compress(data: bytes | memoryview, codec: Codec) -> bytes:

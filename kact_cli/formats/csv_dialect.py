@@ -32,7 +32,7 @@ databases and Python leave behind. nan is a number.
 NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.I | re.A)
 _INTEGER = re.compile(r"[+-]?\d+", re.A)
 _CODE = re.compile(r"0\d+", re.A)
-_DELIMITER = re.compile(r'[^"\r\n\0.+\-A-Za-z0-9\x80-\U0010ffff]')
+_DELIMITER = re.compile(r'[^"\r\n\0.+\-A-Za-z0-9]')
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.A)
 _MAGIC = {
     b"PK\3\4": "a zip archive (an Excel file?)",
@@ -92,7 +92,7 @@ def sniff(
     text = _decode(body, whole)
     if not text.strip():
         raise DataError("the file is empty: CSV begins with a header or a record")
-    if delimiter is not None and not _DELIMITER.fullmatch(delimiter):
+    if delimiter is not None and not (delimiter.isascii() and _DELIMITER.fullmatch(delimiter)):
         raise UsageError(f"no delimiter: {delimiter!r}; it is one ASCII character, as , or ;")
     chosen = delimiter or _delimiter(text, line_ending)
     sample = text[:_KINDS_SAMPLE]
