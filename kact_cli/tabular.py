@@ -245,7 +245,7 @@ def _to_tensor(
     job = work.job
     left = [n for i, n in enumerate(job.schema.names) if i not in job.selected]
     if left:
-        options.observer.note(f"a .npy holds numbers only; left out: {', '.join(left)}")
+        options.observer.note(f"a .npy holds numbers only; left out: {listed(left)}")
     with seekable(target) as fd:
         writer = Writer(fd, job.result, job.selected)
         rows = _pump(work, reader, writer.write, options)

@@ -51,10 +51,6 @@ class TensorJob(NamedTuple):
             fortran_order=header.fortran_order,
             chunk_bytes=options.chunk_bytes,
         )
-        if options.columns or options.exclude:
-            options.observer.warn(
-                f"{source.name} has no columns to choose from: all of it takes part"
-            )
         result = header._replace(dtype=program.result)
         return cls(header, program, plan, result._replace(offset=len(write_header(result))))
 

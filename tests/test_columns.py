@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from kact_cli.columns import Column, Kind, select
@@ -153,11 +152,3 @@ def test_of_many_columns_the_first_are_named(kact: Kact) -> None:
     assert done.stderr.endswith(
         b" ones: " + b"".join(b"c%d, " % i for i in range(19)) + b"c19 and 1,380 more\n"
     )
-
-
-@pytest.mark.parametrize("option", ["--columns", "--exclude"])
-def test_a_tensor_has_no_columns(option: str, kact: Kact, tmp_path: Path) -> None:
-    np.save(tmp_path / "in.npy", np.array([[-1.0, 1.0]]))
-    done = kact("apply", "relu", option, "x0", tmp_path / "in.npy", tmp_path / "out.npy")
-    assert done.stderr.endswith(b"in.npy has no columns to choose from: all of it takes part\n")
-    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), [[0.0, 1.0]])

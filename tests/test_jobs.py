@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kact_cli.chain import Chain
-from kact_cli.stream import Options, transform
+from kact_cli.stream import Observer, Options, transform
 from tests.conftest import Kact, command, environment
 
 CASES = {
@@ -49,6 +49,14 @@ def test_same_bytes_for_any_jobs(
     assert len(results) == 1
 
 
+class Notes(Observer):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
 def test_threads_where_there_can_be_no_pool(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -59,7 +67,9 @@ def test_threads_where_there_can_be_no_pool(
     x = np.linspace(-3, 3, 3_000_000, dtype="f4")
     np.save(tmp_path / "in.npy", x)
     paths = str(tmp_path / "in.npy"), str(tmp_path / "out.npy")
-    transform(Chain.parse("relu"), *paths, Options(jobs=2))
+    observer = Notes()
+    transform(Chain.parse("relu"), *paths, Options(jobs=2, observer=observer))
+    assert any(note.startswith("threads, as there can be no pool") for note in observer.notes)
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), np.maximum(x, 0))
 
 

@@ -108,8 +108,8 @@ class Activation(NamedTuple):
     summary: str
     formula: str
     notes: str
-    streamed: Streamed | None = None
-    keeps_integers: Callable[[Mapping[str, Value]], bool] = lambda _: False
+    streamed: Streamed | None
+    keeps_integers: Callable[[Mapping[str, Value]], bool]
 
     @property
     def axis(self) -> Parameter | None:

@@ -109,12 +109,12 @@ class Console(Observer):
         return "kact: " + ", ".join(parts)
 
     def _draw(self, text: str) -> None:
+        import shutil
+
         if not self._over:
             self._say(text)
             return
         self._drawn = True
-        import shutil
-
         width = shutil.get_terminal_size().columns - 1
         self._put(f"\r{text[:width]}\x1b[K")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from kact_cli.arrays import Leaves, describe, item_shape, null_mask, numpy_dtype, values
-from kact_cli.columns import Kind
+from kact_cli.columns import Kind, listed
 from kact_cli.engine import Array
 from kact_cli.errors import DataError, UsageError
 from kact_cli.formats.npy import Header, read_header, write_header
@@ -104,7 +104,7 @@ class Writer:
         types = [schema.field(i).type for i in columns]
         self._lists = any(describe(schema.field(i)).kind is Kind.LIST for i in columns)
         if self._lists and len(types) > 1:
-            names = ", ".join(schema.names[i] for i in columns)
+            names = listed([schema.names[i] for i in columns])
             raise UsageError(f"a .npy is one tensor; choose lists or numbers of: {names}")
         if self._lists and None in (item := item_shape(types[0])[0]) and len(item) > 1:
             raise UsageError(

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kact_cli.columns import listed
 from kact_cli.errors import DataError
 from kact_cli.formats.parquet_levels import Values, join, take_apart
 from kact_cli.formats.parquet_pages import Buffer, EncodedChunk, PageEncoder, PageFormat
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 PAGE_BYTES = 256 << 10
 """Of values in a page, and a batch of one column: they stay in the second-level cache."""
-READ_BYTES, LEAST_READ, READ_TOGETHER = 256 << 10, 4 << 10, 4 << 20
-"""Read at once from a column chunk: most, least, and what to share among a file's columns."""
+READ_BYTES, READ_TOGETHER = 256 << 10, 4 << 20
+"""Read at once from a column chunk, and from all of those that are longer."""
 
 Compute = Callable[["pa.RecordBatch"], Sequence["pa.Array"]]
 """Rows of some columns -> the same rows of the same columns, computed: same types, same nulls."""
@@ -57,12 +58,15 @@ def open_file(path: str, metadata: pq.FileMetaData | None = None) -> pq.ParquetF
 
     file = pa.OSFile(path)
     metadata = metadata or pq.read_metadata(file)
-    share = READ_TOGETHER // max(1, metadata.num_columns)
+    columns = max(1, metadata.num_columns)
+    size = READ_BYTES
+    if metadata.num_row_groups and metadata.row_group(0).total_byte_size > READ_BYTES * columns:
+        size = max(1, min(size, READ_TOGETHER // columns))
     return pq.ParquetFile(
         file,
         metadata=metadata,
         pre_buffer=False,
-        buffer_size=max(LEAST_READ, min(READ_BYTES, share)),
+        buffer_size=size,
         page_checksum_verification=True,
     )
 
@@ -95,7 +99,7 @@ class Source:
         """
         expected = self.metadata.row_group(row_group).num_rows
         rows = 0
-        with _as_data_error(f"row group {row_group}, column {', '.join(columns)}: "):
+        with _as_data_error(f"row group {row_group}, column {listed(columns)}: "):
             for batch in self._file.iter_batches(
                 batch_rows, row_groups=[row_group], columns=list(columns), use_threads=False
             ):
