@@ -67,6 +67,10 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
 
     Raises a KactError, with the target as it was, when anything goes wrong.
     """
+    if options.float_format is not None:
+        from kact_cli.formats.float_text import check_format
+
+        check_format(options.float_format)
     with contextlib.closing(open_source(source)) as opened:
         found = detect(opened, options.source_format)
         wanted = output_format(target, found, options.target_format)

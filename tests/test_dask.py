@@ -146,3 +146,4 @@ def test_scheduler_that_is_not_there(refused: Kact, tmp_path: Path) -> None:
     args = ["batch", "relu", tmp_path / "a.npy", "-o", tmp_path / "out"]
     done = refused(*args, "--scheduler", f"tcp://127.0.0.1:{port}")
     assert f"no Dask scheduler at tcp://127.0.0.1:{port}" in done.stderr.decode()
+    assert not (tmp_path / "out").exists()

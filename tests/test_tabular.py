@@ -450,6 +450,13 @@ def test_a_csv_computed_in_another_dtype(kact: Kact) -> None:
     assert cells(rounded) == ["0.48", "0.52"]
 
 
+def test_a_bad_float_format_is_told_before_anything_is_written(kact: Kact, refused: Kact) -> None:
+    arrow = kact("apply", "relu", "--to", "arrows", stdin=b"x\n1.5\n").stdout
+    done = refused("apply", "relu", "--to", "csv", "--float-format", "d", stdin=arrow, code=2)
+    assert done.stdout == b""
+    assert done.stderr == b"kact: not a float format: 'd'; try .6g or .3f\n"
+
+
 def test_a_name_that_says_tabs_gets_tabs(kact: Kact, tmp_path: Path) -> None:
     run = ("apply", "relu", "--no-header", "-c", "c1")
     (tmp_path / "in.csv").write_bytes(b'7;1.5;"a;b"\n08;-2.5;"c\td"\n')

@@ -158,6 +158,7 @@ def _batch(
         _print_plan(items, {item.target for item in skipped})
         return
     replacing = any(item.exists for item in todo)
+    runner = _runner(run, options, todo)  # before anything is written: there may be no cluster
     if before is None or (replacing and not before.replacing):
         made = dataclasses.replace(made, replacing=replacing)
         manifest.save(output, made)
@@ -174,7 +175,7 @@ def _batch(
     started = time.perf_counter()
     try:
         with watch:
-            batch.run(_runner(run, options, todo), shared=run.scheduler is not None)
+            batch.run(runner, shared=run.scheduler is not None)
     finally:
         if run.report is not None:
             from kact_cli.batch.report import write_report

@@ -99,14 +99,19 @@ def formatted(x: Floats, spec: str, lead: bytes = b",", reserve: int = 0) -> Tex
 
     Raises UsageError if `spec` is no format of a float.
     """
-    try:
-        format(1.0, spec)
-    except ValueError as e:
-        raise UsageError(f"not a float format: {spec!r} ({e}); try .6g or .3f") from None
+    check_format(spec)
     texts = [lead + format(number, spec).encode() for number in x.tolist()]
     offsets = np.cumsum([reserve, *map(len, texts)], dtype=np.int32)
     data = np.frombuffer(bytes(reserve) + b"".join(texts), np.uint8).copy()
     return Texts(data, offsets[:-1], offsets[1:])
+
+
+def check_format(spec: str) -> None:
+    """Raise UsageError if `spec` is no format of a float."""
+    try:
+        format(1.0, spec)
+    except ValueError:
+        raise UsageError(f"not a float format: {spec!r}; try .6g or .3f") from None
 
 
 def _write_tile(
