@@ -23,7 +23,7 @@ from kact_cli.errors import ChainSyntaxError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-# Patterns, compiled where they are used: that takes longer than to compute a small tensor
+# Patterns, compiled when they are first used and not at every start
 _NUMBER = r"(?a)[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"
 _INTEGER = r"(?a)[+-]?\d+"
 _TOKEN = r"[(),:=]|[^\s(),:=]+"

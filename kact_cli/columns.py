@@ -16,6 +16,7 @@ from kact_cli.chain import nearest
 from kact_cli.errors import UsageError
 
 MOST_NAMES = 20
+"""Of many columns, how many a message names."""
 
 
 class Kind(Enum):

@@ -20,7 +20,7 @@ from kact_cli.engine import Array, Engine, Program, State
 from kact_cli.errors import DataError
 from kact_cli.layout import Shape
 from kact_cli.plan import UNIT_BYTES, Plan
-from kact_cli.storage import Source
+from kact_cli.storage import Source, reason
 from kact_cli.target import Target, temporary_file
 from kact_cli.workers import (
     Files,
@@ -95,8 +95,10 @@ class _Workers:
         if jobs is not None and jobs > 1:
             try:
                 self.executor = stack.enter_context(process_pool(jobs))
-            except (OSError, NotImplementedError) as e:  # no /dev/shm, for one
-                options.observer.note(f"threads, as there can be no pool of processes: {e}")
+            except (OSError, NotImplementedError) as e:
+                # A pool needs semaphores, and so /dev/shm, which not every container has
+                why = reason(e) if isinstance(e, OSError) else str(e)
+                options.observer.warn(f"--jobs: there can be no pool of processes here: {why}")
         if self.executor is None and self.count > 1 and parallel:
             from concurrent.futures import ThreadPoolExecutor
 

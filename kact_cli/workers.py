@@ -57,7 +57,7 @@ class Stopped(Exception):
 
 
 class WorkerLost(Exception):
-    """A worker process died; whoever knows the file says so."""
+    """A worker process died, or could not start; whoever knows the file says so."""
 
 
 class Done(NamedTuple):
@@ -269,14 +269,19 @@ def in_order(
 ) -> Iterator[R]:
     """`function` of each item, in order, with at most `window` of them in flight.
 
-    Raises WorkerLost when a worker has died, as one does that the system kills for its memory.
+    Raises WorkerLost when a worker has died, as one does that the system kills for its memory, and
+    when none can start.
     """
     from concurrent.futures import BrokenExecutor
 
     pending: deque[Future[R]] = deque()
     try:
         for item in items:
-            pending.append(executor.submit(function, item))
+            try:
+                future = executor.submit(function, item)
+            except OSError as e:  # the processes of a pool start at its first work
+                raise WorkerLost(f"no worker process can start: {reason(e)}") from e
+            pending.append(future)
             if len(pending) >= window:
                 yield pending.popleft().result()
         while pending:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import concurrent.futures
 import subprocess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kact_cli.chain import Chain
+from kact_cli.errors import DataError
 from kact_cli.stream import Observer, Options, transform
 from tests.conftest import Kact, command, environment
 
@@ -49,12 +51,12 @@ def test_same_bytes_for_any_jobs(
     assert len(results) == 1
 
 
-class Notes(Observer):
+class Warnings(Observer):
     def __init__(self) -> None:
-        self.notes: list[str] = []
+        self.said: list[str] = []
 
-    def note(self, message: str) -> None:
-        self.notes.append(message)
+    def warn(self, message: str) -> None:
+        self.said.append(message)
 
 
 def test_threads_where_there_can_be_no_pool(
@@ -67,10 +69,24 @@ def test_threads_where_there_can_be_no_pool(
     x = np.linspace(-3, 3, 3_000_000, dtype="f4")
     np.save(tmp_path / "in.npy", x)
     paths = str(tmp_path / "in.npy"), str(tmp_path / "out.npy")
-    observer = Notes()
+    observer = Warnings()
     transform(Chain.parse("relu"), *paths, Options(jobs=2, observer=observer))
-    assert any(note.startswith("threads, as there can be no pool") for note in observer.notes)
+    why = "no such file or directory"
+    assert observer.said == [f"--jobs: there can be no pool of processes here: {why}"]
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), np.maximum(x, 0))
+
+
+def test_processes_that_cannot_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def too_many(_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(BaseProcess, "start", too_many)
+    np.save(tmp_path / "in.npy", np.zeros(3_000_000, "f4"))
+    paths = str(tmp_path / "in.npy"), str(tmp_path / "out.npy")
+    said = "out.npy: no worker process can start: resource temporarily unavailable"
+    with pytest.raises(DataError, match=said):
+        transform(Chain.parse("relu"), *paths, Options(jobs=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]
 
 
 def test_jobs_with_a_nan_among_the_parameters(kact: Kact, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PAGE_BYTES = 256 << 10
 """Of values in a page, and a batch of one column: they stay in the second-level cache."""
 READ_BYTES, READ_TOGETHER = 256 << 10, 4 << 20
-"""Read at once from a column chunk, and from all of those that are longer."""
+"""Read at once from a column chunk; from all of them, where most are longer than that."""
 
 Compute = Callable[["pa.RecordBatch"], Sequence["pa.Array"]]
 """Rows of some columns -> the same rows of the same columns, computed: same types, same nulls."""
