@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value
 from kact_cli.errors import ChainSyntaxError, UsageError
+from kact_cli.messages import nearest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -29,14 +30,6 @@ _INTEGER = r"(?a)[+-]?\d+"
 _TOKEN = r"[(),:=]|[^\s(),:=]+"
 _EXACT = 2**64
 """Whole numbers up to this size stay integers: they are the bounds of an integer tensor."""
-
-
-def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
-    """`; did you mean 'X'?` for the known word nearest to `word`, or nothing."""
-    import difflib
-
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def parse_value(parameter: Parameter, text: str) -> Value:
@@ -174,7 +167,7 @@ class Chain:
 
         Raises UsageError for an axis that the tensor does not have, DataError for other dtypes.
         """
-        from kact_cli.engine import apply
+        from kact_cli.engine.engine import apply
 
         return apply(self, tensor)
 

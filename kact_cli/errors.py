@@ -7,6 +7,8 @@ pickles: a worker process sends it back whole.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from enum import IntEnum
 
 
@@ -36,3 +38,14 @@ class UsageError(KactError):
 
 class ChainSyntaxError(UsageError):
     """A chain that does not parse; the message shows the column with a caret (several lines)."""
+
+
+@contextlib.contextmanager
+def prefixed(name: str, between: str = ": ") -> Iterator[None]:
+    """Put `name`, a file's, before the message of every KactError that does not begin with it."""
+    try:
+        yield
+    except KactError as e:
+        if str(e).startswith(name):
+            raise
+        raise type(e)(f"{name}{between}{e}") from e

@@ -6,11 +6,11 @@ import io
 
 import numpy as np
 
-from kact_cli.formats.csv_blocks import iter_blocks
-from kact_cli.formats.csv_cells import RecordError
-from kact_cli.formats.csv_dialect import sniff
-from kact_cli.formats.csv_parse import parse
-from kact_cli.formats.csv_render import render
+from kact_cli.formats.csv.blocks import iter_blocks
+from kact_cli.formats.csv.cells import RecordError
+from kact_cli.formats.csv.dialect import sniff
+from kact_cli.formats.csv.parse import parse
+from kact_cli.formats.csv.render import render
 
 
 def same(x):

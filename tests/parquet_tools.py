@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet_chunks import rewrite
-from kact_cli.formats.parquet_footer import File, Group, chunk_span, read_footer
-from kact_cli.formats.parquet_plan import plan_rewrite
-from kact_cli.formats.thrift import Struct, write_struct
-from kact_cli.formats.thrift_reader import read_struct
+from kact_cli.formats.parquet.footer import File, Group, chunk_span, read_footer
+from kact_cli.formats.parquet.plan import plan_rewrite
+from kact_cli.formats.parquet.rewrite import rewrite
+from kact_cli.formats.parquet.thrift import Struct, write_struct
+from kact_cli.formats.parquet.thrift_reader import read_struct
 
 FILES = sorted((Path(__file__).parent / "data" / "parquet").glob("*.parquet"))
 

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kact_cli.chain import Chain
-from kact_cli.stream import Options, transform
+from kact_cli.options import Options
+from kact_cli.transform.route import transform
 
 Columns = dict[str, list[Any]]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kact_cli.advice import advise
 from kact_cli.chain import Chain
-from kact_cli.stream import Observer, Options
+from kact_cli.options import Observer, Options
+from kact_cli.transform.advice import advise
 from tests import tables
 from tests.conftest import Kact
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kact_cli.arrays import (
+from kact_cli.tables.arrays import (
     Leaves,
     describe,
     from_values,
@@ -22,7 +22,7 @@ from kact_cli.arrays import (
     result_type,
     values,
 )
-from kact_cli.columns import Kind
+from kact_cli.tables.columns import Kind
 
 SCALARS = [pa.float16(), pa.float32(), pa.float64(), pa.int8(), pa.uint16(), pa.int64(), pa.bool_()]
 F32 = pa.float32()

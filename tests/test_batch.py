@@ -18,13 +18,13 @@ import pytest
 
 from kact_cli import Chain
 from kact_cli.batch import inputs, ranges
-from kact_cli.batch.crew import Crew, Inline
 from kact_cli.batch.inputs import Item, Selection
 from kact_cli.batch.schedule import Batch
 from kact_cli.errors import KactError
-from kact_cli.remote import Uri, parse
-from kact_cli.stream import Options
-from kact_cli.target import temporary_prefix
+from kact_cli.files.object_store import Uri, parse
+from kact_cli.files.target import temporary_prefix
+from kact_cli.options import Options
+from kact_cli.parallel.processes import Crew, Inline
 from tests.conftest import Kact, command, environment
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kact_cli.columns import Column, Kind, select
 from kact_cli.errors import UsageError
+from kact_cli.tables.columns import Column, Kind, select
 from tests.conftest import Kact
 
 COLUMNS = [

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from kact_cli.errors import DataError
-from kact_cli.formats.compression import Codec, codec_for, codec_of, compress, decompressed
+from kact_cli.formats.csv.compression import Codec, codec_for, codec_of, compress, decompressed
 
 TEXT = b"".join(b"%d,%d\n" % (i, i * i) for i in range(20_000))
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
-from kact_cli.formats.csv_blocks import RECORD_LIMIT, iter_blocks
-from kact_cli.formats.csv_cells import RecordError
-from kact_cli.formats.csv_dialect import sniff
+from kact_cli.formats.csv.blocks import RECORD_LIMIT, iter_blocks
+from kact_cli.formats.csv.cells import RecordError
+from kact_cli.formats.csv.dialect import sniff
 
 DIALECT = sniff(b"a,b\n1,2\n", whole=True)
 

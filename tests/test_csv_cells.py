@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
-from kact_cli.formats.csv_cells import RecordError, locate, separators
+from kact_cli.formats.csv.cells import RecordError, locate, separators
 
 
 def cells(data, width, columns=None):

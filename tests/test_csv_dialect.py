@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kact_cli.errors import DataError, UsageError
-from kact_cli.formats.csv_dialect import sniff
+from kact_cli.formats.csv.dialect import sniff
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

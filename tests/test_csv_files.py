@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from csv_tools import rewrite
 
-from kact_cli.formats.compression import codec_for, codec_of, decompressed
-from kact_cli.formats.csv_dialect import sniff
+from kact_cli.formats.csv.compression import codec_for, codec_of, decompressed
+from kact_cli.formats.csv.dialect import sniff
 
 FILES = Path(__file__).parent / "data" / "csv"
 TABLES = sorted(path for path in FILES.iterdir() if path.name != "make.py")

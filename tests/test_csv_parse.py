@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
-from kact_cli.formats.csv_blocks import Block
-from kact_cli.formats.csv_dialect import sniff
-from kact_cli.formats.csv_parse import parse
+from kact_cli.formats.csv.blocks import CsvBlock
+from kact_cli.formats.csv.dialect import sniff
+from kact_cli.formats.csv.parse import parse
 
 
 def parse_column(cells, dtype=np.float64, **dialect):
     data = "".join(f"a,{cell},b\n" for cell in cells).encode()
-    parsed = parse(Block(data), sniff(b"s,x,t\nu,1,v\n", whole=True, **dialect), [1], dtype)
+    parsed = parse(CsvBlock(data), sniff(b"s,x,t\nu,1,v\n", whole=True, **dialect), [1], dtype)
     assert parsed.numbers.dtype == dtype
     nulls = [False] * len(cells) if parsed.nulls is None else parsed.nulls[:, 0].tolist()
     return parsed, parsed.numbers[:, 0].tolist(), nulls

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
-from kact_cli.formats.csv_dialect import sniff
-from kact_cli.formats.csv_parse import parse
-from kact_cli.formats.csv_table import header, to_csv, to_record_batch
+from kact_cli.formats.csv.batches import header, to_csv, to_record_batch
+from kact_cli.formats.csv.dialect import sniff
+from kact_cli.formats.csv.parse import parse
 
 
 def batch_of(data, columns, dtype=np.float64, **options):

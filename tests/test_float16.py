@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kact_cli import float16
 from kact_cli.activations import ACTIVATIONS
+from kact_cli.engine import float16
 
 EVERY = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import UsageError
-from kact_cli.formats.float_text import TILE, formatted, shortest
+from kact_cli.formats.csv.float_text import TILE, formatted, shortest
 
 DTYPES = [np.float64, np.float32]
 BITS = {np.float64: np.uint64, np.float32: np.uint32}

@@ -12,7 +12,8 @@ import pytest
 
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError
-from kact_cli.stream import Observer, Options, transform
+from kact_cli.options import Observer, Options
+from kact_cli.transform.route import transform
 from tests.conftest import Kact, command, environment
 
 CASES = {

@@ -12,9 +12,10 @@ import pytest
 from parquet_checks import check
 from parquet_tools import FILES, column_chunks, rewritten, table
 
-from kact_cli.formats import parquet_chunks, parquet_units
-from kact_cli.formats.parquet_footer import Group, Meta, chunk_meta, chunk_span, read_footer
-from kact_cli.formats.thrift_reader import read_struct
+from kact_cli.formats.parquet import encode as parquet_units
+from kact_cli.formats.parquet import rewrite as parquet_chunks
+from kact_cli.formats.parquet.footer import Group, Meta, chunk_meta, chunk_span, read_footer
+from kact_cli.formats.parquet.thrift_reader import read_struct
 
 COMPUTED = [
     "f32", "f64", "f16", "required", "empty", "list", "large", "half_list", "fixed", "nested",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from parquet_tools import FILES, Edit, edit_footer, refuse, rewritten, small_file
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet_footer import (
+from kact_cli.formats.parquet.footer import (
     Chunk,
     File,
     Group,
@@ -20,8 +20,8 @@ from kact_cli.formats.parquet_footer import (
     chunk_meta,
     chunk_span,
 )
-from kact_cli.formats.parquet_plan import plan_rewrite
-from kact_cli.formats.thrift import BINARY, I32, I64, STRUCT, Struct
+from kact_cli.formats.parquet.plan import plan_rewrite
+from kact_cli.formats.parquet.thrift import BINARY, I32, I64, STRUCT, Struct
 
 
 @pytest.fixture

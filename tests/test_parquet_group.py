@@ -12,16 +12,9 @@ import pytest
 from parquet_checks import check
 from parquet_tools import NAN, column_chunks, edit_footer, refuse, rewritten, table
 
-from kact_cli.formats.parquet_footer import (
-    Chunk,
-    Group,
-    Meta,
-    chunk_meta,
-    chunk_span,
-    read_footer,
-)
-from kact_cli.formats.thrift import I64, Struct
-from kact_cli.formats.thrift_reader import read_struct
+from kact_cli.formats.parquet.footer import Chunk, Group, Meta, chunk_meta, chunk_span, read_footer
+from kact_cli.formats.parquet.thrift import I64, Struct
+from kact_cli.formats.parquet.thrift_reader import read_struct
 
 PAGE_INDEX = {"write_page_index": True, "data_page_size": 64, "write_batch_size": 5}
 

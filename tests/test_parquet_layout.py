@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from kact_cli.errors import DataError
-from kact_cli.formats import parquet_layout
-from kact_cli.formats.parquet_layout import Layout, Region, Stopped, copy_range, write_all
+from kact_cli.formats.parquet import output as parquet_layout
+from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped, copy_range, write_all
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_regions_follow_each_other_in_the_order_of_their_tasks(
     monkeypatch.setattr(parquet_layout, "FLUSH_BYTES", 100)
     pick = random.Random(0)
     parts = [[pick.randbytes(pick.randrange(200)) for _ in range(30)] for _ in range(40)]
-    layout = Layout(file, 4)
+    layout = OutputOrder(file, 4)
 
     def run(task: int) -> int:
         region = Region(layout, task)
@@ -48,7 +48,7 @@ def test_regions_follow_each_other_in_the_order_of_their_tasks(
 
 
 def test_a_failure_stops_those_who_wait(file: int) -> None:
-    layout = Layout(file, 0)
+    layout = OutputOrder(file, 0)
 
     def fail() -> None:
         with layout.stopped_by_failure():

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parquet_tools import rewritten
 
-from kact_cli.formats.parquet_footer import OPTIONAL, REPEATED, REQUIRED, Leaf
-from kact_cli.formats.parquet_levels import Values, join, page_dtype, take_apart
+from kact_cli.formats.parquet.footer import OPTIONAL, REPEATED, REQUIRED, Leaf
+from kact_cli.formats.parquet.levels import Values, join, page_dtype, take_apart
 
 LIST_LEAF = Leaf((b"v", b"list", b"element"), 4, 0, (OPTIONAL, REPEATED, OPTIONAL))
 

@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from parquet_tools import column_chunks, rewritten
 
-from kact_cli.formats import parquet_chunks, parquet_units
-from kact_cli.formats.parquet_footer import OPTIONAL, Chunk, Leaf, Meta, chunk_span
-from kact_cli.formats.parquet_levels import Values
-from kact_cli.formats.parquet_pages import PageEncoder, PageFormat
-from kact_cli.formats.thrift import BINARY, I32, LIST, Items, Struct, write_struct
-from kact_cli.formats.thrift_reader import read_struct
+from kact_cli.formats.parquet import encode as parquet_units
+from kact_cli.formats.parquet import rewrite as parquet_chunks
+from kact_cli.formats.parquet.footer import OPTIONAL, Chunk, Leaf, Meta, chunk_span
+from kact_cli.formats.parquet.levels import Values
+from kact_cli.formats.parquet.pages import PageEncoder, PageFormat
+from kact_cli.formats.parquet.thrift import BINARY, I32, LIST, Items, Struct, write_struct
+from kact_cli.formats.parquet.thrift_reader import read_struct
 
 ROWS = 40
 FULL = [[None if m == 1 else m / 2 for m in range(n % 4)] for n in range(ROWS)]

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from parquet_tools import Edit, edit_footer, rewritten, small_file, table
 
-from kact_cli.formats.parquet_footer import (
+from kact_cli.formats.parquet.footer import (
     Chunk,
     File,
     Meta,
@@ -19,8 +19,8 @@ from kact_cli.formats.parquet_footer import (
     chunk_meta,
     chunk_span,
 )
-from kact_cli.formats.parquet_plan import plan_rewrite
-from kact_cli.formats.thrift import BINARY, I32, I64, STRUCT, Struct
+from kact_cli.formats.parquet.plan import plan_rewrite
+from kact_cli.formats.parquet.thrift import BINARY, I32, I64, STRUCT, Struct
 
 
 @pytest.fixture

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import kact_cli.plan
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import kact_cli.plan
 from kact_cli.chain import Chain
+from kact_cli.engine.layout import Grid, grow, merge_axes, run_length, runs
+from kact_cli.engine.plan import ALL_PASSES, TensorPlan, plan_tensor
 from kact_cli.errors import UsageError
-from kact_cli.layout import Grid, grow, merge_axes, run_length, runs
-from kact_cli.plan import ALL_PASSES, Plan, plan_tensor
 
 SHAPES = (
     st.lists(st.sampled_from([0, 1, 1, 2, 3, 4, 7]), max_size=6)
@@ -37,7 +37,7 @@ def chains(draw: st.DrawFn, rank: int) -> Chain:
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> tuple[Plan, tuple[int, ...], int]:
+def plans(draw: st.DrawFn) -> tuple[TensorPlan, tuple[int, ...], int]:
     shape = draw(SHAPES)
     chunk = draw(st.sampled_from([1, 4, 12, 100, 1024, 1 << 20]))
     plan = plan_tensor(
@@ -50,7 +50,7 @@ def plans(draw: st.DrawFn) -> tuple[Plan, tuple[int, ...], int]:
     return plan, shape, max(1, chunk // 4)
 
 
-def boxes(plan: Plan, number: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+def boxes(plan: TensorPlan, number: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """The boxes that a stage's last pass writes, in the order of its units."""
     stage, found = plan.stages[number], []
     for units in plan.rounds(number):
@@ -73,7 +73,7 @@ def boxes(plan: Plan, number: int) -> list[tuple[tuple[int, ...], tuple[int, ...
     return found
 
 
-def check(plan: Plan, shape: tuple[int, ...], limit: int, state: int) -> None:
+def check(plan: TensorPlan, shape: tuple[int, ...], limit: int, state: int) -> None:
     steps = [i for stage in plan.stages for i in range(stage.first, stage.last)]
     assert steps == list(range(len(plan.chain.steps)))
     for number, stage in enumerate(plan.stages):
@@ -98,7 +98,7 @@ def check(plan: Plan, shape: tuple[int, ...], limit: int, state: int) -> None:
 
 @settings(max_examples=600)
 @given(plans())
-def test_every_element_is_written_once(made: tuple[Plan, tuple[int, ...], int]) -> None:
+def test_every_element_is_written_once(made: tuple[TensorPlan, tuple[int, ...], int]) -> None:
     check(*made, state=2**20)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from kact_cli.chain import Chain
 from kact_cli.cli.canvas import MARKS, Frame, picture
-from kact_cli.curve import Curve
+from kact_cli.reports.curve import Curve
 from tests.conftest import Kact
 
 

@@ -13,8 +13,8 @@ import pytest
 from kact_cli.chain import Chain
 from kact_cli.cli.preview import lines
 from kact_cli.errors import UsageError
-from kact_cli.preview import SAMPLE, preview
-from kact_cli.stream import Options
+from kact_cli.options import Options
+from kact_cli.reports.preview import SAMPLE, preview
 from tests import tables
 from tests.conftest import Kact, command, environment
 

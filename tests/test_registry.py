@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 import pytest
 
-from kact_cli.activations import ACTIVATIONS, Doc, activation, axiswise, piecewise, smooth
+from kact_cli.activations import ACTIVATIONS, Doc, activation, piecewise, smooth
+from kact_cli.activations import softmax as axiswise
 from kact_cli.activations.registry import Tile, Value
 
 KERAS_2: dict[str, dict[str, Value]] = {

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from pyarrow.fs import LocalFileSystem
 
-from kact_cli import remote
 from kact_cli.errors import DataError
-from kact_cli.remote import Uri
+from kact_cli.files import object_store as remote
+from kact_cli.files.object_store import Uri
 from tests.conftest import Kact, environment, start, wait_until
 from tests.test_batch import save, tree
 

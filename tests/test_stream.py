@@ -9,14 +9,15 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import kact_cli.plan
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import kact_cli.plan
 from kact_cli.chain import Chain
-from kact_cli.stream import Options, transform
+from kact_cli.options import Options
+from kact_cli.transform.route import transform
 
 ELEMENTWISE = [
     "relu",

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kact_cli.summary import BINS, Summary
+from kact_cli.reports.summary import BINS, Summary
 
 LENGTH = st.integers(1, 60)
 ORDINARY = st.floats(-1e6, 1e6)

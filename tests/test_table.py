@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from kact_cli.chain import Chain
 from kact_cli.errors import UsageError
-from kact_cli.stream import Options
-from kact_cli.table import TableJob, Work
+from kact_cli.options import Options
+from kact_cli.tables.job import TableJob, TableRun
 from tests.reference import EXACT, Array
 
 F16, F32, F64 = pa.float16(), pa.float32(), pa.float64()
@@ -36,7 +36,7 @@ def job_of(chain: str, schema: pa.Schema, **options: Any) -> TableJob:
 
 def run(chain: str, table: pa.Table, cuts: Sequence[int] = (), **options: Any) -> pa.Table:
     """The chain over the table, in batches that end at the rows `cuts` (slices of one another)."""
-    work = Work(job_of(chain, table.schema, **options))
+    work = TableRun(job_of(chain, table.schema, **options))
     job = work.job
     (whole,) = table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]
     ends = [0, *sorted(cuts), whole.num_rows]

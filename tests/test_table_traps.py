@@ -18,8 +18,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from kact_cli.formats.parquet_footer import File, read_footer
-from kact_cli.formats.thrift import I64
+from kact_cli.formats.parquet.footer import File, read_footer
+from kact_cli.formats.parquet.thrift import I64
 from tests.conftest import Kact, command, environment
 from tests.table_tools import read_ipc, text_of, write_ipc
 

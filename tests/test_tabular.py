@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kact_cli.errors import DataError, UsageError
-from kact_cli.formats import by_suffix
+from kact_cli.formats.detect import by_suffix
 from tests.conftest import Kact, command, environment
 from tests.table_tools import SUFFIXES, convert, read, read_ipc, text_of, write, write_ipc
 

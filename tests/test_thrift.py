@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from parquet_tools import FILES
 
 from kact_cli.errors import DataError
-from kact_cli.formats.thrift import (
+from kact_cli.formats.parquet.thrift import (
     BINARY,
     BYTE,
     DOUBLE,
@@ -31,8 +31,8 @@ from kact_cli.formats.thrift import (
     Pairs,
     Struct,
     write_struct,
-)  # fmt: skip
-from kact_cli.formats.thrift_reader import MAX_DEPTH, read_struct
+)
+from kact_cli.formats.parquet.thrift_reader import MAX_DEPTH, read_struct
 
 INTEGERS = {I16: 15, I32: 31, I64: 63}
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kact_cli.ulp import Errors, Tolerance, distance, errors
+from kact_cli.reports.ulp import Errors, Tolerance, distance, errors
 
 FLOATS = ["f2", "f4", "f8"]
 

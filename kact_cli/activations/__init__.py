@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kact_cli.activations import axiswise, piecewise, smooth
+from kact_cli.activations import piecewise, smooth
+from kact_cli.activations import softmax as axiswise
 from kact_cli.activations.registry import (
     ACTIVATIONS,
     Activation,

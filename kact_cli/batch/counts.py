@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kact_cli import formats
-from kact_cli.engine import Array
 from kact_cli.errors import DataError
+from kact_cli.files.source import Source, open_source
+from kact_cli.formats.declared import NPY, Format
+from kact_cli.formats.detect import detect
 from kact_cli.formats.npy import read_header
-from kact_cli.storage import Source, open_source
-from kact_cli.stream import Options, detect
+from kact_cli.options import Options
+from kact_cli.types import Array
 
 BLOCK_BYTES = 1024 * 1024
 Counted = tuple[int, ...] | None
@@ -38,7 +39,7 @@ def count(path: str, options: Options, *, columns: Counted = None) -> tuple[Coun
     """
     with contextlib.closing(open_source(path)) as source:
         found = detect(source, options.source_format)
-        if found is formats.NPY:
+        if found is NPY:
             return _count_tensor(source), None
         return _count_table(source, found, options, columns)
 
@@ -66,11 +67,11 @@ def _count(values: Array) -> tuple[int, int]:
 
 
 def _count_table(
-    source: Source, found: formats.Format, options: Options, columns: Counted
+    source: Source, found: Format, options: Options, columns: Counted
 ) -> tuple[Counts, Counted]:
-    from kact_cli.arrays import describe
-    from kact_cli.columns import Kind, select
-    from kact_cli.tabular import open_reader
+    from kact_cli.formats.open import open_reader
+    from kact_cli.tables.arrays import describe
+    from kact_cli.tables.columns import Kind, select
 
     reader = open_reader(found, source, options)
     described = [describe(field) for field in reader.schema]
@@ -89,7 +90,7 @@ def _count_table(
 
 def _values(column: object) -> Iterator[Array]:
     """The values of a column that are not null, where they can be NaN."""
-    from kact_cli.arrays import Leaves, values
+    from kact_cli.tables.arrays import Leaves, values
 
     leaves = Leaves.of(column)
     data, nulls = values(leaves.values), leaves.nulls()

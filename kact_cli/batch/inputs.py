@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from kact_cli import formats, remote
 from kact_cli.errors import DataError, UsageError
-from kact_cli.remote import Uri
-from kact_cli.storage import display, reason
+from kact_cli.files import object_store as remote
+from kact_cli.files.object_store import Uri
+from kact_cli.formats.declared import Format
+from kact_cli.formats.detect import by_suffix
+from kact_cli.messages import display, reason
 
 Place = Uri | str
 """A directory or file: a URI, or a local path."""
@@ -49,7 +51,7 @@ class Selection:
             return False
         if self.include:
             return _matches(relative, self.include)
-        return formats.by_suffix(relative) is not None
+        return by_suffix(relative) is not None
 
     def leaves(self, relative: str) -> bool:
         return _matches(relative, self.exclude)
@@ -79,7 +81,7 @@ def text_of(place: Place) -> str:
 
 
 def find(
-    inputs: Sequence[str], output: Place, selection: Selection, wanted: formats.Format | None
+    inputs: Sequence[str], output: Place, selection: Selection, wanted: Format | None
 ) -> list[Item]:
     """Every file that the inputs name, with its output below `output`, the largest first.
 
@@ -168,9 +170,9 @@ def _walk(
         raise DataError(f"{display(e.filename or path)}: {reason(e)}") from e
 
 
-def _renamed(relative: str, wanted: formats.Format | None) -> str:
+def _renamed(relative: str, wanted: Format | None) -> str:
     """The path of the output: its suffix is that of the wanted format."""
-    found = formats.by_suffix(relative)
+    found = by_suffix(relative)
     if wanted is None or found is wanted:
         return relative
     if found is not None:

@@ -13,14 +13,15 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from kact_cli import __version__, remote
+from kact_cli import __version__
 from kact_cli.batch.inputs import Place, join, shown
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError, UsageError
-from kact_cli.remote import Uri
-from kact_cli.storage import reason
-from kact_cli.stream import Options
-from kact_cli.target import Target
+from kact_cli.files import object_store as remote
+from kact_cli.files.object_store import Uri
+from kact_cli.files.target import Target
+from kact_cli.messages import reason
+from kact_cli.options import Options
 
 NAME = ".kact-batch.json"
 _NOT_IN_THE_BYTES = {"observer", "jobs", "overwrite", "fsync"}

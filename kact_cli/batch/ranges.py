@@ -13,17 +13,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from kact_cli import formats
 from kact_cli.batch.unit import FileTask, Listener, Outcome, make_parents
-from kact_cli.engine import State
+from kact_cli.engine.plan import ALL_PASSES, Round, TensorUnit
 from kact_cli.errors import UsageError
+from kact_cli.files.object_store import is_uri
+from kact_cli.files.source import Source, open_source
+from kact_cli.files.target import Target
+from kact_cli.formats.declared import NPY
+from kact_cli.formats.detect import by_suffix
 from kact_cli.formats.npy import MAGIC, write_header
-from kact_cli.plan import ALL_PASSES, Round, Unit
-from kact_cli.remote import is_uri
-from kact_cli.storage import Source, open_source
-from kact_cli.target import Target
-from kact_cli.tensor import TensorJob
-from kact_cli.workers import Done, Files, Partial, Task, add, assemble, run_unit
+from kact_cli.transform.tensor import TensorJob
+from kact_cli.transform.tensor_unit import Done, Files, Partial, Task, add, assemble, run_unit
+from kact_cli.types import State
 
 CUT_BYTES = 128 * 1024 * 1024
 """Smaller files are done by one worker."""
@@ -35,7 +36,7 @@ class RangeTask:
 
     number: int
     task: Task
-    units: tuple[Unit, ...]
+    units: tuple[TensorUnit, ...]
     state: State
 
 
@@ -49,7 +50,7 @@ def can_be_cut(task: FileTask, size: int) -> bool:
     if size < CUT_BYTES or is_uri(task.source) or is_uri(task.target):
         return False
     to = task.options.target_format or "npy"
-    if to != "npy" or formats.by_suffix(task.target) not in (None, formats.NPY):
+    if to != "npy" or by_suffix(task.target) not in (None, NPY):
         return False
     with contextlib.suppress(OSError), open(task.source, "rb") as file:
         return task.options.source_format in (None, "npy") and file.read(6) == MAGIC
@@ -108,7 +109,7 @@ class CutFile:
         while units is not None and units.count == 0:
             units = next(self._rounds, None)
         self._round = units
-        self._left: Iterator[Unit] = iter(units or ())
+        self._left: Iterator[TensorUnit] = iter(units or ())
         self._given = self._merged = 0
         self._waiting: dict[int, list[Done]] = {}
         self._total: Partial = {}

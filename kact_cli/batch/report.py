@@ -10,8 +10,8 @@ from typing import Any
 from kact_cli.batch.inputs import Item
 from kact_cli.batch.manifest import Manifest
 from kact_cli.batch.schedule import Result
-from kact_cli.remote import parse
-from kact_cli.target import Target
+from kact_cli.files.object_store import parse
+from kact_cli.files.target import Target
 
 
 def write_report(

@@ -9,16 +9,18 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from kact_cli import formats
-from kact_cli.batch.crew import Answer, Function, Runner, describe
 from kact_cli.batch.inputs import Item
 from kact_cli.batch.ranges import CUT_BYTES, CutFile, RangeTask, can_be_cut, run_range
 from kact_cli.batch.unit import FileTask, Outcome, count_file, run_file
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError
-from kact_cli.remote import is_uri
-from kact_cli.stream import Observer, Options
-from kact_cli.target import temporary_prefix
+from kact_cli.files.object_store import is_uri
+from kact_cli.files.target import temporary_prefix
+from kact_cli.formats.declared import NPY
+from kact_cli.formats.detect import by_suffix
+from kact_cli.messages import describe
+from kact_cli.options import Observer, Options
+from kact_cli.parallel.processes import Answer, Function, Runner
 
 
 class Watch(Observer):
@@ -166,7 +168,7 @@ class Batch:
         """More than one for a table that would keep one worker busy when all others are done."""
         if self._shared or item.size < CUT_BYTES:
             return 1
-        if formats.by_suffix(item.source) is formats.NPY:
+        if by_suffix(item.source) is NPY:
             return 1
         return workers if item.size * workers > self._share else 1
 

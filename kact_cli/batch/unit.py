@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kact_cli import formats, remote
 from kact_cli.batch.counts import Counts, count
 from kact_cli.batch.inputs import shown
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError, KactError, UsageError
-from kact_cli.remote import Uri
-from kact_cli.storage import display, reason, temporary_path
-from kact_cli.stream import Observer, Options, transform
+from kact_cli.files import object_store as remote
+from kact_cli.files.object_store import Uri
+from kact_cli.files.temporary import temporary_path
+from kact_cli.formats.detect import by_suffix
+from kact_cli.messages import display, reason
+from kact_cli.options import Observer, Options
+from kact_cli.transform.route import transform
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def fetch(uri: Uri, path: str) -> None:
 @contextlib.contextmanager
 def _temporary(uri: Uri) -> Iterator[str]:
     """A temporary path with the suffix of `uri`, which says what format it is."""
-    found = formats.by_suffix(uri.path)
+    found = by_suffix(uri.path)
     suffixes = [s for s in found.suffixes if uri.path.lower().endswith(s)] if found else [""]
     path = temporary_path("spool") + max(suffixes, key=len)
     try:

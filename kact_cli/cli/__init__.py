@@ -83,7 +83,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"kact_cli.cli.{cmd_name}").command
+        command: click.Command = import_module(f"kact_cli.cli.commands.{cmd_name}").command
         return command
 
     def resolve_command(
@@ -108,7 +108,7 @@ class LazyGroup(click.Group):
 def _meant(word: str) -> str:
     """What was meant by a word that is no command: an activation's name, or a near miss."""
     from kact_cli.activations import ACTIVATIONS
-    from kact_cli.chain import nearest
+    from kact_cli.messages import nearest
 
     if word.lower() in ACTIVATIONS:
         return f"; did you mean 'kact apply {word.lower()}'?"

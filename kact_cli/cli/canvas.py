@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kact_cli.curve import Curve
-from kact_cli.engine import Array
+from kact_cli.reports.curve import Curve
+from kact_cli.types import Array
 
 MARKS = "*o+x#@%&"
 COLOURS = ("cyan", "magenta", "green", "red", "blue", "yellow")

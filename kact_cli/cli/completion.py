@@ -23,7 +23,7 @@ from click.shell_completion import (
 )
 
 from kact_cli.activations import ACTIVATIONS
-from kact_cli.storage import is_named_file
+from kact_cli.files.source import is_named_file
 
 PART = "part"
 """The type of what may go on after it: no space follows."""
@@ -87,11 +87,11 @@ def _names(path: str | None) -> list[str]:
     if path is None:
         return []
     from kact_cli.errors import KactError
-    from kact_cli.numbers import Table, open_numbers
+    from kact_cli.reports.values import OpenTable, open_numbers
 
     try:
         with open_numbers(path) as numbers:
-            return [c.name for c in numbers.columns] if isinstance(numbers, Table) else []
+            return [c.name for c in numbers.columns] if isinstance(numbers, OpenTable) else []
     except KactError:
         return []
 

@@ -16,8 +16,8 @@ import time
 import click
 
 from kact_cli.errors import UsageError
-from kact_cli.storage import display
-from kact_cli.stream import Observer
+from kact_cli.messages import display
+from kact_cli.options import Observer
 
 PATIENCE = 1.0
 """Seconds of work before anything is said of it."""

@@ -12,8 +12,8 @@ from kact_cli.chain import format_value
 from kact_cli.cli.console import Console
 from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, option
 from kact_cli.cli.types import ColumnsType, PathType, SizeType, ValueType
-from kact_cli.formats import FORMATS
-from kact_cli.stream import Options
+from kact_cli.formats.declared import FORMATS
+from kact_cli.options import Options
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from kact_cli.cli.show import colourful, number, short
-from kact_cli.preview import Preview
+from kact_cli.reports.preview import Preview
 
 CELL = 10
 MORE = "  ..."

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from kact_cli.advice import advise
 from kact_cli.chain import Chain
 from kact_cli.cli.console import Console
 from kact_cli.errors import UsageError
-from kact_cli.storage import STANDARD
-from kact_cli.stream import Options, transform
+from kact_cli.files.source import STANDARD
+from kact_cli.options import Options
+from kact_cli.transform.advice import advise
+from kact_cli.transform.route import transform
 
 
 def run(
@@ -26,7 +27,7 @@ def run(
         raise UsageError("--preview shows what OUTPUT would get; leave OUTPUT out")
     if preview or (target == STANDARD and sys.stdout is not None and sys.stdout.isatty()):
         from kact_cli.cli.preview import show
-        from kact_cli.preview import preview as look
+        from kact_cli.reports.preview import preview as look
 
         show(look(chain, source, options, each=preview == "after-each"))
         return

@@ -5,19 +5,22 @@ Rows are the first axis; the columns are named c0, c1, ... A null becomes NaN.
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from kact_cli.arrays import Leaves, describe, item_shape, null_mask, numpy_dtype, values
-from kact_cli.columns import Kind, listed
-from kact_cli.engine import Array
 from kact_cli.errors import DataError, UsageError
+from kact_cli.files.source import Source, write_full
+from kact_cli.files.target import Target, as_regular_file
+from kact_cli.formats.base import TableReader, rows_of
 from kact_cli.formats.npy import Header, read_header, write_header
-from kact_cli.formats.tables import rows_of
-from kact_cli.storage import Source, write_full
+from kact_cli.messages import listed
+from kact_cli.options import Options
+from kact_cli.tables.arrays import Leaves, describe, item_shape, null_mask, numpy_dtype, values
+from kact_cli.tables.columns import Kind
+from kact_cli.types import Array
 
 COLUMNS = 100_000
 """The most columns that a tensor may have to be written as a table."""
@@ -27,10 +30,10 @@ AXES = 64
 """The most that a NumPy array has."""
 
 
-class Reader:
+class NpyTableReader:
     """The rows of a tensor of one or two axes as record batches."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, options: Options) -> None:
         self._source = self._data = source
         try:
             self._header = read_header(source.reader())
@@ -52,7 +55,8 @@ class Reader:
             # Columns lie one after another, and rows are read
             self._data = source.spool(self._header.end - self._header.offset)
             self._header = self._header._replace(offset=0)
-        self.rows, self._width = shape[0], shape[1] if len(shape) == 2 else 1
+        self.rows = shape[0]
+        self._width = shape[1] if len(shape) == 2 else 1
         native = self._header.dtype.newbyteorder("=")
         type_ = pa.bool_() if native.kind == "b" else pa.from_numpy_dtype(native)
         self.schema = pa.schema([(f"c{i}", type_) for i in range(self._width)])
@@ -92,15 +96,25 @@ class Reader:
             self._data.close()
 
 
-class Writer:
+class NpyTableWriter:
     """The columns at some positions as one tensor (rows, columns), in the widest of their dtypes.
 
     One column of lists of one length is a tensor (rows, length), one of tensors (rows, *shape).
     Raises UsageError for lists among other columns, DataError for lists of different lengths.
     """
 
-    def __init__(self, fd: int, schema: pa.Schema, columns: Sequence[int]) -> None:
-        self._fd, self._columns = fd, list(columns)
+    def __init__(
+        self,
+        target: Target,
+        schema: pa.Schema,
+        computed: Sequence[int],
+        options: Options,
+        like: TableReader | None = None,
+    ) -> None:
+        self._columns = columns = list(computed)
+        left = [name for i, name in enumerate(schema.names) if i not in columns]
+        if left:
+            options.observer.note(f"a .npy holds numbers only; left out: {listed(left)}")
         types = [schema.field(i).type for i in columns]
         self._lists = any(describe(schema.field(i)).kind is Kind.LIST for i in columns)
         if self._lists and len(types) > 1:
@@ -114,8 +128,9 @@ class Writer:
         self._item: tuple[int, ...] | None = None if self._lists else (len(types),)
         self._dtype = np.result_type(*(numpy_dtype(t) for t in types))
         self._rows = 0
-        os.pwrite(fd, b"\0" * HEADER_BYTES, 0)
-        os.lseek(fd, HEADER_BYTES, os.SEEK_SET)
+        self._stack = contextlib.ExitStack()
+        self._fd = self._stack.enter_context(as_regular_file(target))
+        write_full(self._fd, memoryview(bytes(HEADER_BYTES)))
 
     def write(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows == 0:
@@ -162,4 +177,14 @@ class Writer:
 
     def close(self) -> None:
         header = Header(self._dtype, (self._rows, *(self._item or (0,))), False)
-        os.pwrite(self._fd, write_header(header, HEADER_BYTES), 0)
+        write_full(self._fd, memoryview(write_header(header, HEADER_BYTES)), 0)
+        self._stack.close()
+
+    def abandon(self) -> None:
+        # An error, so that what there is of the tensor is not copied into a pipe
+        with contextlib.suppress(_Abandoned), self._stack:
+            raise _Abandoned
+
+
+class _Abandoned(Exception):
+    """Unwinds what a writer has open; never shown."""

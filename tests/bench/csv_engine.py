@@ -21,14 +21,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from kact_cli.formats.arrow_arrays import arrow_array
-from kact_cli.formats.csv_blocks import Block, iter_blocks
-from kact_cli.formats.csv_cells import separators
-from kact_cli.formats.csv_dialect import Dialect, sniff
-from kact_cli.formats.csv_parse import parse
-from kact_cli.formats.csv_render import render
-from kact_cli.formats.csv_table import header, to_csv
-from kact_cli.formats.float_text import shortest
+from kact_cli.formats.csv.batches import header, to_csv
+from kact_cli.formats.csv.blocks import CsvBlock, iter_blocks
+from kact_cli.formats.csv.cells import separators
+from kact_cli.formats.csv.dialect import Dialect, sniff
+from kact_cli.formats.csv.float_text import shortest
+from kact_cli.formats.csv.parse import parse
+from kact_cli.formats.csv.render import render
+from kact_cli.tables.arrow_arrays import arrow_array
 
 
 def make(rows: int, columns: int, dtype: str) -> bytes:
@@ -52,11 +52,11 @@ def pieces(data: bytes, dialect: Dialect, dtype: str) -> dict[str, Callable[[], 
     """What is timed, over all of the data."""
     columns = list(range(1, len(dialect.names)))
 
-    def cut() -> list[Block]:
+    def cut() -> list[CsvBlock]:
         stream = io.BytesIO(data[len(dialect.preamble) :])
         return list(iter_blocks(stream.read, dialect))
 
-    def work(block: Block) -> memoryview:
+    def work(block: CsvBlock) -> memoryview:
         result = parse(block, dialect, columns, dtype)
         sigmoid(result.numbers)
         return render(result, result.numbers)
@@ -68,7 +68,7 @@ def pieces(data: bytes, dialect: Dialect, dtype: str) -> dict[str, Callable[[], 
     numbers = [block.numbers.reshape(-1) for block in parsed]
     types = {name: dtype if i else pa.string() for i, name in enumerate(dialect.names)}
 
-    def arrow_parse(block: Block) -> object:
+    def arrow_parse(block: CsvBlock) -> object:
         return pyarrow.csv.read_csv(
             pa.BufferReader(block.data),
             pyarrow.csv.ReadOptions(use_threads=False, column_names=list(dialect.names)),

@@ -23,9 +23,9 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 import torch
 
-from kact_cli import float16
 from kact_cli.activations import ACTIVATIONS
-from kact_cli.engine import LOOK_UPS, TILE_BYTES
+from kact_cli.engine import float16
+from kact_cli.engine.engine import LOOK_UPS, TILE_BYTES
 
 SECONDS = 4e-3
 SOFTMAX_SHAPES = {

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kact_cli.formats.parquet_footer import (
+from kact_cli.formats.parquet.footer import (
     REPEATED,
     Chunk,
     Element,
@@ -24,9 +24,9 @@ from kact_cli.formats.parquet_footer import (
     Meta,
     chunk_meta,
     chunk_span,
-)  # fmt: skip
-from kact_cli.formats.thrift import BINARY, I32, I64, LIST, Items, Struct, write_struct
-from kact_cli.formats.thrift_reader import read_struct
+)
+from kact_cli.formats.parquet.thrift import BINARY, I32, I64, LIST, Items, Struct, write_struct
+from kact_cli.formats.parquet.thrift_reader import read_struct
 
 HERE = Path(__file__).parent / "parquet"
 ROWS = 50

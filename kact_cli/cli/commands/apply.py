@@ -1,0 +1,85 @@
+"""`kact apply NAME`: one activation, with a subcommand generated from its declaration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from kact_cli.activations import ACTIVATIONS, Activation
+from kact_cli.chain import Chain, Step
+from kact_cli.cli.help import Command, Group
+from kact_cli.cli.options import (
+    input_output,
+    make_options,
+    parameter_option,
+    preview_option,
+    transform_options,
+)
+from kact_cli.cli.run import run
+from kact_cli.messages import nearest
+
+
+class ActivationGroup(Group):
+    """One subcommand for each activation; names fold case and `-` to `_`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(ACTIVATIONS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        activation = ACTIVATIONS.get(cmd_name.lower().replace("-", "_"))
+        return _command(activation) if activation else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            known = nearest(args[0], ACTIVATIONS) or f"; there are {', '.join(ACTIVATIONS)}"
+            ctx.fail(f"unknown activation '{args[0]}'{known}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=ActivationGroup,
+    examples=[
+        "kact apply softmax logits.npy probabilities.npy",
+        "kact apply relu --alpha 0.1 --columns 'logit_*' table.parquet out.parquet",
+    ],
+)
+def command() -> None:
+    """Apply one activation.
+
+    Its parameters are its own options: `kact apply relu --help` shows relu's.
+    """
+
+
+def _examples(activation: Activation) -> list[str]:
+    given = ""
+    if activation.parameters:
+        first = activation.parameters[0]
+        given = f" --{first.name.replace('_', '-')} {0 if first.is_axis else 0.5}"
+    return [
+        f"kact apply {activation.name}{given} logits.npy out.npy",
+        f"kact apply {activation.name} -c 'logit_*' table.parquet out.parquet",
+    ]
+
+
+def _command(activation: Activation) -> click.Command:
+    names = [p.name for p in activation.parameters]
+
+    @input_output
+    @transform_options
+    @preview_option
+    def callback(input: str, output: str, preview: str | None, **chosen: Any) -> None:
+        step = Step.make(activation.name, {name: chosen.pop(name) for name in names})
+        run(Chain((step,)), input, output, make_options(**chosen), preview)
+
+    made = click.command(
+        activation.name,
+        cls=Command,
+        examples=_examples(activation),
+        short_help=activation.summary,
+        help=f"{activation.summary}\n\n\b\n  {activation.formula}\n\n{activation.notes}".rstrip(),
+    )(callback)
+    made.params[:0] = [parameter_option(p) for p in activation.parameters]
+    return made

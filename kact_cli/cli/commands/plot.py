@@ -1,0 +1,133 @@
+"""`kact plot SPEC...`: the curves of chains, in the terminal or as PNG or SVG."""
+
+from __future__ import annotations
+
+import io
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from kact_cli.chain import Chain
+from kact_cli.cli.help import COMPUTE, FILES, Command, option
+from kact_cli.cli.show import colourful, short, unicode
+from kact_cli.cli.types import ChainType, PathType
+from kact_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from kact_cli.reports.curve import Curve
+
+POINTS = 2001
+HEIGHT = 20
+WIDTH = 100
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "kact plot elu selu relu:alpha=0.1",
+        "kact plot --derivative --from -4 --to 4 softplus",
+    ],
+)
+@click.argument("specs", type=ChainType(), nargs=-1, required=True, metavar="SPEC...")
+@option(
+    COMPUTE,
+    "--from",
+    "first",
+    type=float,
+    default=-5.0,
+    metavar="A",
+    help="Leftmost x.  [default: -5]",
+)
+@option(
+    COMPUTE,
+    "--to",
+    "last",
+    type=float,
+    default=5.0,
+    metavar="B",
+    help="Rightmost x.  [default: 5]",
+)
+@option(COMPUTE, "--derivative", is_flag=True, help="Draw the derivative (central difference).")
+@option(
+    FILES,
+    "--output",
+    "-o",
+    type=PathType(),
+    metavar="FILE",
+    help="Write a .png or .svg; needs pip install 'kact-cli[plot]'.",
+)
+@option(FILES, "--overwrite", is_flag=True, help="Replace FILE if it exists.")
+def command(
+    specs: Sequence[Chain],
+    first: float,
+    last: float,
+    derivative: bool,
+    output: str | None,
+    overwrite: bool,
+) -> None:
+    """Draw the curve of one chain or several.
+
+    A SPEC is what `kact chain` takes: `elu`, `relu(alpha=0.1)`, `softplus,tanh`. Several are drawn
+    over one another, each in its own mark. A chain with softmax has no curve.
+    """
+    if not (math.isfinite(first) and math.isfinite(last) and first < last):
+        raise UsageError(f"--from {first:g} --to {last:g} is no stretch of the x axis")
+    from kact_cli.reports.curve import Curve
+
+    curves = [Curve.of(chain, first, last, POINTS, derivative=derivative) for chain in specs]
+    if output is None:
+        _draw(curves)
+    else:
+        _write(curves, output, overwrite)
+
+
+def _draw(curves: Sequence[Curve]) -> None:
+    from kact_cli.cli.canvas import COLOURS, MARKS, picture
+
+    size = shutil.get_terminal_size()
+    colours = colourful()
+    plain = not unicode()
+    height = max(6, min(HEIGHT, size.lines - len(curves) - 4))
+    for line in picture(curves, min(size.columns, WIDTH), height, ascii_only=plain):
+        text = ""
+        for cell in line:
+            fg = COLOURS[cell.curve % len(COLOURS)] if colours and cell.curve is not None else None
+            text += click.style(cell.text, fg=fg) if fg else cell.text
+        click.echo(text.rstrip(), color=colours)
+    for number, curve in enumerate(curves):
+        mark = MARKS[number % len(MARKS)] if plain or len(curves) > 1 else "⠶"
+        fg = COLOURS[number % len(COLOURS)] if colours else None
+        name = short(curve.name, size.columns - 14)
+        click.echo(f"{'':10}{click.style(mark, fg=fg) if fg else mark} {name}", color=colours)
+
+
+def _write(curves: Sequence[Curve], output: str, overwrite: bool) -> None:
+    kind = PurePath(output).suffix.lower().removeprefix(".")
+    if kind not in ("png", "svg"):
+        raise UsageError(f"--output: '{output}' is neither a .png nor an .svg")
+    try:
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+    except ImportError as e:
+        raise UsageError("--output needs matplotlib: pip install 'kact-cli[plot]'") from e
+    from kact_cli.files.target import Target
+
+    # The same file for the same curves: no date, no random identifiers
+    with rc_context({"svg.hashsalt": "kact"}), Target(output, overwrite=overwrite) as target:
+        figure = Figure(figsize=(7, 4.5), layout="constrained")
+        axes: Any = figure.add_subplot()
+        for curve in curves:
+            axes.plot(curve.x, curve.y, label=curve.name)
+        axes.set_xlim(curves[0].x[0], curves[0].x[-1])
+        axes.grid(alpha=0.3)
+        axes.legend()
+        buffer: IO[bytes] = io.BytesIO()
+        figure.savefig(
+            buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None
+        )
+        buffer.seek(0)
+        target.write(memoryview(buffer.read()))

@@ -1,0 +1,78 @@
+"""A chain resolved for a dtype.
+
+A chain computes in one floating dtype: float64 for float64 and wide integers, float32 for the rest
+(float16 is rounded once, at the end); `--compute-dtype` overrides it. An integer tensor stays what
+it is through the steps that keep integers (relu with whole parameters) and becomes floating at the
+first one that does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from kact_cli.chain import Chain
+from kact_cli.engine.plan import Stage
+from kact_cli.errors import DataError
+
+if TYPE_CHECKING:
+    pass
+
+
+class Program(NamedTuple):
+    """A chain resolved for a tensor's dtype: what each step computes in, and what comes out."""
+
+    chain: Chain
+    source: np.dtype[Any]
+    work: np.dtype[Any]
+    result: np.dtype[Any]
+    integer_steps: int
+    """How many leading steps keep an integer tensor's own dtype."""
+
+    @classmethod
+    def make(
+        cls,
+        chain: Chain,
+        source: np.dtype[Any],
+        *,
+        dtype: np.dtype[Any] | None = None,
+        compute_dtype: np.dtype[Any] | None = None,
+    ) -> Program:
+        """Resolve `chain` for a tensor of dtype `source`.
+
+        `dtype` is the dtype of the result where it should be another than the chain's own;
+        `compute_dtype` is float32 or float64. Byte order is the source's.
+        Raises DataError for a dtype that is neither floating (2, 4, 8 bytes), integer nor boolean.
+        """
+        if source.kind not in "fiub" or (source.kind == "f" and source.itemsize > 8):
+            raise DataError(f"dtype {source} is not one that activations are defined for")
+        path = dtype_path(chain, source)
+        floating = path[-1].kind == "f"
+        natural = np.dtype(np.float64 if path[-1].itemsize == 8 else np.float32)
+        work = (compute_dtype or natural) if floating else path[-1].newbyteorder("=")
+        result = dtype.newbyteorder(source.byteorder) if dtype is not None else path[-1]
+        integer_steps = 0
+        if source.kind in "iu":
+            integer_steps = sum(d.kind in "iu" for d in path[1:])
+        return cls(chain, source, work, result, integer_steps)
+
+    def staged(self, stage: Stage, stages: int, number: int) -> Program:
+        """This program for one stage of several: work dtype between stages, rounded at the end."""
+        chain = Chain(self.chain.steps[stage.first : stage.last])
+        first, last = number == 0, number == stages - 1
+        return Program(
+            chain,
+            self.source if first else self.work,
+            self.work,
+            self.result if last else self.work,
+            max(0, min(self.integer_steps, stage.last) - stage.first) if first else 0,
+        )
+
+
+def dtype_path(chain: Chain, source: np.dtype[Any]) -> list[np.dtype[Any]]:
+    """The dtype that goes into the chain, and the one that comes out of each step."""
+    path = [source]
+    for step in chain.steps:
+        path.append(step.activation.result_dtype(path[-1], step.arguments))
+    return path

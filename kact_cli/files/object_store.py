@@ -1,0 +1,233 @@
+"""Files in object stores and other file systems, by URI, through `pyarrow.fs`.
+
+An object is read into a temporary file before any work and written from one after it: reading to
+and fro in it costs nothing then, and it becomes visible only when it is complete. In S3 and GCS
+that is so because an upload appears when it ends; elsewhere a temporary name is renamed.
+
+Credentials, regions and endpoints come from the environment, as for each store's own tools
+(AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL; GOOGLE_APPLICATION_CREDENTIALS).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import unquote
+
+from kact_cli.errors import DataError, UsageError
+from kact_cli.files.source import read_full, write_full
+from kact_cli.messages import display, reason
+
+SCHEMES = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")
+_WHOLE = ("s3", "gs", "gcs", "abfs", "abfss")
+"""Schemes whose stores show an object when its upload ends."""
+_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(?:/(.*))?", re.S)
+_QUERY = re.compile(r"\?((?:[a-z_]+=[^&/?]*)(?:&[a-z_]+=[^&?]*)*)$")
+PIECE_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Uri:
+    """`scheme://authority/path?query`; the path is the key as it is, without any escapes."""
+
+    scheme: str
+    authority: str
+    path: str
+    query: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}/{self.path}"
+
+    def __truediv__(self, relative: str) -> Uri:
+        return replace(self, path="/".join(p for p in (self.path.rstrip("/"), relative) if p))
+
+    @property
+    def text(self) -> str:
+        """What `Uri.parse` gives this back from."""
+        return f"{self}?{self.query}" if self.query else str(self)
+
+
+def is_uri(path: str) -> bool:
+    """Whether `path` names something by URI, not a local file."""
+    return _URI.fullmatch(path) is not None
+
+
+def parse(text: str) -> Uri | str:
+    """A URI, or for `file://` and what is no URI the local path.
+
+    Raises UsageError for a scheme that is not known.
+    """
+    match = _URI.fullmatch(text)
+    if match is None:
+        return text
+    scheme, authority, path = match[1].lower(), match[2], match[3] or ""
+    if scheme == "file":
+        if authority not in ("", "localhost"):
+            raise UsageError(f"{display(text)}: a file:// URI has three slashes: file:///path")
+        return "/" + unquote(path)
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{s}://" for s in ("file", *SCHEMES))
+        raise UsageError(f"{display(text)}: unknown scheme '{scheme}'; there are {known}")
+    if not authority and scheme not in ("hdfs", "viewfs"):
+        raise UsageError(f"{display(text)}: a bucket is missing")
+    query = _QUERY.search(path)
+    return Uri(
+        scheme, authority, path[: query.start()] if query else path, query[1] if query else ""
+    )
+
+
+@functools.cache
+def _file_system(scheme: str, authority: str, query: str) -> tuple[Any, str]:
+    """The file system of a bucket or server, and the path of its root there; one a process."""
+    from pyarrow import fs
+
+    found: tuple[Any, str]
+    found = fs.FileSystem.from_uri(f"{scheme}://{authority}/{'?' + query if query else ''}")
+    return found
+
+
+def _open(uri: Uri) -> tuple[Any, str]:
+    """The file system, and the path in it."""
+    file_system, root = _file_system(uri.scheme, uri.authority, uri.query)
+    return file_system, f"{root.rstrip('/')}/{uri.path}".rstrip("/")
+
+
+@contextlib.contextmanager
+def _named(uri: Uri) -> Iterator[None]:
+    """Put the URI before what Arrow says is wrong, as one line."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowException) as e:
+        known = isinstance(e, FileNotFoundError)
+        said = "no such file or directory" if known else " ".join(str(e).split())
+        raise DataError(f"{display(str(uri))}: {said}") from e
+
+
+@dataclass(frozen=True)
+class Found:
+    """What there is at a URI: its size in bytes, None for a directory."""
+
+    uri: Uri
+    size: int | None
+
+
+def look(uri: Uri) -> Found | None:
+    """What is at `uri`, or None. Raises DataError where the store cannot be asked."""
+    with _named(uri):
+        file_system, path = _open(uri)
+        info = file_system.get_file_info(path)
+        if info.type.name == "NotFound":
+            return None
+        return Found(uri, info.size if info.type.name == "File" else None)
+
+
+def listing(uri: Uri) -> Iterator[tuple[str, int]]:
+    """Every file below `uri`, as its path from there and its size; nothing where nothing is."""
+    from pyarrow import fs
+
+    with _named(uri):
+        file_system, path = _open(uri)
+        selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
+        for info in file_system.get_file_info(selector):
+            if info.type.name == "File":
+                yield info.path[len(path) :].lstrip("/"), info.size
+
+
+def fetch(uri: Uri, fd: int) -> int:
+    """Write the object at `uri` to the file open as `fd`, in pieces; returns its size in bytes."""
+    with _named(uri):
+        file_system, path = _open(uri)
+        buffer = memoryview(bytearray(PIECE_BYTES))
+        total = 0
+        with file_system.open_input_file(path) as source:
+            size = source.size()
+            while count := source.readinto(buffer):
+                _spool(fd, buffer[:count])
+                total += count
+    if total != size:
+        raise DataError(f"{display(str(uri))}: {total:,} of {size:,} bytes came")
+    return total
+
+
+def _spool(fd: int, data: memoryview) -> None:
+    try:
+        write_full(fd, data)
+    except OSError as e:
+        raise DataError(f"temporary file: {reason(e)}") from e
+
+
+def put(source: str, uri: Uri) -> int:
+    """Write the local file `source` to `uri`, whole or not at all; returns its size in bytes."""
+    with _named(uri), open(source, "rb") as file:
+        return _put(uri, _pieces(file.fileno()))
+
+
+def _pieces(fd: int) -> Iterator[memoryview]:
+    buffer = memoryview(bytearray(PIECE_BYTES))
+    while count := read_full(fd, buffer):
+        yield buffer[:count]
+
+
+def _put(uri: Uri, pieces: Iterable[memoryview]) -> int:
+    file_system, path = _open(uri)
+    if uri.scheme in _WHOLE:
+        return _upload(file_system, path, pieces)
+    directory = path.rpartition("/")[0]
+    temporary = f"{directory}/.kact-{secrets.token_hex(6)}.tmp"
+    file_system.create_dir(directory, recursive=True)
+    try:
+        total = _upload(file_system, temporary, pieces)
+        file_system.move(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            file_system.delete_file(temporary)
+        raise
+    return total
+
+
+def _upload(file_system: Any, path: str, pieces: Iterable[memoryview]) -> int:
+    stream = file_system.open_output_stream(path)
+    total = 0
+    try:
+        for piece in pieces:
+            stream.write(piece)
+            total += len(piece)
+        stream.close()
+    except BaseException:
+        _abandon(stream)
+        raise
+    return total
+
+
+def _abandon(stream: Any) -> None:
+    """Never let go of an upload that failed: that would close it, and show what there is of it.
+
+    Not even when the process ends: Arrow, which has no call to abort an upload, waits for ever
+    where a stream is closed after its file system.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(stream))
+
+
+def read_bytes(uri: Uri) -> bytes | None:
+    """The content of a small object; None where there is none."""
+    with _named(uri):
+        file_system, path = _open(uri)
+        try:
+            with file_system.open_input_file(path) as source:
+                return bytes(source.readall())
+        except FileNotFoundError:
+            return None
+
+
+def write_bytes(uri: Uri, data: bytes) -> None:
+    """Write a small object, whole or not at all."""
+    with _named(uri):
+        _put(uri, [memoryview(data)])

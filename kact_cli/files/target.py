@@ -1,0 +1,239 @@
+"""The output: whole or absent.
+
+A regular file is written beside its target under a temporary name and put in its place at the end.
+What is not a regular file (standard output, a FIFO, /dev/null) is written to and never replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import zlib
+from collections.abc import Iterator
+from types import TracebackType
+
+from kact_cli.errors import DataError, UsageError
+from kact_cli.files.source import PIPE_BYTES, STANDARD, Source, descriptor, enlarge_pipe, write_full
+from kact_cli.files.temporary import _NO_ROOM, temporary_file
+from kact_cli.messages import display, reason
+
+
+def temporary_prefix(name: str) -> str:
+    """How the temporary file of an output called `name` starts: what a killed run left is found."""
+    return f".kact-{zlib.crc32(os.fsencode(name)):08x}-"
+
+
+class Target:
+    """An open output, used as a context: committed when the block ends well, else taken back.
+
+    `as_regular_file` says whether `fd` can be written at offsets from `base`; otherwise bytes go in order.
+    `path` is where another process can open it, None where it cannot.
+    """
+
+    def __init__(self, path: str, *, overwrite: bool = False, fsync: bool = False) -> None:
+        """OUTPUT: a path, or `-` for standard output. Nothing is opened before `with`."""
+        self.name = "standard output" if path == STANDARD else display(path)
+        self._given = path
+        self._overwrite = overwrite
+        self._fsync = fsync
+        self.fd = -1
+        self.seekable = False
+        self._final: str | None = None
+        self.path: str | None = None
+        self.base = 0
+        self._undo_to: int | None = None
+
+    def __enter__(self) -> Target:
+        """Open the output.
+
+        Raises UsageError for a file that exists, unless told to overwrite; DataError where it
+        cannot be created.
+        """
+        try:
+            self._open(self._given, self._overwrite)
+        except OSError as e:
+            self.abort()
+            raise DataError(f"{self.name}: {reason(e)}") from e
+        except BaseException:  # a signal may come as soon as the file is there
+            self.abort()
+            raise
+        return self
+
+    def _open(self, path: str, overwrite: bool) -> None:
+        fd = descriptor(_followed(path), standard=1)
+        if fd is not None:
+            self.fd = fd
+            self._adopt()
+            return
+        # realpath would drop a last slash, and take nothing for here
+        final = os.path.realpath(path) + "/" * path.endswith("/") if path else path
+        try:
+            found = os.stat(final)
+        except FileNotFoundError:
+            found = None
+        if found is not None and not stat.S_ISREG(found.st_mode):
+            if stat.S_ISDIR(found.st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            self.fd = os.open(final, os.O_WRONLY | os.O_CLOEXEC)
+            self._adopt()
+            return
+        if found is not None and not overwrite:
+            raise UsageError(f"{self.name} exists; give --overwrite to replace it")
+        if found is not None and not os.access(final, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        # A short name of its own: the target's may already be as long as the file system allows
+        directory, name = os.path.split(final)
+        unique = f"{temporary_prefix(name)}{os.urandom(6).hex()}.tmp"
+        self.path = os.path.join(directory, unique)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self.fd = os.open(self.path, flags, 0o666)  # less the umask, as for any new file
+        self._final = final
+        self.seekable = True
+        if found is not None:
+            with contextlib.suppress(OSError):
+                os.fchown(self.fd, found.st_uid, found.st_gid)
+            os.fchmod(self.fd, stat.S_IMODE(found.st_mode))
+
+    def _adopt(self) -> None:
+        """Take a descriptor as it is: a regular file (`> out.npy`) still allows offsets."""
+        import fcntl
+
+        status = os.fstat(self.fd)
+        append = fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_APPEND
+        self.seekable = stat.S_ISREG(status.st_mode) and not append
+        if stat.S_ISREG(status.st_mode):
+            self.base = status.st_size if append else os.lseek(self.fd, 0, os.SEEK_CUR)
+            self._undo_to = self.base if status.st_size <= self.base else None
+        else:
+            enlarge_pipe(self.fd)
+
+    def refuse_same_file(self, source: Source) -> None:
+        """Raise DataError where writing would destroy `source` while it is read."""
+        if self._final is None and source.size is not None:
+            a, b = os.fstat(self.fd), os.fstat(source.fd)
+            if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino):
+                self._undo_to = None
+                raise DataError(f"{self.name} is also the input, and would be destroyed")
+
+    def allocate(self, size: int) -> None:
+        """Reserve `size` bytes, so that a full disk is an error now and not after the work."""
+        if not self.seekable or size == 0:
+            return
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self.fd, self.base, size)
+        except OSError as e:
+            # A file system without the call (EOPNOTSUPP, EINVAL) finds a full disk when it writes
+            if e.errno in _NO_ROOM:
+                raise DataError(f"{self.name}: {reason(e)} ({size:,} bytes needed)") from e
+
+    def write(self, view: memoryview, offset: int | None = None) -> None:
+        """Write at `offset` from the output's start, or (None) in order.
+
+        Raises BrokenPipeError when the reader is gone, DataError for anything else.
+        """
+        try:
+            write_full(self.fd, view, None if offset is None else self.base + offset)
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            raise DataError(f"{self.name}: {reason(e)}") from e
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.abort()
+            return
+        try:
+            self._commit()
+        except OSError as e:
+            self.abort()
+            raise DataError(f"{self.name}: {reason(e)}") from e
+        except BaseException:
+            self.abort()
+            raise
+
+    def _commit(self) -> None:
+        if self._fsync:
+            # A pipe cannot be synchronised, and need not be
+            with contextlib.suppress(OSError) if self._final is None else contextlib.nullcontext():
+                os.fsync(self.fd)
+        if self._final is None or self.path is None:
+            if self.seekable:
+                os.lseek(self.fd, 0, os.SEEK_END)
+            self._close()
+            return
+        self._close()
+        if self._overwrite:
+            os.replace(self.path, self._final)
+        else:
+            self._put_where_nothing_is(self.path, self._final)
+        if self._fsync:
+            directory = os.open(os.path.dirname(self._final), os.O_RDONLY)
+            os.fsync(directory)
+            os.close(directory)
+
+    def _put_where_nothing_is(self, path: str, final: str) -> None:
+        try:
+            os.link(path, final)  # fails, as a rename would not, where a file has come to be
+        except FileExistsError as e:
+            raise DataError(f"{self.name} exists by now; it was not replaced") from e
+        except OSError:  # a file system without hard links
+            os.replace(path, final)
+        else:
+            os.unlink(path)
+
+    def _close(self) -> None:
+        fd, self.fd = self.fd, -1
+        if fd > 2:
+            os.close(fd)
+
+    def abort(self) -> None:
+        """Leave the target as it was."""
+        with contextlib.suppress(OSError):
+            if self.path is not None:
+                os.unlink(self.path)
+            elif self._undo_to is not None:
+                os.ftruncate(self.fd, self._undo_to)
+        with contextlib.suppress(OSError):
+            self._close()
+
+
+def _followed(path: str) -> str:
+    """`path` with symlinks followed as far as a name for a descriptor, such as /dev/stdout."""
+    for _ in range(40):  # as the system does, before it says that they go in a circle
+        if descriptor(path, standard=1) is not None or not os.path.islink(path):
+            break
+        path = os.path.join(os.path.dirname(path), os.readlink(path))
+    return path
+
+
+@contextlib.contextmanager
+def as_regular_file(target: Target) -> Iterator[int]:
+    """A descriptor of an empty regular file that becomes what is written to `target`.
+
+    The target's own, or a temporary file that is copied into a pipe at the end. Raises DataError,
+    naming the target, for what fails on the descriptor.
+    """
+    if target.seekable and target.base == 0:
+        try:
+            yield target.fd
+        except OSError as e:
+            raise DataError(f"{target.name}: {reason(e)}") from e
+        return
+    with temporary_file(0) as path:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield fd
+            os.lseek(fd, 0, os.SEEK_SET)
+            buffer = memoryview(bytearray(PIPE_BYTES))
+            while count := os.readv(fd, [buffer]):
+                target.write(buffer[:count])
+        finally:
+            os.close(fd)

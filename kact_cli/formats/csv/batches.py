@@ -1,0 +1,151 @@
+"""CSV text from and to Arrow record batches, for the conversion of tables between formats.
+
+Going from CSV, the selected columns are floats and all others text: nothing is guessed. Coming
+from Arrow, a cell is quoted only if it has to be.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from kact_cli.errors import DataError
+from kact_cli.formats.csv.cells import locate, piece_offsets
+from kact_cli.formats.csv.float_text import formatted, shortest
+from kact_cli.formats.csv.parse import ParsedBlock
+from kact_cli.tables.arrow_arrays import arrow_array
+
+Bytes = NDArray[np.uint8]
+
+_QUOTE = ord('"')
+
+
+def to_record_batch(parsed: ParsedBlock, numbers: NDArray[Any]) -> pa.RecordBatch:
+    """The block as a batch: `numbers` (records, columns) as floats, every other column as text.
+
+    An empty cell is null, a quoted empty one the empty string. Names are those of the header.
+    """
+    names = parsed.dialect.names
+    tensor = {int(column): i for i, column in enumerate(parsed.columns)}
+    others = np.array([i for i in range(len(names)) if i not in tensor], np.intp)
+    texts = dict(zip(others.tolist(), _text_columns(parsed, others), strict=True))
+    arrays = []
+    for column in range(len(names)):
+        if column in tensor:
+            i = tensor[column]
+            null = None if parsed.nulls is None else parsed.nulls[:, i]
+            arrays.append(arrow_array(numbers[:, i], null))
+        else:
+            arrays.append(texts[column])
+    return pa.RecordBatch.from_arrays(arrays, names=list(names))
+
+
+def _text_columns(parsed: ParsedBlock, columns: NDArray[np.intp]) -> list[pa.StringArray]:
+    data, dialect = parsed.block.data, parsed.dialect
+    width = len(dialect.names)
+    cells = locate(data, dialect.delimiter, dialect.record_end, width, columns)
+    bytes_ = np.frombuffer(data, np.uint8)
+    arrays = []
+    for i in range(len(columns)):
+        starts, ends = cells.starts[:, i].copy(), cells.ends[:, i].copy()
+        null = starts == ends
+        quoted = ~null & (bytes_[starts] == _QUOTE) & (bytes_[ends - 1] == _QUOTE)
+        quoted &= ends - starts >= 2
+        starts += quoted
+        ends -= quoted
+        array = _pieces(data, starts, ends)
+        if quoted.any():
+            array = pc.if_else(arrow_array(quoted), pc.replace_substring(array, '""', '"'), array)
+        if null.any():
+            array = pc.if_else(arrow_array(null), pa.scalar(None, pa.string()), array)
+        arrays.append(array)
+    return arrays
+
+
+def _pieces(
+    data: bytes | Bytes, starts: NDArray[np.int32], ends: NDArray[np.int32]
+) -> pa.StringArray:
+    buffers = [None, pa.py_buffer(piece_offsets(starts, ends)), pa.py_buffer(data)]
+    pieces = pa.Array.from_buffers(pa.string(), 2 * len(starts), buffers)
+    return pieces.take(arrow_array(np.arange(0, 2 * len(starts), 2, dtype=np.int32)))
+
+
+def header(names: list[str], delimiter: str = ",", line_ending: str = "\n") -> bytes:
+    """The header record, its names quoted where they must be."""
+    cells = _quoted(pa.array(names, pa.string()), delimiter).to_pylist()
+    if len(cells) > 1:
+        cells = ["" if cell == '""' else cell for cell in cells]
+    return (delimiter.join(cells) + line_ending).encode()
+
+
+def to_csv(
+    batch: pa.RecordBatch,
+    delimiter: str = ",",
+    line_ending: str = "\n",
+    float_format: str | None = None,
+) -> memoryview:
+    """The batch as CSV text without a header: null as an empty cell, quotes where they must be.
+
+    Floats are the shortest text that reads back the same, or `format(x, float_format)`; all else
+    is as Arrow casts it to text. In a table of one column a null is `""`: many readers skip blank
+    lines. Raises DataError for columns that no cell can hold: lists, structs.
+    """
+    columns = [
+        _cells(column, name, delimiter, float_format)
+        for column, name in zip(batch.columns, batch.schema.names, strict=True)
+    ]
+    if len(columns) == 1:
+        blank = pc.equal(pc.fill_null(columns[0], ""), "")
+        columns = [pc.if_else(blank, '""', columns[0])]
+    options = {"null_handling": "replace", "null_replacement": ""}
+    records = pc.binary_join_element_wise(*columns, delimiter, **options)
+    lines = pc.binary_join_element_wise(records, "", line_ending)
+    offsets = np.frombuffer(lines.buffers()[1], np.int32)
+    text = lines.buffers()[2]
+    return memoryview(text)[: offsets[len(lines)]] if text is not None else memoryview(b"")
+
+
+def _cells(column: pa.Array, name: str, delimiter: str, float_format: str | None) -> pa.StringArray:
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_floating(column.type):
+        return _float_cells(column, float_format)
+    try:
+        cells = column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise DataError(
+            f"column {name!r} ({column.type}) does not fit into CSV, whose cells are text:"
+            " write Parquet or Arrow"
+        ) from None
+    if pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
+        return cells
+    return _quoted(cells, delimiter)
+
+
+def _float_cells(column: pa.Array, float_format: str | None) -> pa.StringArray:
+    numbers = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
+    texts = shortest(numbers) if float_format is None else formatted(numbers, float_format)
+    cells = _pieces(texts.data, texts.starts + 1, texts.ends)
+    if column.null_count:
+        cells = pc.if_else(column.is_valid(), cells, pa.scalar(None, pa.string()))
+    return cells
+
+
+def _quoted(cells: pa.StringArray, delimiter: str) -> pa.StringArray:
+    """The cells, with quotes around those that would not read back the same without.
+
+    That is those with a quote, a delimiter or a line ending, and the empty string, which is not
+    null.
+    """
+    needs = pc.match_substring_regex(cells, f'["\r\n{re.escape(delimiter)}]|^$')
+    if not pc.any(needs).as_py():
+        return cells
+    doubled = pc.replace_substring(cells, '"', '""')
+    return pc.if_else(needs, pc.binary_join_element_wise('"', doubled, '"', ""), cells)

@@ -1,0 +1,73 @@
+"""The file formats, each declared once: what it is called, how it is told, what reads and writes it.
+
+A new format is a module or folder beside this one, and a record here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+
+class Format(NamedTuple):
+    """One format. A tensor format holds one array; a table format, rows of named columns.
+
+    `reader` and `writer` are the classes that meet `formats.base.TableReader` and `TableWriter`,
+    as `module:name` below `kact_cli.formats`; they are imported when a file of the format is met.
+    """
+
+    name: str
+    kind: Literal["tensor", "table"]
+    suffixes: tuple[str, ...]
+    magic: tuple[bytes, ...]
+    """What a file of the format may start with."""
+    reader: str
+    writer: str
+    seeks: bool = False
+    """Whether reading it as a table goes to and fro in the file, as it cannot in a pipe."""
+
+
+NPY = Format(
+    "npy",
+    "tensor",
+    (".npy",),
+    (b"\x93NUMPY",),
+    "npy_table:NpyTableReader",
+    "npy_table:NpyTableWriter",
+    seeks=True,
+)
+PARQUET = Format(
+    "parquet",
+    "table",
+    (".parquet", ".pq"),
+    (b"PAR1", b"PARE"),
+    "parquet.table:ParquetReader",
+    "parquet.table:ParquetWriter",
+    seeks=True,
+)
+ARROW = Format(
+    "arrow",
+    "table",
+    (".arrow", ".feather", ".ipc"),
+    (b"ARROW1",),
+    "arrow:ArrowFileReader",
+    "arrow:ArrowFileWriter",
+    seeks=True,
+)
+ARROW_STREAM = Format(
+    "arrows",
+    "table",
+    (".arrows",),
+    (b"\xff\xff\xff\xff",),
+    "arrow:ArrowStreamReader",
+    "arrow:ArrowStreamWriter",
+)
+CSV = Format(
+    "csv",
+    "table",
+    tuple(t + c for t in (".csv", ".tsv") for c in ("", ".gz", ".zst", ".zstd")),
+    (b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),  # compressed; plain text starts with anything
+    "csv.table:CsvReader",
+    "csv.table:CsvWriter",
+)
+FORMATS = (NPY, PARQUET, ARROW, ARROW_STREAM, CSV)
+"""Every format, in the order in which they are tried."""

@@ -1,0 +1,222 @@
+"""Parquet as record batches: the general way, for conversions and for files that `parquet_chunks`
+cannot rewrite column chunk by column chunk.
+
+https://parquet.apache.org/docs/file-format/
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kact_cli.errors import DataError
+from kact_cli.formats.base import BATCH_BYTES, Sink, TableReader, naming, rows_of
+from kact_cli.formats.parquet.encode import open_file
+from kact_cli.formats.parquet.footer import EncryptedError, NotByChunkError, read_footer
+
+if TYPE_CHECKING:
+    from kact_cli.files.source import Source
+    from kact_cli.files.target import Target
+    from kact_cli.formats.base import TableReader
+    from kact_cli.options import Options
+
+GROUP_BYTES = 32 * 1024 * 1024
+"""What a row group is gathered up to, where the source has no row groups to keep."""
+LEAST_BYTES = 4
+"""What a value in memory takes, more or less."""
+
+
+class ParquetReader:
+    """A Parquet file, some thousand rows at a time."""
+
+    def __init__(self, source: Source, options: Options) -> None:
+        self._name = source.name
+        _refuse_encrypted(source)
+        with naming(self._name):
+            self._file = open_file(source.openable())
+            self.metadata = self._file.metadata
+            self.schema: pa.Schema = self._file.schema_arrow
+            self.rows: int = self.metadata.num_rows
+        self._file.reader.set_use_threads(False)
+        counts = [_leaves(field.type) for field in self.schema]
+        ends = list(accumulate(counts))
+        known = sum(counts) == self.metadata.num_columns
+        self._leaves = [range(e - n, e) for e, n in zip(ends, counts, strict=True)] if known else []
+
+    def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+        for group in range(self.metadata.num_row_groups):
+            yield from self.group(group, columns)
+
+    def group(self, number: int, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of one row group; DataError where they are fewer than its footer says."""
+        every = columns is None or len(set(self.schema.names)) < len(self.schema)
+        known = self.schema.names
+        names = None if every else [known[i] for i in columns or ()]
+        fields = self.schema if columns is None else pa.schema([self.schema[i] for i in columns])
+        rows, expected = 0, self.metadata.row_group(number).num_rows
+        each = min(rows_of(fields), self._rows(number, columns))
+        batches = self._file.iter_batches(each, [number], names, use_threads=False)
+        while True:
+            with naming(self._name):
+                batch = next(batches, None)
+            if batch is None:
+                break
+            rows += batch.num_rows
+            if columns is None:
+                yield batch
+            elif every:
+                yield batch.select(list(columns))
+            else:
+                yield batch.select([batch.schema.get_field_index(f.name) for f in fields])
+        if rows != expected:
+            raise DataError(f"{self._name}: row group {number} has {rows} of {expected} rows")
+
+    def _rows(self, number: int, columns: Sequence[int] | None) -> int:
+        """How many rows of a row group take about BATCH_BYTES, by what its footer says."""
+        group = self.metadata.row_group(number)
+        size, rows = 0, int(group.num_rows)
+        every = range(len(self._leaves)) if columns is None else columns
+        for leaf in (leaf for i in every if self._leaves for leaf in self._leaves[i]):
+            chunk = group.column(leaf)
+            # A dictionary can make long lists small, but not in memory
+            size += int(max(chunk.total_uncompressed_size, chunk.num_values * LEAST_BYTES))
+        return max(1, BATCH_BYTES * max(1, rows) // max(1, size))
+
+    def group_rows(self) -> list[int]:
+        """The number of rows of each row group."""
+        return [self.metadata.row_group(i).num_rows for i in range(self.metadata.num_row_groups)]
+
+    def remarks(self) -> Iterator[str]:
+        yield from ()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _refuse_encrypted(source: Source) -> None:
+    """Raise DataError for an encrypted file: pyarrow ends the process when asked about columns."""
+    file = os.open(source.openable(), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        read_footer(file)
+    except EncryptedError as e:
+        raise DataError(f"{source.name}: {e}, and kact has no keys") from e
+    except NotByChunkError:
+        return
+    except DataError as e:
+        raise DataError(f"{source.name}: {e}") from e
+    finally:
+        os.close(file)
+
+
+class ParquetWriter:
+    """A Parquet file in the manner of the file that it is made from, if that is Parquet too.
+
+    Codec by column, row groups, names in lists and metadata are the source's. `computed` are the
+    columns that are tensors: a dictionary of floats only costs, so they get none. Pages carry
+    checksums. The format version is the newest: files that say they are of the first hold types
+    that it had not, such as nanoseconds.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        schema: pa.Schema,
+        computed: Sequence[int],
+        options: Options,
+        like: TableReader | None = None,
+    ) -> None:
+        if not isinstance(like, ParquetReader):
+            like = None
+        self._groups = iter(like.group_rows()) if like else iter(())
+        self._remaining = next(self._groups, None)
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = self._bytes = 0
+        self._schema = schema
+        made: dict[str, Any] = {"compression": "snappy"}
+        names = schema.names
+        tensors = {names[i] for i in computed}
+        dictionary: list[str] = [n for n in names if n not in tensors]
+        if like is not None and like.metadata.num_row_groups:
+            group = like.metadata.row_group(0)
+            chunks = [group.column(i) for i in range(group.num_columns)]
+            made["use_compliant_nested_type"] = False
+            paths = _paths(schema)
+            if len(paths) != len(chunks):
+                paths = [c.path_in_schema for c in chunks]
+            new = list(zip(paths, chunks, strict=True))
+            made["compression"] = {path: _codec(c.compression) for path, c in new}
+            inside = tuple(f"{name}." for name in tensors)
+            dictionary = [
+                path
+                for path, c in new
+                if c.has_dictionary_page and path not in tensors and not path.startswith(inside)
+            ]
+            made["write_page_index"] = any(c.has_column_index for c in chunks)
+        self._name = target.name
+        self._sink = Sink(target)
+        self._writer = pq.ParquetWriter(
+            self._sink,
+            schema,
+            use_dictionary=dictionary if dictionary else False,
+            write_page_checksum=True,
+            store_schema=True,
+            **made,
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        while self._remaining is not None and batch.num_rows >= self._remaining - self._rows:
+            cut = self._remaining - self._rows
+            self._gather(batch.slice(0, cut))
+            self._flush()
+            batch = batch.slice(cut)
+            self._remaining = next(self._groups, None)
+        if batch.num_rows:
+            self._gather(batch)
+        if self._bytes >= GROUP_BYTES:
+            if self._remaining is not None:
+                self._remaining -= self._rows
+            self._flush()
+
+    def _gather(self, batch: pa.RecordBatch) -> None:
+        self._waiting.append(batch)
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
+
+    def _flush(self) -> None:
+        if self._rows:
+            table = pa.Table.from_batches(self._waiting, self._schema)
+            with naming(self._name):
+                self._writer.write_table(table, row_group_size=self._rows)
+        self._waiting, self._rows, self._bytes = [], 0, 0
+
+    def close(self) -> None:
+        self._flush()
+        with naming(self._name):
+            self._writer.close()
+
+    def abandon(self) -> None:
+        self._sink.abandoned = True
+
+
+def _leaves(type_: pa.DataType) -> int:
+    """How many columns of Parquet a column of Arrow is."""
+    if isinstance(type_, pa.BaseExtensionType):
+        return _leaves(type_.storage_type)
+    return sum(_leaves(type_.field(i).type) for i in range(type_.num_fields)) or 1
+
+
+def _paths(schema: pa.Schema) -> list[str]:
+    """What the columns of Parquet are called that pyarrow makes of `schema`."""
+    made = pa.BufferOutputStream()
+    pq.ParquetWriter(made, schema, use_compliant_nested_type=False).close()
+    described = pq.read_metadata(pa.BufferReader(made.getvalue())).schema
+    return [described.column(i).path for i in range(len(described))]
+
+
+def _codec(name: str) -> str:
+    return {"UNCOMPRESSED": "none", "LZ4_RAW": "lz4"}.get(name, name.lower())

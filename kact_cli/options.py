@@ -1,0 +1,50 @@
+"""What the user chose beside the chain and the files, and who is told of the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Observer:
+    """What the person (or nobody) who watches is told. This one says nothing."""
+
+    def warn(self, message: str) -> None:
+        """Something that the user should know, though the work goes on."""
+
+    def note(self, message: str) -> None:
+        """Something that was decided, for `--verbose`."""
+
+    def start(self, total: int, passes: int, unit: str = "bytes") -> None:
+        """Work over `total` bytes (or `unit`) begins, all passes counted; 0: nobody knows."""
+
+    def advance(self, count: int) -> None:
+        """That many more are done. Threads call this."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose, beside the chain and the files."""
+
+    source_format: str | None = None
+    target_format: str | None = None
+    dtype: np.dtype[Any] | None = None
+    compute_dtype: np.dtype[Any] | None = None
+    chunk_bytes: int | None = None
+    jobs: int | None = None
+    """Worker processes; None: threads of this process, one for each usable core."""
+    columns: tuple[str, ...] = ()
+    """Names and globs of a table's columns that are the tensor; none: kact's choice."""
+    exclude: tuple[str, ...] = ()
+    delimiter: str | None = None
+    """Between the cells of a CSV; None: found in its first records."""
+    header: bool | None = None
+    """Whether the first record of a CSV names its columns; None: found in it."""
+    float_format: str | None = None
+    """How floats are written in a CSV, as `format(x, "...")`; None: shortest that reads back."""
+    overwrite: bool = False
+    fsync: bool = False
+    observer: Observer = field(default_factory=Observer)

@@ -1,0 +1,123 @@
+"""What a chain would do to an input, in words: what `kact explain` prints."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kact_cli.chain import Chain, Step, format_value, resolve_axes
+from kact_cli.engine.plan import Stage
+from kact_cli.engine.program import dtype_path
+from kact_cli.files.source import Source, open_source
+from kact_cli.formats.declared import NPY, Format
+from kact_cli.formats.detect import detect
+from kact_cli.messages import human
+from kact_cli.options import Options
+from kact_cli.reports.estimate import Estimate
+from kact_cli.transform.tensor import TensorJob
+
+if TYPE_CHECKING:
+    from kact_cli.tables.job import TableJob
+
+
+def explain(chain: Chain, path: str | None, options: Options) -> Iterator[str]:
+    """The lines that say what `chain` would do to the file at `path`, or (None) to any tensor.
+
+    Nothing is computed, and no more is read than the header, the schema or the first records.
+    """
+    if path is None:
+        for number, step in enumerate(chain.steps, 1):
+            yield f"{number:3}  {_call(step)}"
+            yield f"       {step.activation.formula}"
+        return
+    with contextlib.closing(open_source(path)) as source:
+        found = detect(source, options.source_format)
+        if found is NPY:
+            job = TensorJob.make(chain, source, options)
+            yield f"{source.name}: {_tensor(job)}"
+            yield from _tensor_lines(job, options.jobs)
+        else:
+            yield from _table_lines(chain, source, found, options)
+
+
+def _call(step: Step) -> str:
+    return f"{step.name}({', '.join(f'{n}={format_value(v)}' for n, v in step.values)})"
+
+
+def _tensor(job: TensorJob) -> str:
+    header = job.header
+    order = "Fortran" if header.fortran_order else "C"
+    size = human(header.size * header.dtype.itemsize)
+    return f"npy, {header.dtype}, shape {header.shape}, {order} order, {size}"
+
+
+def _tensor_lines(job: TensorJob, jobs: int | None) -> Iterator[str]:
+    plan, program = job.plan, job.program
+    path = dtype_path(plan.chain, program.source)
+    calls = [_call(step) for step in plan.chain.steps]
+    width = max(map(len, calls))
+    yield "steps"
+    for number, (step, call) in enumerate(zip(plan.chain.steps, calls, strict=True)):
+        along = ""
+        if step.axis_name:
+            lengths = [job.header.shape[a] for a in sorted(resolve_axes(step, job.header.shape))]
+            along = f"  groups of {' x '.join(f'{n:,}' for n in lengths) or '1'}"
+            along += _how(plan.stages, number)
+        yield f"{number + 1:3}  {call:{width}}  {path[number]} -> {path[number + 1]}{along}"
+    yield f"computed in {program.work}, rounded once to {program.result}"
+    for number, stage in enumerate(plan.stages, 1):
+        of = f"stage {number}: " if len(plan.stages) > 1 else ""
+        passes = "1 pass" if stage.passes == 1 else f"{stage.passes} passes"
+        chunk = human(stage.chunk_elements * program.work.itemsize)
+        chunks = len(stage.slabs) * len(stage.chunks(0)) if len(stage.slabs) else 0
+        yield f"{of}{passes} over the tensor, {chunks:,} chunks of {chunk}"
+    estimate = Estimate.make(job.program, plan, jobs)
+    yield f"workers {estimate.workers}, peak memory about {human(estimate.memory)}"
+    yield f"temporary disk {human(estimate.disk)}"
+    if not plan.sequential:
+        yield f"from or to a pipe: {human(estimate.spooled)} more, where it is spooled"
+
+
+def _how(stages: tuple[Stage, ...], step: int) -> str:
+    for stage in stages:
+        for reduction in stage.reductions:
+            if stage.first + reduction.step == step:
+                return ", streamed twice" if reduction.streamed else ", each within a chunk"
+    return ""
+
+
+def _table_lines(chain: Chain, source: Source, found: Format, options: Options) -> Iterator[str]:
+    from kact_cli.formats.open import open_reader
+    from kact_cli.tables.job import TableJob
+
+    with contextlib.ExitStack() as stack:
+        if source.size is None and found.seeks:
+            source = stack.enter_context(contextlib.closing(source.spool()))
+        reader = open_reader(found, source, options)
+        job = TableJob.make(chain, reader.schema, options)
+        rows = getattr(reader, "rows", None)
+        shape = f"{rows:,} rows" if rows is not None else "rows as they come"
+        yield f"{source.name}: {found.name}, {shape}, {len(job.schema)} columns"
+        yield from _columns(job)
+    yield "steps"
+    for number, step in enumerate(chain.steps):
+        down = any(r.step == number and r.streamed for part in job.parts for r in part.reductions)
+        yield f"{number + 1:3}  {_call(step)}{'  down all rows' if down else ''}"
+    yield "1 pass over the rows" if job.passes == 1 else f"{job.passes} passes over the rows"
+    if source.size is None and job.passes > 1:
+        yield "the pipe is spooled to a temporary file"
+
+
+def _columns(job: TableJob) -> Iterator[str]:
+    width = max((len(name) for name in job.schema.names), default=0)
+    computed = {i: str(part.program.work) for part in job.parts for i in part.columns}
+    for i, (field, result) in enumerate(zip(job.schema, job.result, strict=True)):
+        if i not in computed:
+            yield f"  {field.name:{width}}  passes through  {field.type}"
+            continue
+        changed = "" if field.type == result.type else f" -> {result.type}"
+        yield f"  {field.name:{width}}  tensor          {field.type}{changed}, in {computed[i]}"
+    together = [part for part in job.parts if len(part.columns) > 1]
+    for part in together:
+        yield f"  {len(part.columns)} columns are one tensor of shape (rows, {len(part.columns)})"

@@ -1,0 +1,212 @@
+"""A look at what a chain makes of a file: some rows, and the statistics of a bounded sample.
+
+A sample holds whole rows, and a row comes out right by itself unless an activation works down the
+rows (along axis 0). There it takes the whole tensor, or none: a preview never shows numbers that
+the output would not have.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kact_cli.chain import Chain, resolve_axes
+from kact_cli.engine.engine import apply
+from kact_cli.errors import UsageError
+from kact_cli.formats.declared import CSV
+from kact_cli.options import Options
+from kact_cli.reports.summary import Summary
+from kact_cli.reports.values import NpyTensor, OpenTable, open_numbers
+from kact_cli.types import Array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SAMPLE = 1 << 20
+"""Values that a preview reads at most."""
+PIECES = 16
+"""A sample of a file that is larger comes from so many places, the first and last included."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The shown rows at one point of the chain: the input, or what a step made of it."""
+
+    label: str
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What is shown. `layers` are the input, then the result or every step's."""
+
+    result: str
+    columns: tuple[str, ...]
+    rows: tuple[int, ...]
+    layers: tuple[Layer, ...]
+    summary: Summary
+    """Of the result, in the rows that were sampled."""
+    sampled: int
+    total: int | None
+    """Rows of the sample, and of the file; None: it was not read to its end."""
+
+
+def preview(
+    chain: Chain, path: str, options: Options, *, rows: int = 3, each: bool = False
+) -> Preview:
+    """Look at the first and last `rows` rows of a sample; `each`: after every step of the chain.
+
+    Raises UsageError where only the whole tensor would do, and is too large.
+    """
+    with open_numbers(path, options) as numbers:
+        if isinstance(numbers, NpyTensor):
+            return _tensor(numbers, chain, options, rows, each)
+        return _table(numbers, chain, options, rows, each)
+
+
+def _prefixes(chain: Chain, each: bool) -> list[tuple[str, Chain]]:
+    """What is computed, and how it is called."""
+    if not each:
+        return [("out", chain)]
+    return [(str(step), Chain(chain.steps[: n + 1])) for n, step in enumerate(chain.steps)]
+
+
+def _too_large(chain: Chain) -> UsageError:
+    return UsageError(
+        f"'{chain}' works down all rows, of which there are more than a preview reads: name an "
+        "OUTPUT"
+    )
+
+
+def _tensor(tensor: NpyTensor, chain: Chain, options: Options, rows: int, each: bool) -> Preview:
+    shape = tensor.header.shape
+    axes = [resolve_axes(step, shape) for step in chain.steps if step.axis_name]
+    array, numbers = _sample(tensor, whole=any(0 in a for a in axes) or not shape, chain=chain)
+    shown = _ends(len(array) if shape else 1, rows)
+
+    def cells(values: Array) -> list[list[Any]]:
+        flat = values.reshape(len(numbers), values.size // max(1, len(numbers)))
+        return [flat[i].tolist() for i in shown]
+
+    layers, result = [Layer("in", cells(array))], array
+    for label, prefix in _prefixes(chain, each):
+        last = prefix == chain
+        dtype = options.dtype if last else None
+        result = apply(prefix, array, dtype=dtype, compute_dtype=options.compute_dtype)
+        layers.append(Layer(label, cells(result)))
+    width = len(layers[0].rows[0]) if layers[0].rows else 0
+    return Preview(
+        f"{result.dtype.newbyteorder('=')}, shape {shape}",
+        tuple(f"[{i}]" for i in range(width)),
+        tuple(numbers[i] for i in shown),
+        tuple(layers),
+        Summary.of(result.reshape(-1)),
+        len(numbers),
+        shape[0] if shape else 1,
+    )
+
+
+def _sample(tensor: NpyTensor, *, whole: bool, chain: Chain) -> tuple[Array, list[int]]:
+    """Rows of a tensor, from its start to its end, and their numbers."""
+    header = tensor.header
+    shape, size = header.shape, header.size
+    ends = (0,) * len(shape)
+    if size <= SAMPLE:
+        array = tensor.box(ends, shape) if size else np.zeros(shape, header.dtype)
+        return array, list(range(shape[0] if shape else 1))
+    row = size // shape[0]
+    if whole:
+        raise _too_large(chain)
+    if row > SAMPLE or (header.fortran_order and tensor.source.size is None):
+        raise UsageError(f"{tensor.source.name}: too large for a preview: name an OUTPUT")
+    count = SAMPLE // row
+    if tensor.source.size is None:
+        return tensor.box(ends, (count, *shape[1:])), list(range(count))
+    each = max(1, count // PIECES)
+    starts = sorted({round(s) for s in np.linspace(0, shape[0] - each, min(PIECES, count))})
+    parts: list[Array] = []
+    numbers: list[int] = []
+    for start, after in itertools.pairwise([*starts, shape[0]]):
+        length = min(each, after - start)
+        parts.append(tensor.box((start, *ends[1:]), (length, *shape[1:])))
+        numbers += range(start, start + length)
+    return np.concatenate(parts), numbers
+
+
+def _ends(count: int, rows: int) -> list[int]:
+    """The first and the last rows of so many, none twice."""
+    return sorted({*range(min(rows, count)), *range(max(0, count - rows), count)})
+
+
+def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bool) -> Preview:
+    import pyarrow as pa
+
+    from kact_cli.tables.job import TableJob, TableRun
+
+    reader = table.reader
+    if table.format is CSV:
+        from kact_cli.formats.csv.table import CsvReader
+
+        reader = CsvReader(table.source, options, reader)
+    job = TableJob.make(chain, reader.schema, options)
+    batches: list[pa.RecordBatch] = []
+    values, ended = 0, True
+    for batch in reader.batches():
+        batches.append(batch)
+        values += batch.num_rows * max(1, len(job.selected))
+        if values >= SAMPLE:
+            ended = False
+            break
+    if job.passes > 1 and not ended:
+        raise _too_large(chain)
+    count = sum(b.num_rows for b in batches)
+    total = count if ended else getattr(reader, "rows", None)
+    shown = _ends(count, rows)
+    names = [reader.schema.names[i] for i in job.selected]
+
+    def done(prefix: Chain, last: bool) -> pa.Table:
+        chosen = options if last else _without_dtype(options)
+        step = TableJob.make(prefix, reader.schema, chosen)
+        work = TableRun(step)
+        for passed in range(step.passes - 1):
+            work.collect(passed, ([b.column(i) for i in step.streamed_columns] for b in batches))
+        return pa.Table.from_batches([work.batch(b) for b in batches], step.result)
+
+    def cells(made: pa.Table) -> list[list[Any]]:
+        columns = [made.column(i) for i in job.selected]
+        return [[column[i].as_py() for column in columns] for i in shown]
+
+    source = pa.Table.from_batches(batches, reader.schema)
+    layers, result = [Layer("in", cells(source))], source
+    for label, prefix in _prefixes(chain, each):
+        result = done(prefix, prefix == chain)
+        layers.append(Layer(label, cells(result)))
+    size = "rows" if total is None else f"{total:,} rows"
+    types = sorted({str(result.schema.field(i).type) for i in job.selected})
+    return Preview(
+        f"{size}, {len(names)} of {len(reader.schema)} columns computed: {', '.join(types)}",
+        tuple(names),
+        tuple(shown),
+        tuple(layers),
+        _summary([result.column(i) for i in job.selected]),
+        count,
+        total,
+    )
+
+
+def _without_dtype(options: Options) -> Options:
+    return replace(options, dtype=None)
+
+
+def _summary(columns: Sequence[pa.ChunkedArray]) -> Summary:
+    from kact_cli.reports.values import block_of
+
+    total = Summary()
+    for chunk in itertools.chain.from_iterable(c.chunks for c in columns):
+        block = block_of(chunk)
+        total = total.merge(Summary.of(block.values, block.nulls))
+    return total

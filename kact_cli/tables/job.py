@@ -1,0 +1,125 @@
+"""A chain over a table: which columns are the tensor, and what becomes of the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from kact_cli.chain import Chain
+from kact_cli.options import Options
+from kact_cli.tables.arrays import describe, item_shape, numpy_dtype, result_type
+from kact_cli.tables.columns import Kind, select
+from kact_cli.tables.compute import compute, merge, statistics
+from kact_cli.tables.parts import Part, part_of_list, parts_of_columns
+from kact_cli.types import State
+
+
+@dataclass(frozen=True)
+class TableJob:
+    """Everything that is decided from the schema, before any row is read."""
+
+    schema: pa.Schema
+    selected: tuple[int, ...]
+    parts: tuple[Part, ...]
+    result: pa.Schema
+
+    @classmethod
+    def make(cls, chain: Chain, schema: pa.Schema, options: Options) -> TableJob:
+        """Select columns and plan; raises UsageError for a column or axis that there is not."""
+        columns = [describe(field) for field in schema]
+        selected = select(columns, options.columns, options.exclude, options.observer.warn)
+        kinds = {"dtype": options.dtype, "compute_dtype": options.compute_dtype}
+        scalars = [i for i in selected if columns[i].kind is not Kind.LIST]
+        parts = []
+        if scalars:
+            dtypes = [numpy_dtype(schema.field(i).type) for i in scalars]
+            parts += parts_of_columns(chain, scalars, dtypes, columnar=True, **kinds)
+        for i in selected:
+            if columns[i].kind is Kind.LIST:
+                type_ = schema.field(i).type
+                item, permutation = item_shape(type_)
+                parts.append(
+                    part_of_list(
+                        chain,
+                        i,
+                        columns[i].name,
+                        item,
+                        numpy_dtype(type_),
+                        permutation=permutation,
+                        **kinds,
+                    )
+                )
+        fields = list(schema)
+        for part in parts:
+            for i, dtype in zip(part.columns, part.results, strict=True):
+                fields[i] = fields[i].with_type(result_type(fields[i].type, dtype))
+        result = pa.schema(fields, schema.metadata)
+        return cls(schema, tuple(selected), tuple(parts), result)
+
+    @property
+    def passes(self) -> int:
+        """How often the rows are read: once, and once more for each reduction down the rows."""
+        return 1 + max((len(part.streamed) for part in self.parts), default=0)
+
+    @property
+    def across(self) -> bool:
+        """Whether the columns of a row have to be computed together."""
+        return any(len(part.columns) > 1 for part in self.parts)
+
+    @property
+    def streamed_columns(self) -> list[int]:
+        """The columns that every pass but the last has to read."""
+        return sorted(i for part in self.parts if part.streamed for i in part.columns)
+
+
+class TableRun:
+    """A job in progress: the statistics found so far."""
+
+    def __init__(self, job: TableJob) -> None:
+        self.job = job
+        self.states: list[State] = [{} for _ in job.parts]
+
+    def collect(self, passed: int, batches: Iterable[Sequence[pa.Array]]) -> None:
+        """Pass number `passed` over the table, whose batches are the `streamed_columns`."""
+        order = {column: n for n, column in enumerate(self.job.streamed_columns)}
+        found: list[State] = [{} for _ in self.job.parts]
+        for batch in batches:
+            for part, state, new in zip(self.job.parts, self.states, found, strict=True):
+                if passed >= len(part.streamed):
+                    continue
+                reduction = part.streamed[passed]
+                arrays = [batch[order[i]] for i in part.columns]
+                more = statistics(part, arrays, reduction, state)
+                if more is not None:
+                    old = new.get(reduction.step)
+                    new[reduction.step] = more if old is None else merge(part, reduction, old, more)
+        for state, new in zip(self.states, found, strict=True):
+            state.update(new)
+
+    def transform(self, number: int, arrays: Sequence[pa.Array]) -> list[pa.Array]:
+        """The columns of part `number`, computed."""
+        part = self.job.parts[number]
+        types = [self.job.result.field(i).type for i in part.columns]
+        if len(arrays[0]) == 0:
+            return [pa.nulls(0, t) for t in types]
+        return compute(part, arrays, types, self.states[number])
+
+    def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A batch of the whole table, computed."""
+        arrays = self._columns(range(len(batch.columns)), batch.columns)
+        return pa.RecordBatch.from_arrays(arrays, schema=self.job.result)
+
+    def named(self, batch: pa.RecordBatch) -> list[pa.Array]:
+        """The columns of a batch of some whole parts, computed; the names are the schema's."""
+        positions = [self.job.schema.get_field_index(name) for name in batch.schema.names]
+        return self._columns(positions, batch.columns)
+
+    def _columns(self, positions: Sequence[int], columns: Sequence[pa.Array]) -> list[pa.Array]:
+        arrays = dict(zip(positions, columns, strict=True))
+        for number, part in enumerate(self.job.parts):
+            if part.columns[0] in arrays:
+                done = self.transform(number, [arrays[i] for i in part.columns])
+                arrays.update(zip(part.columns, done, strict=True))
+        return list(arrays.values())

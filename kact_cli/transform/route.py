@@ -1,0 +1,59 @@
+"""From one file to another: the file to read first.
+
+`transform` is what `apply`, `chain` and `batch` do in the end. It opens the input (`files.source`),
+finds out what it is (`formats.detect`), opens the output under a temporary name (`files.target`)
+and hands both to the module that knows the way from the one format to the other:
+
+- `tensor`: .npy to .npy, planned by `engine.plan`, cut into units (`tensor_unit`) that run side by
+  side where both ends are files (`tensor_files`) and in order where one is a pipe (`tensor_pipe`);
+- `csv`: CSV to CSV, block by block of text (`formats.csv`);
+- `parquet`: Parquet to Parquet, column chunk by column chunk (`formats.parquet`);
+- `table`: everything else, as record batches from a reader to a writer (`formats.open`).
+
+The arithmetic is `engine` (NumPy in memory) and, for tables, `tables` (Arrow arrays in memory);
+what an activation is stands in `activations`, and the grammar of a chain in `chain`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from importlib import import_module
+
+from kact_cli.chain import Chain
+from kact_cli.files.source import open_source
+from kact_cli.files.target import Target
+from kact_cli.formats.detect import detect, output_format
+from kact_cli.options import Options
+
+WAYS = {"npy": "tensor", "csv": "csv", "parquet": "parquet"}
+"""The modules of this package that know a way of their own from a format to itself, as
+`transform(chain, source, target, options)`."""
+
+
+def transform(chain: Chain, source: str, target: str, options: Options) -> None:
+    """Apply `chain` to the file `source` and write `target`; `-` is standard input or output.
+
+    Raises a KactError, with the target as it was, when anything goes wrong.
+    """
+    if options.float_format is not None:
+        from kact_cli.formats.csv.float_text import check_format
+
+        check_format(options.float_format)
+    with contextlib.closing(open_source(source)) as opened:
+        found = detect(opened, options.source_format)
+        wanted = output_format(target, found, options.target_format)
+        jobs = "a thread for each core" if options.jobs is None else f"{options.jobs} jobs"
+        options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
+        if "table" in (found.kind, wanted.kind):
+            # Before pyarrow is imported: its own memory pool keeps what it was given
+            os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+        with Target(target, overwrite=options.overwrite, fsync=options.fsync) as out:
+            out.refuse_same_file(opened)
+            if found is wanted and found.name in WAYS:
+                way = import_module(f"kact_cli.transform.{WAYS[found.name]}")
+                way.transform(chain, opened, out, options)
+            else:
+                from kact_cli.transform.table import transform_table
+
+                transform_table(chain, opened, found, out, wanted, options)

@@ -1,0 +1,107 @@
+"""A chain over one .npy tensor: what is decided before any work, and the three ways to do it.
+
+Where both ends are files, workers read and write their own ranges. Where one is a pipe and one
+pass from start to end will do, chunks go through in order. Otherwise the pipe is spooled to a
+temporary file first (or last).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import NamedTuple
+
+from kact_cli.chain import Chain
+from kact_cli.engine.plan import TensorPlan, plan_tensor
+from kact_cli.engine.program import Program
+from kact_cli.errors import DataError
+from kact_cli.files.source import PIPE_BYTES, Source, open_source
+from kact_cli.files.target import Target
+from kact_cli.files.temporary import temporary_file
+from kact_cli.formats.npy import Header, read_header, write_header
+from kact_cli.options import Options
+from kact_cli.transform.tensor_files import run_plan
+from kact_cli.transform.tensor_pipe import pipeline
+
+
+class TensorJob(NamedTuple):
+    """Everything that is decided before any work."""
+
+    header: Header
+    program: Program
+    plan: TensorPlan
+    result: Header
+
+    @classmethod
+    def make(cls, chain: Chain, source: Source, options: Options) -> TensorJob:
+        """Read the header of `source` and plan; raises DataError or UsageError."""
+        try:
+            header = read_header(source.reader())
+            if source.size is not None and header.end > source.size:
+                raise DataError(
+                    f"is truncated: {source.size:,} bytes of the {header.end:,} that it claims"
+                )
+            program = Program.make(
+                chain, header.dtype, dtype=options.dtype, compute_dtype=options.compute_dtype
+            )
+        except DataError as e:
+            raise DataError(f"{source.name} {e}") from e
+        plan = plan_tensor(
+            chain,
+            header.shape,
+            program.work,
+            fortran_order=header.fortran_order,
+            chunk_bytes=options.chunk_bytes,
+        )
+        result = header._replace(dtype=program.result)
+        return cls(header, program, plan, result._replace(offset=len(write_header(result))))
+
+
+def transform(chain: Chain, source: Source, target: Target, options: Options) -> None:
+    """Apply `chain` to the .npy tensor `source` and write it to `target`."""
+    watch = options.observer
+    job = TensorJob.make(chain, source, options)
+    header, plan, result = job.header, job.plan, job.result
+    text = memoryview(write_header(result))
+    watch.start((header.end - header.offset) * plan.passes, plan.passes)
+    if plan.sequential and not (source.size is not None and target.seekable):
+        target.allocate(result.end)
+        target.write(memoryview(bytes(len(text))) if target.seekable else text)
+        pipeline(job.program, plan, source, header.offset, target, options)
+        if target.seekable:
+            # Last, so that a run that is killed half-way leaves nothing that looks whole
+            target.write(text, 0)
+    else:
+        with contextlib.ExitStack() as stack:
+            read, offset = source, header.offset
+            if source.size is None:
+                watch.note(f"{source.name} is spooled: it is read more than once, or not in order")
+                size = header.end - header.offset
+                read, offset = stack.enter_context(contextlib.closing(source.spool(size))), 0
+                missing = size - (read.size or 0)
+                if missing > 0:
+                    raise DataError(f"{source.name} is truncated: {missing:,} bytes are missing")
+            if target.seekable:
+                target.allocate(result.end)
+                run_plan(job.program, plan, read, offset, target, result.offset, options)
+                target.write(text, 0)  # last, for the same reason
+            else:
+                watch.note(f"{target.name} is spooled: it is not written from start to end")
+                path = stack.enter_context(temporary_file(0))
+                with Target(path, overwrite=True) as spooled:
+                    spooled.name = f"temporary file {path}"
+                    spooled.allocate(result.end)
+                    run_plan(job.program, plan, read, offset, spooled, result.offset, options)
+                target.write(text)
+                _copy(path, result, target)
+    extra = source.after(header.end)
+    if extra:
+        watch.warn(f"{source.name}: {extra} after the tensor were ignored")
+
+
+def _copy(path: str, header: Header, target: Target) -> None:
+    with contextlib.closing(open_source(path)) as spooled:
+        os.lseek(spooled.fd, header.offset, os.SEEK_SET)
+        buffer = memoryview(bytearray(PIPE_BYTES))
+        while count := spooled.read_into(buffer):
+            target.write(buffer[:count])

@@ -1,0 +1,196 @@
+"""Who does the work: this thread, threads of this process, or a pool of processes. One seam.
+
+A unit of work is a description (which chunks of which stage), never data: a worker opens the files,
+reads its own part and writes its own part. So the same function serves every executor, and the
+output does not depend on which one, or how many workers, there are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kact_cli.engine.engine import engine_for, merge_statistics
+from kact_cli.engine.layout import runs
+from kact_cli.engine.plan import ALL_PASSES, Stage, TensorUnit
+from kact_cli.engine.program import Program
+from kact_cli.errors import DataError
+from kact_cli.files.source import read_full, write_full
+from kact_cli.messages import reason
+from kact_cli.types import Array, Shape, State, Statistics
+
+if TYPE_CHECKING:
+    pass
+
+Partial = dict[tuple[int, ...], tuple[tuple[slice, ...], Statistics]]
+"""Statistics of some of a slab's groups, by where they start: which part of the state, and what."""
+
+
+class Files(NamedTuple):
+    """Where a stage reads and writes: descriptors in this process, paths in another."""
+
+    source: int | str
+    source_offset: int
+    target: int | str
+    target_offset: int
+    source_name: str
+    target_name: str
+
+
+class Task(NamedTuple):
+    """A stage of a plan over files: all that a worker has to know beside the unit."""
+
+    program: Program
+    stage: Stage
+    files: Files
+
+
+class Stopped(Exception):
+    """The work was given up by another thread; never shown."""
+
+
+class Done(NamedTuple):
+    """What became of a unit: how many bytes it read, and the statistics that it found."""
+
+    bytes: int
+    found: Partial
+
+
+def run_unit(
+    task: Task, unit: TensorUnit, state: State, stop: threading.Event | None = None
+) -> Done:
+    """Do one unit of the task.
+
+    `state` holds the statistics of the passes before. Raises DataError where the input ends early
+    or the output cannot be written.
+    """
+    stage, numbers = task.stage, range(unit.first, unit.last)
+    with contextlib.ExitStack() as opened:
+        source = _open(opened, task.files.source, os.O_RDONLY)
+        target = _open(opened, task.files.target, os.O_WRONLY)
+        work = UnitRun(task, source, target, stop)
+        if unit.passed != ALL_PASSES:
+            found = work.chunks(unit.slab, numbers, unit.passed, state)
+            return Done(work.bytes, found)
+        for slab in numbers:
+            whole = range(len(stage.chunks(slab)))
+            known: State = {}
+            for passed, reduction in enumerate(stage.streamed):
+                found = work.chunks(slab, whole, passed, known)
+                known[reduction.step] = assemble(stage, slab, passed, found)
+            work.chunks(slab, whole, stage.passes - 1, known)
+        return Done(work.bytes, {})
+
+
+def _open(opened: contextlib.ExitStack, file: int | str, flags: int) -> int:
+    if isinstance(file, int):
+        return file
+    fd = os.open(file, flags | os.O_CLOEXEC)
+    opened.callback(os.close, fd)
+    return fd
+
+
+class UnitRun:
+    """One unit's reading, computing and writing."""
+
+    def __init__(self, task: Task, source: int, target: int, stop: threading.Event | None) -> None:
+        self.task, self.stage = task, task.stage
+        self.source, self.target, self.stop = source, target, stop
+        self.engine = engine_for(task.program, task.stage.reductions)
+        self.bytes = 0
+
+    def chunks(self, slab: int, numbers: range, passed: int, state: State) -> Partial:
+        """Run one pass over some chunks of a slab: collect statistics, or (the last) write."""
+        program = self.task.program
+        corner, _ = self.stage.slabs.box(slab)
+        grid = self.stage.chunks(slab)
+        found: Partial = {}
+        for number in numbers:
+            if self.stop is not None and self.stop.is_set():
+                raise Stopped
+            start, box = grid.box(number)
+            absolute = tuple(a + b for a, b in zip(corner, start, strict=True))
+            block = self._read(absolute, box)
+            known = {
+                r.step: tuple(a[state_slices(r.dims, start, box)] for a in state[r.step])
+                for r in self.stage.streamed[:passed]
+            }
+            if passed < len(self.stage.streamed):
+                reduction = self.stage.streamed[passed]
+                statistics = self.engine.statistics(block, reduction.step, known)
+                where = state_slices(reduction.dims, start, box)
+                add(program, reduction.step, found, where, statistics)
+                continue
+            out = block
+            if program.result != program.source:
+                out = self.engine.buffer("out", program.result, block.size).reshape(box)
+            self.engine.transform(block, out, known)
+            self._write(absolute, out)
+        return found
+
+    def _read(self, start: Shape, box: Shape) -> Array:
+        dtype = self.task.program.source
+        size = math.prod(box)
+        block = self.engine.buffer("in", dtype, size)
+        view, at = block.view(np.uint8).data, 0
+        files = self.task.files
+        try:
+            for offset, count in runs(self.stage.dims, start, box):
+                part = view[at : at + count * dtype.itemsize]
+                where = files.source_offset + offset * dtype.itemsize
+                if read_full(self.source, part, where) < len(part):
+                    raise DataError(f"{files.source_name} became shorter while it was read")
+                at += len(part)
+        except OSError as e:
+            raise DataError(f"{files.source_name}: {reason(e)}") from e
+        self.bytes += at
+        return block.reshape(box)
+
+    def _write(self, start: Shape, out: Array) -> None:
+        itemsize = out.dtype.itemsize
+        view, at = out.reshape(-1).view(np.uint8).data, 0
+        files = self.task.files
+        try:
+            for offset, count in runs(self.stage.dims, start, out.shape):
+                where = files.target_offset + offset * itemsize
+                write_full(self.target, view[at : at + count * itemsize], where)
+                at += count * itemsize
+        except OSError as e:
+            raise DataError(f"{files.target_name}: {reason(e)}") from e
+
+
+def state_slices(dims: Shape, start: Shape, box: Shape) -> tuple[slice, ...]:
+    """Which part of a slab's statistics (for a reduction over `dims`) belongs to a chunk."""
+    return tuple(
+        slice(None) if d in dims else slice(a, a + n)
+        for d, (a, n) in enumerate(zip(start, box, strict=True))
+    )
+
+
+def add(
+    program: Program, step: int, total: Partial, where: tuple[slice, ...], found: Statistics
+) -> None:
+    """Merge statistics into `total`, in the order of the calls."""
+    key = tuple(s.start or 0 for s in where)
+    if key in total:
+        found = merge_statistics(program.chain, step, total[key][1], found)
+    total[key] = (where, found)
+
+
+def assemble(stage: Stage, slab: int, number: int, partial: Partial) -> Statistics:
+    """The statistics of the streamed reduction `number` over a whole slab, as arrays."""
+    reduction = stage.streamed[number]
+    shape = reduction.kept(stage.slabs.box(slab)[1])
+    pieces = list(partial.values())
+    if len(pieces) == 1:
+        return pieces[0][1]
+    arrays = tuple(np.empty(shape, a.dtype) for a in pieces[0][1])
+    for where, statistics in pieces:
+        for array, part in zip(arrays, statistics, strict=True):
+            array[where] = part
+    return arrays

@@ -1,0 +1,24 @@
+"""The names of types that many modules use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    pass
+
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+Statistics = tuple[Array, ...]
+
+
+State = dict[int, Statistics]
+"""The statistics of streamed reductions, by step; each array has the shape of the slab with the
+reduced dims taken as one."""
+
+
+Shape = tuple[int, ...]
