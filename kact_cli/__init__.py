@@ -1,25 +1,27 @@
 """kact: Keras activations applied to tensors in files, from the shell and from Python.
 
->>> from kact_cli import Chain
->>> Chain.parse("relu(alpha=0.5)")([-2.0, 2.0])
+>>> from kact_cli import apply
+>>> apply("relu(alpha=0.5)", [-2.0, 2.0])
 array([-1.,  2.])
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kact_cli.activations import ACTIVATIONS as ACTIVATIONS
     from kact_cli.chain import Chain as Chain
+    from kact_cli.engine.engine import apply as apply
 
 __version__ = "0.1.0"
-__all__ = ["Chain", "__version__"]
+__all__ = ["ACTIVATIONS", "Chain", "__version__", "apply"]
+_HOMES = {"ACTIVATIONS": "activations", "Chain": "chain", "apply": "engine.engine"}
 
 
-def __getattr__(name: str) -> object:
-    # Not imported before it is asked for: `kact --help` needs no NumPy
-    if name == "Chain":
-        from kact_cli.chain import Chain
-
-        return Chain
+def __getattr__(name: str) -> Any:
+    # Imported when it is asked for: `kact --help` needs no NumPy
+    if name in _HOMES:
+        return getattr(import_module(f"kact_cli.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'kact_cli' has no attribute '{name}'")

@@ -15,14 +15,14 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value
 from kact_cli.errors import ChainSyntaxError, UsageError
 from kact_cli.messages import nearest
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    pass
 
 # Patterns, compiled when they are first used and not at every start
 _NUMBER = r"(?a)[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"
@@ -143,10 +143,8 @@ def resolve_axes(step: Step, shape: Sequence[int], what: str = "") -> frozenset[
 class Chain:
     """Activations applied one after another, left to right.
 
-    >>> import numpy as np
-    >>> from kact_cli import Chain
-    >>> Chain.parse("relu(max_value=6),softmax")(np.array([[0.0, 8.0, 6.0]]))
-    array([[0.00123784, 0.49938108, 0.49938108]])
+    >>> str(Chain.parse("ReLU(0, 6), softmax:axis=0"))
+    'relu(max_value=6),softmax(axis=0)'
     """
 
     steps: tuple[Step, ...]
@@ -158,18 +156,6 @@ class Chain:
 
     def __str__(self) -> str:
         return ",".join(map(str, self.steps))
-
-    def __call__(self, tensor: ArrayLike) -> NDArray[Any]:
-        """The chain applied to a tensor in memory: a new array of the same shape.
-
-        float16, float32 and float64 keep their dtype and byte order; integers and booleans become
-        `np.result_type(dtype, np.float32)`, save where relu with whole parameters keeps them.
-
-        Raises UsageError for an axis that the tensor does not have, DataError for other dtypes.
-        """
-        from kact_cli.engine.engine import apply
-
-        return apply(self, tensor)
 
 
 class _Parser:

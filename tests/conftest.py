@@ -1,40 +1,20 @@
-"""What the tests share: running kact as a process, as a user does."""
+"""Fixtures that every test may use."""
 
 from __future__ import annotations
 
-import ctypes
-import io
-import os
-import resource
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.tools.run import Kact, command, environment
 
 # A busy machine is no failure
 settings.register_profile("kact", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kact")
-
-Kact = Callable[..., "subprocess.CompletedProcess[bytes]"]
-
-
-def environment(**more: str) -> dict[str, str]:
-    """This environment without what would hide a bug: unbuffered output, kact's own settings."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("KACT_")}
-    kept.pop("PYTHONUNBUFFERED", None)
-    return {**kept, **more}
-
-
-def command(*args: str | bytes | Path) -> list[str | bytes]:
-    """The command line that runs kact with `args`."""
-    given = [a if isinstance(a, bytes) else str(a) for a in args]
-    return [sys.executable, "-m", "kact_cli", *given]
 
 
 @pytest.fixture
@@ -85,38 +65,3 @@ def refused(kact: Kact) -> Kact:
         return done
 
     return run
-
-
-def start(*args: str | Path, **more: Any) -> subprocess.Popen[bytes]:
-    """kact as a process that goes on while the test does, with pipes unless `more` says else."""
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen(command(*args), **{"env": environment(), **pipes, **more})
-
-
-def npy(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
-    """The array as a .npy file, as NumPy writes it."""
-    file = io.BytesIO()
-    np.lib.format.write_array(file, array, version=version)
-    return file.getvalue()
-
-
-def drop_privileges() -> None:
-    """In the child: let file permissions count, as they do for anyone but root."""
-    if os.geteuid() == 0:
-        libc = ctypes.CDLL(None, use_errno=True)
-        for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-            if libc.prctl(24, capability, 0, 0, 0):  # PR_CAPBSET_DROP
-                raise OSError(ctypes.get_errno(), "prctl")
-
-
-def limit(name: int, value: int) -> Callable[[], None]:
-    """For `prepare`: a resource limit of the child."""
-    return lambda: resource.setrlimit(name, (value, value))
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Whether the condition came true in time."""
-    end = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < end:
-        time.sleep(0.01)
-    return met

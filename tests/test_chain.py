@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kact_cli import apply
 from kact_cli.activations import ACTIVATIONS, Parameter, Value
 from kact_cli.chain import Chain, Step, format_value, parse_value
 from kact_cli.errors import ChainSyntaxError
@@ -170,7 +171,7 @@ def test_ten_thousand_steps() -> None:
     chain = Chain.parse(",".join(["tanh", "relu(0.1)"] * 5000))
     assert len(chain.steps) == 10_000
     assert Chain.parse(str(chain)) == chain
-    assert chain([1.0, -1.0]).shape == (2,)
+    assert apply(chain, [1.0, -1.0]).shape == (2,)
     with pytest.raises(ChainSyntaxError):
         Chain.parse("relu(" * 10_000)
     with pytest.raises(ChainSyntaxError):

@@ -223,13 +223,25 @@ def merge_statistics(chain: Chain, step: int, a: Statistics, b: Statistics) -> S
 
 
 def apply(
-    chain: Chain,
+    chain: Chain | str,
     tensor: ArrayLike,
+    /,
     *,
     dtype: np.dtype[Any] | None = None,
     compute_dtype: np.dtype[Any] | None = None,
 ) -> NDArray[Any]:
-    """The chain applied to a tensor in memory; see `Chain.__call__`, and for dtypes `Program`."""
+    """Apply a chain, or the text of one, to a tensor in memory: a new array of the same shape.
+
+    float16, float32 and float64 keep their dtype and byte order; integers and booleans become
+    `np.result_type(dtype, np.float32)`, save where relu with whole parameters keeps them. `dtype`
+    is the dtype of the result where it should be another, `compute_dtype` (float32 or float64) the
+    one to compute in.
+
+    Raises ChainSyntaxError for a text that is no chain, UsageError for an axis that the tensor
+    does not have, DataError for dtypes that are not numeric.
+    """
+    if isinstance(chain, str):
+        chain = Chain.parse(chain)
     array = np.asarray(tensor)
     program = Program.make(chain, array.dtype, dtype=dtype, compute_dtype=compute_dtype)
     # A chunk as large as the tensor: every reduction is resident

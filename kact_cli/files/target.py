@@ -28,7 +28,7 @@ def temporary_prefix(name: str) -> str:
 class Target:
     """An open output, used as a context: committed when the block ends well, else taken back.
 
-    `as_regular_file` says whether `fd` can be written at offsets from `base`; otherwise bytes go in order.
+    `seekable` says whether `fd` can be written at offsets from `base`; otherwise bytes go in order.
     `path` is where another process can open it, None where it cannot.
     """
 

@@ -1,4 +1,4 @@
-"""The file formats, each declared once: what it is called, how it is told, what reads and writes it.
+"""The file formats, each declared once: its name, how it is told, what reads and writes it.
 
 A new format is a module or folder beside this one, and a record here.
 """

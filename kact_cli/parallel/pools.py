@@ -38,10 +38,11 @@ def usable_cores() -> int:
 
 
 @contextlib.contextmanager
-def thread_pool(jobs: int | None) -> Iterator[tuple[Executor, int]]:
+def thread_pool(jobs: int | None, *, wait: bool = False) -> Iterator[tuple[Executor, int]]:
     """Threads for work whose data is in this process, and how many: `jobs`, or one for each core.
 
-    Not waited for where the work failed: a thread that computes ends by itself.
+    `wait` for the threads to end before the pool is left: needed where they use descriptors that
+    are closed then. A thread that only computes ends by itself.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -50,7 +51,7 @@ def thread_pool(jobs: int | None) -> Iterator[tuple[Executor, int]]:
     try:
         yield pool, count
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 @contextlib.contextmanager

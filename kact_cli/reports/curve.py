@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kact_cli.chain import Chain
+from kact_cli.engine.engine import apply
 from kact_cli.errors import UsageError
 from kact_cli.types import Array
 
@@ -40,8 +41,8 @@ class Curve:
                 )
         x = np.linspace(first, last, points)
         if not derivative:
-            return cls(str(chain), x, chain(x))
+            return cls(str(chain), x, apply(chain, x))
         h = STEP * np.maximum(1, np.abs(x))
         with np.errstate(all="ignore"):
-            y = (chain(x + h) - chain(x - h)) / ((x + h) - (x - h))
+            y = (apply(chain, x + h) - apply(chain, x - h)) / ((x + h) - (x - h))
         return cls(f"d/dx {chain}", x, y)

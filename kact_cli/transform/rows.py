@@ -33,7 +33,7 @@ def counted_columns(
 
 @contextlib.contextmanager
 def spooled_to_seek(source: Source, found: Format, options: Options) -> Iterator[Source]:
-    """`source`, or a temporary file with what a pipe gives, where its format has to be sought in."""
+    """`source`, or a temporary file of what a pipe gives, where its format is not read in order."""
     if source.size is not None or not found.seeks:
         yield source
         return

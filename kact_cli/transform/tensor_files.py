@@ -18,13 +18,11 @@ from kact_cli.files.source import Source
 from kact_cli.files.target import Target
 from kact_cli.files.temporary import temporary_file
 from kact_cli.messages import reason
-from kact_cli.parallel.pools import WorkerLost, in_order, process_pool, usable_cores
+from kact_cli.parallel.pools import WorkerLost, in_order, process_pool, thread_pool, usable_cores
 from kact_cli.transform.tensor_unit import Files, Partial, Task, add, assemble, run_unit
 from kact_cli.types import State
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
-
     from kact_cli.options import Options
 
 
@@ -76,7 +74,7 @@ class _Workers:
 
     def __init__(self, stack: contextlib.ExitStack, options: Options, *, parallel: bool) -> None:
         self.stop: threading.Event | None = None
-        self.executor: Executor | None = None
+        self.executor: Any = None
         jobs = options.jobs
         self.count = usable_cores() if jobs is None else jobs
         if jobs is not None and jobs > 1:
@@ -87,10 +85,8 @@ class _Workers:
                 why = reason(e) if isinstance(e, OSError) else str(e)
                 options.observer.warn(f"--jobs: there can be no pool of processes here: {why}")
         if self.executor is None and self.count > 1 and parallel:
-            from concurrent.futures import ThreadPoolExecutor
-
             self.stop = threading.Event()
-            self.executor = stack.enter_context(ThreadPoolExecutor(self.count))
+            self.executor, _ = stack.enter_context(thread_pool(self.count, wait=True))
 
     def map(self, function: Any, items: Iterable[Any]) -> Iterator[Any]:
         """`function` of each item, in order."""

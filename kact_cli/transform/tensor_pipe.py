@@ -6,7 +6,6 @@ import itertools
 import math
 import queue
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,10 @@ from kact_cli.engine.program import Program
 from kact_cli.errors import DataError
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
-from kact_cli.parallel.pools import usable_cores
+from kact_cli.parallel.pools import in_order, thread_pool, usable_cores
 from kact_cli.types import Array, Shape
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from kact_cli.options import Options
 
 
@@ -61,30 +58,18 @@ def pipeline(
             target.write(compute(raw, shape).data)
             options.observer.advance(len(raw))
         return
-    from concurrent.futures import ThreadPoolExecutor
 
-    pending: deque[tuple[Future[Array], Array]] = deque()
-    with ReadAhead(program, shapes, source, source_offset, size, workers + 2) as reader:
-        # Not joined on the way out: a thread that computes ends by itself
-        pool = ThreadPoolExecutor(workers)
-        try:
-            for raw, shape in reader:
-                pending.append((pool.submit(compute, raw, shape), raw))
-                if len(pending) > workers:
-                    _write_first(pending, reader, target, options)
-            while pending:
-                _write_first(pending, reader, target, options)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    def work(chunk: tuple[Array, Shape]) -> tuple[Array, Array]:
+        return chunk[0], compute(*chunk)
 
-
-def _write_first(
-    pending: deque[tuple[Future[Array], Array]], reader: ReadAhead, target: Target, options: Options
-) -> None:
-    future, raw = pending.popleft()
-    target.write(future.result().data)
-    options.observer.advance(len(raw))
-    reader.give_back(raw)
+    with (
+        ReadAhead(program, shapes, source, source_offset, size, workers + 2) as reader,
+        thread_pool(workers) as (pool, count),
+    ):
+        for raw, out in in_order(pool, count + 1, work, reader):
+            target.write(out.data)
+            options.observer.advance(len(raw))
+            reader.give_back(raw)
 
 
 def _read(

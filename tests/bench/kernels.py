@@ -5,7 +5,7 @@
 
 kact and torch run alternately, each for a few milliseconds a round; the medians are printed. Both
 overwrite their tile, so both copy their input in first, and that copy's own time is taken off.
-Float16 goes through `kact_cli.float16`: elementwise by a table, softmax by way of float32.
+Float16 goes through `kact_cli.engine.float16`: elementwise by a table, softmax by way of float32.
 """
 
 from __future__ import annotations

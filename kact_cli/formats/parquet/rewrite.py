@@ -16,10 +16,10 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 from kact_cli.formats.parquet.encode import (
     PAGE_BYTES,
@@ -33,6 +33,7 @@ from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped, copy_r
 from kact_cli.formats.parquet.pages import EncodedChunk
 from kact_cli.formats.parquet.plan import RewritePlan
 from kact_cli.formats.parquet.row_group import FinishedGroup, NewGroup, page_format, write_indexes
+from kact_cli.parallel.pools import thread_pool
 
 UNIT_BYTES = 1 << 20
 """Of values: smaller column chunks are done several at a time."""
@@ -64,7 +65,8 @@ class Encode:
 Task = Copy | Encode
 Done = tuple[int, list[EncodedChunk]]
 """Where the bytes of a task start in the new file, and what was encoded."""
-Waiting = tuple[NewGroup, Task, Future[Done]]
+Waiting = tuple[NewGroup, Task, Any]
+"""A group, a task of it, and the future of what becomes of that."""
 
 
 def rewrite(plan: RewritePlan, target: int, compute: Compute, *, workers: int = 1) -> int:
@@ -144,9 +146,8 @@ def _finished_groups(
             group.replace(leaf, chunk, start)
             start += chunk.size
 
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="parquet")
     try:
-        with layout.stopped_by_failure():
+        with thread_pool(workers, wait=True) as (pool, _), layout.stopped_by_failure():
             for index, raw in enumerate(plan.footer.row_groups):
                 group = NewGroup(source, raw)
                 for task in _tasks(plan, source, index, group):
@@ -159,8 +160,6 @@ def _finished_groups(
                 yield from collect()
     except Stopped:
         raise layout.failure from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _tasks(plan: RewritePlan, source: int, index: int, group: NewGroup) -> Iterator[Task]:

@@ -1,0 +1,330 @@
+"""Object stores, against a server that speaks S3: moto's, as a process on loopback."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import boto3
+import numpy as np
+import pytest
+from pyarrow.fs import LocalFileSystem
+
+from kact_cli.errors import DataError
+from kact_cli.files import object_store as remote
+from kact_cli.files.object_store import Uri
+from tests.batch.test_batch import save, tree
+from tests.tools.run import Kact, environment, start, wait_until
+
+Refused = Callable[..., "subprocess.CompletedProcess[bytes]"]
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
+ODD = "a b%20c?[x]\x1bü.npy"
+
+
+def listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an S3 server."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    with (tmp_path_factory.mktemp("moto") / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            assert wait_until(lambda: listening(port), 60)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()
+            server.wait()
+
+
+@pytest.fixture
+def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of every test, and of the kact that it starts."""
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
+        monkeypatch.setenv(name, value)
+
+
+class Bucket:
+    """A bucket of its own, and what is in it, as another client sees it."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.client, self.name = client, name
+        client.create_bucket(Bucket=name)
+
+    def put(self, key: str, data: bytes) -> None:
+        self.client.put_object(Bucket=self.name, Key=key, Body=data)
+
+    def get(self, key: str) -> bytes:
+        data: bytes = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
+        return data
+
+    def keys(self, prefix: str = "") -> list[str]:
+        found = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix).get("Contents", [])
+        return [entry["Key"] for entry in found]
+
+    def uploads(self) -> list[Any]:
+        """Multipart uploads that were begun and neither ended nor aborted."""
+        listed = self.client.list_multipart_uploads(Bucket=self.name)
+        uploads: list[Any] = listed.get("Uploads", [])
+        return uploads
+
+
+@pytest.fixture
+def bucket(endpoint: str, aws: None, request: pytest.FixtureRequest) -> Iterator[Bucket]:
+    client = boto3.client("s3", endpoint_url=endpoint, region_name=KEYS["AWS_REGION"])
+    yield Bucket(client, f"bucket-{abs(hash(request.node.name)):x}")
+    client.close()
+
+
+def npy(*shape: int, seed: int = 0) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.random.default_rng(seed).normal(size=shape).astype("f4"))
+    return file.getvalue()
+
+
+@pytest.fixture
+def data(bucket: Bucket) -> dict[str, bytes]:
+    """Objects below `in/`: nested, of odd names, a table, and some that take no part."""
+    files = {
+        "a.npy": npy(10, 3),
+        f"x/{ODD}": npy(7, 3, seed=1),
+        "x/y/t.csv": b"id,v\n007,-1.5\nx,\n",
+        "x/README.txt": b"nothing",
+    }
+    for name, content in files.items():
+        bucket.put(f"in/{name}", content)
+    bucket.put("inside.npy", npy(3))
+    del files["x/README.txt"]
+    return files
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_from_a_bucket_to_a_bucket_is_as_from_files_to_files(
+    jobs: int, bucket: Bucket, data: dict[str, bytes], kact: Kact, tmp_path: Path
+) -> None:
+    for name, content in data.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(content)
+    args = ["batch", "elu,softmax", "--jobs", jobs]
+    kact(*args, tmp_path / "in", "-o", tmp_path / "local")
+    kact(*args, f"s3://{bucket.name}/in", "-o", f"s3://{bucket.name}/out/", TMPDIR=str(tmp_path))
+    assert sorted(bucket.keys("out/")) == sorted(
+        [f"out/{name}" for name in data] + ["out/.kact-batch.json"]
+    )
+    for name in data:
+        assert bucket.get(f"out/{name}") == (tmp_path / "local" / name).read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "local"}
+
+
+def test_from_a_bucket_to_files_and_back_with_conversion_and_report(
+    bucket: Bucket, data: dict[str, bytes], kact: Kact, tmp_path: Path
+) -> None:
+    local = tmp_path / "local"
+    report = tmp_path / "report.json"
+    one = f"s3://{bucket.name}/in/x/{ODD}"
+    kact("batch", "relu", one, "-o", local, "--to", "parquet", "--report", report)
+    (name,) = tree(local)
+    assert name == ODD.replace(".npy", ".parquet")
+    (file,) = json.loads(report.read_text())["files"]
+    assert (file["input"], file["rows"]) == (one, 7)
+    kact("batch", "relu", local, "-o", f"s3://{bucket.name}/back", "--to", "npy")
+    array = np.load(io.BytesIO(bucket.get(f"back/{ODD}")))
+    np.testing.assert_array_equal(array, np.maximum(np.load(io.BytesIO(data[f"x/{ODD}"])), 0))
+
+
+def test_large_object_is_uploaded_in_parts(bucket: Bucket, kact: Kact, tmp_path: Path) -> None:
+    array = save(tmp_path / "a.npy", 30, 300_000)
+    kact("batch", "relu", tmp_path / "a.npy", "-o", f"s3://{bucket.name}")
+    head = bucket.client.head_object(Bucket=bucket.name, Key="a.npy")
+    assert int(head["ETag"].strip('"').rpartition("-")[2]) > 1
+    found = np.load(io.BytesIO(bucket.get("a.npy")))
+    np.testing.assert_array_equal(found, np.maximum(array, 0))
+    assert not bucket.uploads()
+
+
+def test_failed_unit_uploads_nothing_and_is_named(
+    bucket: Bucket, data: dict[str, bytes], kact: Kact
+) -> None:
+    whole = npy(3_000_000)
+    bucket.put("in/short.npy", whole[:-1])
+    args = ["batch", "relu", f"s3://{bucket.name}/in", "-o", f"s3://{bucket.name}/out", "-k"]
+    done = kact(*args, code=1)
+    lines = done.stderr.decode().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f"kact: s3://{bucket.name}/in/short.npy is truncated")
+    assert not bucket.keys("out/short")
+    assert not bucket.uploads()
+    # Repaired, the rest is done, and nothing else
+    bucket.put("in/short.npy", whole)
+    again = kact(*args, "--skip-existing")
+    assert again.stdout.startswith(b"1 file done")
+    assert b"3 left as they were" in again.stdout
+    assert bucket.keys("out/short") == ["out/short.npy"]
+
+
+def test_existing_objects_and_other_chains_are_refused(
+    bucket: Bucket, data: dict[str, bytes], kact: Kact, refused: Refused
+) -> None:
+    to = ["-o", f"s3://{bucket.name}/out"]
+    kact("batch", "relu", f"s3://{bucket.name}/in", *to)
+    before = bucket.get("out/a.npy")
+    done = refused("batch", "relu", f"s3://{bucket.name}/in", *to, code=2)
+    assert f"s3://{bucket.name}/out/a.npy exists" in done.stderr.decode()
+    done = refused("batch", "elu", f"s3://{bucket.name}/in", *to, "--skip-existing", code=2)
+    assert "there the chain is relu, here elu" in done.stderr.decode()
+    assert bucket.get("out/a.npy") == before
+    kact("batch", "relu", f"s3://{bucket.name}/in", *to, "--overwrite")
+
+
+def test_output_below_the_input_is_no_input(
+    bucket: Bucket, data: dict[str, bytes], kact: Kact
+) -> None:
+    for _ in range(2):
+        args = ["batch", "relu", f"s3://{bucket.name}/in", "-o", f"s3://{bucket.name}/in/out"]
+        kact(*args, "--skip-existing")
+    assert len(bucket.keys("in/out/")) == len(data) + 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_stopped_upload_is_never_visible(
+    number: int, jobs: str, bucket: Bucket, tmp_path: Path
+) -> None:
+    with open(tmp_path / "a.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|i1", "fortran_order": False, "shape": (400 * 2**20,)}
+        )
+        file.truncate(file.tell() + 400 * 2**20)
+    args = ["batch", "relu", tmp_path / "a.npy", "-o", f"s3://{bucket.name}/out", "--jobs", jobs]
+    (tmp_path / "tmp").mkdir()
+    env = environment(TMPDIR=str(tmp_path / "tmp"))
+    process = start(*args, env=env, start_new_session=True)
+    assert wait_until(lambda: "out/a.npy" in [u["Key"] for u in bucket.uploads()], 60)
+    process.send_signal(number)
+    sent = time.monotonic()
+    process.communicate(timeout=30)
+    assert time.monotonic() - sent < 5
+    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    wait_until(lambda: not list((tmp_path / "tmp").iterdir()), 5)
+    assert not list((tmp_path / "tmp").rglob("*"))
+    time.sleep(1)
+    assert bucket.keys() == ["out/.kact-batch.json"]
+
+
+def test_errors_name_the_uri(
+    bucket: Bucket, data: dict[str, bytes], refused: Refused, kact: Kact, tmp_path: Path
+) -> None:
+    out = ["-o", tmp_path / "out"]
+    done = refused("batch", "relu", f"s3://{bucket.name}/none.npy", *out)
+    assert f"s3://{bucket.name}/none.npy: no such file" in done.stderr.decode()
+    done = refused("batch", "relu", "s3://no-such-bucket-here/a.npy", *out)
+    assert "s3://no-such-bucket-here/a.npy: no such file" in done.stderr.decode()
+    save(tmp_path / "a.npy", 3)
+    done = refused("batch", "relu", tmp_path / "a.npy", "-o", "s3://no-such-bucket-here/o")
+    assert "s3://no-such-bucket-here/o" in done.stderr.decode()
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    done = refused(
+        *("batch", "relu", f"s3://{bucket.name}/in", *out),
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
+        AWS_MAX_ATTEMPTS="1",
+    )
+    assert f"s3://{bucket.name}/in" in done.stderr.decode()
+
+
+def test_credentials_come_from_the_environment(
+    bucket: Bucket, data: dict[str, bytes], endpoint: str, refused: Refused, kact: Kact
+) -> None:
+    iam = boto3.client("iam", endpoint_url=endpoint, region_name=KEYS["AWS_REGION"])
+    iam.create_user(UserName="kact")
+    key = iam.create_access_key(UserName="kact")["AccessKey"]
+    allowed = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_user_policy(UserName="kact", PolicyName="all", PolicyDocument=policy)
+    iam.close()
+
+    def unchecked(actions: str) -> None:
+        """Have the server let so many more actions pass before it looks at keys."""
+        kind = {"Content-Type": "application/octet-stream"}
+        url = f"{endpoint}/moto-api/reset-auth"
+        urlopen(Request(url, data=actions.encode(), headers=kind)).close()
+
+    args = ["batch", "relu", f"s3://{bucket.name}/in", "-o", f"s3://{bucket.name}/out"]
+    unchecked("0")
+    try:
+        done = refused(*args)
+        assert f"s3://{bucket.name}/out: " in done.stderr.decode()
+        kact(
+            *args,
+            AWS_ACCESS_KEY_ID=key["AccessKeyId"],
+            AWS_SECRET_ACCESS_KEY=key["SecretAccessKey"],
+        )
+    finally:
+        unchecked("inf")
+    assert len(bucket.keys("out/")) == len(data) + 1
+
+
+def test_other_stores_get_a_new_name_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system whose files are visible while they are written, as HDFS is: a local one."""
+    monkeypatch.setattr(remote, "_file_system", lambda *_: (LocalFileSystem(), str(tmp_path)))
+    (tmp_path / "a").write_bytes(b"x" * 10)
+    uri = Uri("hdfs", "host", "d/e/b")
+    assert remote.put(str(tmp_path / "a"), uri) == 10
+    assert dict(remote.listing(Uri("hdfs", "host", "d"))) == {"e/b": 10}
+
+    def failing(_: int) -> Iterator[memoryview]:
+        yield memoryview(b"y" * 5)
+        raise OSError("the disk is broken")
+
+    monkeypatch.setattr(remote, "_pieces", failing)
+    for name in ("b", "c"):
+        with pytest.raises(DataError, match=f"hdfs://host/d/e/{name}: the disk is broken"):
+            remote.put(str(tmp_path / "a"), Uri("hdfs", "host", f"d/e/{name}"))
+    assert (tmp_path / "d/e/b").read_bytes() == b"x" * 10
+    assert [path.name for path in (tmp_path / "d/e").iterdir()] == ["b"]
+
+
+BREAKING = """
+import sys
+from kact_cli.files import object_store as remote
+from kact_cli.errors import DataError
+def pieces(_):
+    yield memoryview(bytes(25 * 2**20))
+    raise OSError("the disk is broken")
+remote._pieces = pieces
+try:
+    remote.put("/dev/null", remote.parse(sys.argv[1]))
+except DataError as e:
+    print(e)
+"""
+
+
+def test_upload_that_fails_is_never_visible(bucket: Bucket) -> None:
+    """Not even when the process ends as others do, and so lets go of everything that is open."""
+    uri = f"s3://{bucket.name}/a.npy"
+    run = [sys.executable, "-c", BREAKING, uri]
+    done = subprocess.run(run, capture_output=True, env=environment(), timeout=60)
+    assert done.stdout.decode() == f"{uri}: the disk is broken\n", done.stderr.decode()
+    assert not bucket.keys()

@@ -1,0 +1,249 @@
+"""The command line: exit codes, help, values, environment variables."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kact_cli import __version__, apply
+from kact_cli.activations import ACTIVATIONS
+from tests.tools.run import Kact
+
+X = np.array([[-2.0, -0.5, 0.0], [1.0, 7.0, np.inf]], "f4")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    np.save(tmp_path / "in.npy", X)
+    return tmp_path / "in.npy"
+
+
+def result(done: subprocess.CompletedProcess[bytes]) -> np.ndarray:
+    array: np.ndarray = np.load(io.BytesIO(done.stdout))
+    return array
+
+
+@pytest.mark.parametrize(
+    ("flags", "chain"),
+    [
+        (("--alpha", "-0.5"), "relu(alpha=-0.5)"),
+        (("--alpha=-1e-3",), "relu(alpha=-0.001)"),
+        (("--alpha", "-.5e+1"), "relu(alpha=-5)"),
+        (("--negative-slope", "0.25"), "relu(alpha=0.25)"),
+        (("--max-value", "inf"), "relu(max_value=inf)"),
+        (("--max-value", "none"), "relu"),
+        (("--max-value", "6", "--threshold", "-1"), "relu(0,6,-1)"),
+        (("--threshold", "-inf"), "relu(threshold=-inf)"),
+        (("--alpha", "nan"), "relu(alpha=nan)"),
+    ],
+)
+def test_values_of_relu(flags: tuple[str, ...], chain: str, kact: Kact, source: Path) -> None:
+    y = result(kact("apply", "relu", *flags, source))
+    np.testing.assert_array_equal(y, apply(chain, X))
+    np.testing.assert_array_equal(result(kact("chain", chain, source)), y)
+
+
+@pytest.mark.parametrize("axis", ["-1", "0", "1", "0,1", "(0,1)", "1,", "none", "-2", "NONE"])
+def test_values_of_axis(axis: str, kact: Kact, tmp_path: Path) -> None:
+    x = np.arange(6, dtype="f8").reshape(2, 3)
+    np.save(tmp_path / "in.npy", x)
+    y = result(kact("apply", "softmax", "--axis", axis, tmp_path / "in.npy"))
+    axes = None if axis.lower() == "none" else tuple(int(a) for a in axis.strip("(),").split(","))
+    np.testing.assert_allclose(np.exp(x) / np.exp(x).sum(axes, keepdims=True), y, rtol=1e-14)
+
+
+WRONG = [
+    ("frobnicate",),
+    ("relu",),
+    ("aply", "relu"),
+    ("apply", "rely"),
+    ("apply", "relu", "--alpha"),
+    ("apply", "relu", "--alfa", "1"),
+    ("apply", "relu", "--alpha", "x"),
+    ("apply", "relu", "--alpha", ""),
+    ("apply", "relu", "--alpha", "1,2"),
+    ("apply", "relu", "--alpha", "none"),
+    ("apply", "relu", "--alpha", "ınf"),
+    ("apply", "relu", "--alpha", "0x10"),
+    ("apply", "softmax", "--axis", "1.5"),
+    ("apply", "softmax", "--axis", ""),
+    ("apply", "softmax", "--axis", "0,0", "IN"),
+    ("apply", "softmax", "--axis", "9", "IN"),
+    ("apply", "softmax", "--axis", "9" * 900, "IN"),
+    ("apply", "relu", "IN", "a", "b"),
+    ("apply", "relu", "--alpha", "1\x1b[31m"),
+    ("apply", "relu\x1b[31m\n"),
+    ("x\x1b[31m\ny",),
+    ("apply", "relu", "--chunk-size", "0"),
+    ("apply", "relu", "--chunk-size", "lots"),
+    ("apply", "relu", "--chunk-size", "-1"),
+    ("apply", "relu", "--chunk-size", "9" * 400),
+    ("apply", "relu", "--chunk-size", "1e3"),
+    ("apply", "relu", "--chunk-size", "2TiB"),
+    ("apply", "relu", "--jobs", "0"),
+    ("apply", "relu", "--jobs", "-1"),
+    ("apply", "relu", "--jobs", "1.5"),
+    ("apply", "relu", "--dtype", "bfloat16"),
+    ("apply", "relu", "--compute-dtype", "float16"),
+    ("apply", "relu", "--from", "tiff"),
+    ("apply", "relu", "--nonsense"),
+    ("--nonsense",),
+    ("chain",),
+    ("explain",),
+    ("list", "rel"),
+    ("explain", "softmax(axis=5)", "IN"),
+    ("list", "a", "b"),
+]
+
+
+@pytest.mark.parametrize("args", WRONG, ids=lambda a: " ".join(a)[:40].encode("unicode_escape"))
+def test_wrong_usage(args: tuple[str, ...], refused: Kact, source: Path) -> None:
+    refused(*(str(source) if a == "IN" else a for a in args), code=2)
+
+
+@pytest.mark.parametrize(
+    ("args", "meant"),
+    [
+        (("relu",), "kact apply relu"),
+        (("aply",), "'apply'"),
+        (("apply", "softmx"), "'softmax'"),
+        (("apply", "relu", "--alpa", "1"), "--alpha"),
+        (("list", "sigmiod"), "'sigmoid'"),
+        (("chain", "softmaxx"), "'softmax'"),
+        (("chain", "relu(max_valu=1)"), "'max_value'"),
+        (("apply", "relu", "--negative-slop", "1"), "--negative-slope"),
+    ],
+)
+def test_what_was_meant_is_named(args: tuple[str, ...], meant: str, kact: Kact) -> None:
+    assert meant in kact(*args, code=2).stderr.decode()
+
+
+HELPS = [(), ("apply",), ("chain",), ("list",), ("explain",), *(("apply", a) for a in ACTIVATIONS)]
+
+
+@pytest.mark.parametrize("args", HELPS, ids=" ".join)
+def test_help_fits_a_terminal(args: tuple[str, ...], kact: Kact) -> None:
+    text = kact(*args, "--help").stdout.decode()
+    assert max(map(len, text.splitlines())) <= 80, text
+    assert "Usage: kact" in text
+    if len(args) == 2:
+        for parameter in ACTIVATIONS[args[1]].parameters:
+            assert f"--{parameter.name.replace('_', '-')}" in text
+
+
+def test_list_fits_a_terminal(kact: Kact) -> None:
+    for args in ((), *((name,) for name in ACTIVATIONS)):
+        text = kact("list", *args).stdout.decode()
+        assert max(map(len, text.splitlines())) <= 100, text
+
+
+def test_bare_kact_and_version(kact: Kact) -> None:
+    welcome = kact().stdout.decode()
+    assert "kact apply relu" in welcome
+    assert kact("--version").stdout.decode() == f"kact {__version__}\n"
+    script = Path(sys.executable).with_name("kact")
+    if script.exists():
+        assert subprocess.check_output([script, "--version"]) == kact("--version").stdout
+
+
+def test_apply_without_a_name_shows_its_help(kact: Kact) -> None:
+    done = kact("apply", code=2)
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"Usage: kact apply")
+    assert all(f"\n  {name} ".encode() in done.stderr for name in ACTIVATIONS)
+
+
+def test_list_as_json_is_complete(kact: Kact) -> None:
+    def no_constant(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    listed = json.loads(kact("list", "--json").stdout, parse_constant=no_constant)
+    assert [a["name"] for a in listed] == list(ACTIVATIONS)
+    for entry in listed:
+        activation = ACTIVATIONS[entry["name"]]
+        assert [p["name"] for p in entry["parameters"]] == [p.name for p in activation.parameters]
+        assert entry["formula"]
+        one = json.loads(kact("list", entry["name"], "--json").stdout)
+        assert one == entry
+        for parameter in activation.parameters:
+            assert parameter.name in kact("list", entry["name"]).stdout.decode()
+
+
+@pytest.mark.parametrize(
+    "size", ["256KiB", "8MB", "1", "64k", "1.5MiB", " 2 MiB ", "1048576", "1TiB"]
+)
+def test_chunk_sizes(size: str, kact: Kact, source: Path) -> None:
+    y = result(kact("apply", "tanh", "--chunk-size", size, source))
+    np.testing.assert_array_equal(y, apply("tanh", X))
+
+
+def test_environment_variables(kact: Kact, refused: Kact, source: Path, tmp_path: Path) -> None:
+    assert result(kact("apply", "relu", source, KACT_DTYPE="float64")).dtype == np.float64
+    assert (
+        result(kact("apply", "relu", "--dtype", "float16", source, KACT_DTYPE="float64")).dtype
+        == np.float16
+    )
+    (tmp_path / "out.npy").write_bytes(b"old")
+    kact(
+        "apply",
+        "relu",
+        source,
+        tmp_path / "out.npy",
+        KACT_OVERWRITE="1",
+        KACT_JOBS="2",
+        KACT_CHUNK_SIZE="1KiB",
+        KACT_FSYNC="1",
+        KACT_QUIET="1",
+        KACT_COMPUTE_DTYPE="float64",
+    )
+    assert np.load(tmp_path / "out.npy").shape == X.shape
+    for name, value in (("JOBS", "many"), ("CHUNK_SIZE", "x"), ("DTYPE", "x"), ("OVERWRITE", "x")):
+        refused("apply", "relu", source, code=2, **{f"KACT_{name}": value})
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_dtype_of_the_result(dtype: str, kact: Kact, source: Path) -> None:
+    for chain in ("sigmoid", "softmax"):
+        y = result(kact("chain", chain, "--dtype", dtype, "--compute-dtype", "float64", source))
+        assert y.dtype == np.dtype(dtype)
+        np.testing.assert_allclose(y, apply(chain, X.astype("f8")), rtol=1e-3)
+
+
+def test_explain(kact: Kact, source: Path, tmp_path: Path) -> None:
+    text = kact("explain", "relu(max_value=6),softmax(axis=0)", source).stdout.decode()
+    for wanted in (
+        "float32",
+        "(2, 3)",
+        "relu(alpha=0, max_value=6, threshold=0)",
+        "axis=0",
+        "1 pass",
+        "peak memory",
+        "temporary disk",
+    ):
+        assert wanted in text
+    with (tmp_path / "huge.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": (3, 80_000_000)}
+        )
+        os.truncate(file.fileno(), file.tell() + 960_000_000)
+    text = kact("explain", "softmax", tmp_path / "huge.npy").stdout.decode()
+    assert "2 passes" in text
+    assert "streamed" in text
+    for array in (np.ones(()), np.ones((0, 4)), np.ones((2, 3), ">i2", order="F")):
+        np.save(tmp_path / "x.npy", array)
+        assert str(array.shape) in kact("explain", "tanh", tmp_path / "x.npy").stdout.decode()
+    assert ACTIVATIONS["sigmoid"].formula in kact("explain", "sigmoid").stdout.decode()
+
+
+def test_explain_refuses_what_chain_refuses(refused: Kact, tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(b"text")
+    refused("explain", "relu", tmp_path / "x.npy")
+    refused("explain", "relu", tmp_path / "absent.npy")
+    refused("explain", "relu", tmp_path)

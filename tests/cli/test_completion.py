@@ -1,0 +1,151 @@
+"""Completion, by typing into the shells themselves."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import shlex
+import shutil
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from kact_cli.activations import ACTIVATIONS
+from kact_cli.cli.completion import complete_chain, complete_columns
+from tests.tools import tables_made as tables
+from tests.tools.run import environment
+
+START = {
+    "bash": ["bash", "--norc", "--noprofile", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+    "fish": ["fish", "--no-config", "--interactive", "--private"],
+}
+SHELLS = [shell for shell in START if shutil.which(shell)]
+INSTALL = {
+    "bash": 'eval "$(_KACT_COMPLETE=bash_source kact)"',
+    "zsh": 'autoload -U compinit; compinit -u -D; eval "$(_KACT_COMPLETE=zsh_source kact)"',
+    "fish": "_KACT_COMPLETE=fish_source kact | source",
+}
+Type = Callable[[str], list[str]]
+
+# What is typed (\t: the tabulator key), and the words that the command line has then.
+TYPED = [
+    ("kact cha\tx", ["chain", "x"]),
+    ("kact apply softm\tx", ["apply", "softmax", "x"]),
+    ("kact chain elu,softm\t", ["chain", "elu,softmax"]),
+    ("kact chain relu:al\t0.5", ["chain", "relu:alpha=0.5"]),
+    ("kact chain elu,relu:alpha=1:th\t2", ["chain", "elu,relu:alpha=1:threshold=2"]),
+    ('kact chain "elu,relu(max\t6)"', ["chain", "elu,relu(max_value=6)"]),
+    ('kact chain "relu(alpha=1,max\t6),softmax"', ["chain", "relu(alpha=1,max_value=6),softmax"]),
+    ("kact inspect tab\tx", ["inspect", "table.parquet", "x"]),
+    (
+        "kact inspect table.parquet --columns logi\t",
+        ["inspect", "table.parquet", "--columns", "logit"],
+    ),
+    ("kact inspect table.parquet -c logit,ot\t", ["inspect", "table.parquet", "-c", "logit,other"]),
+    ("kact inspect table.parquet -c a\t", ["inspect", "table.parquet", "-c", "a name"]),
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a table, and a `kact` that writes down its arguments when it is run."""
+    place = tmp_path_factory.mktemp("completion")
+    table = pa.table({"logit": [1.0], "other": [2.0], "a name": [3.0], "text": ["x"]})
+    tables.write(table, place / "table.parquet")
+    kact = place / "bin" / "kact"
+    kact.parent.mkdir()
+    kact.write_text(
+        "#!/bin/sh\n"
+        f'[ -n "$_KACT_COMPLETE" ] && exec {shlex.quote(sys.executable)} -m kact_cli "$@"\n'
+        f'printf "%s\\n" "$@" > {place}/said.tmp && mv {place}/said.tmp {place}/said\n'
+    )
+    kact.chmod(0o755)
+    return place
+
+
+@pytest.fixture(scope="module", params=SHELLS)
+def type_(request: pytest.FixtureRequest, place: Path) -> Iterator[Type]:
+    """Type a line and Enter into an interactive shell; gives the words that kact was run with."""
+    shell: str = request.param
+    said = place / "said"
+    env = environment(
+        PATH=f"{place}/bin{os.pathsep}{os.environ['PATH']}",
+        TERM="dumb" if shell != "fish" else "xterm",
+        HOME=str(place),
+        COLUMNS="200",
+    )
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        START[shell], stdin=theirs, stdout=theirs, stderr=theirs, env=env, cwd=place,
+        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(theirs)
+
+    def wait() -> list[str]:
+        shown, end = b"", time.monotonic() + 15
+        while time.monotonic() < end:
+            if select.select([ours], [], [], 0.05)[0]:
+                shown += os.read(ours, 65536)
+                if b"\x1b[c" in shown[-200:] or b"\x1b[0c" in shown[-200:]:
+                    os.write(ours, b"\x1b[?1;2c")  # fish asks what terminal this is
+            if said.exists():
+                words = said.read_text().splitlines()
+                said.unlink()
+                return words
+        raise AssertionError(shown.decode(errors="replace"))
+
+    def type_line(line: str) -> list[str]:
+        os.write(ours, line.encode() + b"\r")
+        return wait()
+
+    try:
+        os.write(ours, INSTALL[shell].encode() + b"\r")
+        assert type_line("kact ready") == ["ready"]
+        yield type_line
+    finally:
+        os.close(ours)
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("line", "words"), TYPED, ids=[line for line, _ in TYPED])
+def test_shells(type_: Type, line: str, words: list[str]) -> None:
+    assert type_(line) == words
+
+
+def values(text: str) -> list[str]:
+    return [item.value for item in complete_chain(text)]
+
+
+def test_steps_of_a_chain() -> None:
+    assert values("") == list(ACTIVATIONS)
+    assert values("elu,") == [f"elu,{name}" for name in ACTIVATIONS]
+    assert values("relu(1,6),soft") == [f"relu(1,6),soft{n}" for n in ("max", "plus", "sign")]
+    assert values("EL") == ["elu"]
+    assert values("frobnicate(") == []
+
+
+def test_parameters_of_a_step() -> None:
+    assert values("relu:") == ["relu:alpha=", "relu:max_value=", "relu:threshold="]
+    assert values("relu(") == ["relu(alpha=", "relu(max_value=", "relu(threshold="]
+    assert values("elu,relu(alpha=1,") == [
+        "elu,relu(alpha=1,max_value=", "elu,relu(alpha=1,threshold="
+    ]  # fmt: skip
+    assert values("relu:alpha=0.") == []
+    assert values("tanh:") == []
+
+
+def test_columns_of_what_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    os.mkfifo(tmp_path / "fifo")
+    for path in ("absent", tmp_path, tmp_path / "broken.parquet", tmp_path / "fifo"):
+        assert complete_columns(["inspect", str(path)], "") == []

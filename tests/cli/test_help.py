@@ -1,0 +1,90 @@
+"""Help that teaches: it fits a terminal, groups its options, and its examples run."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+
+from kact_cli.activations import ACTIVATIONS
+from kact_cli.cli import COMMANDS, cli
+from kact_cli.cli.help import HEADINGS, Command, Option
+from tests.tools import tables_made as tables
+from tests.tools.run import Kact
+
+
+def find(*names: str) -> click.Command:
+    command: click.Command = cli
+    for name in names:
+        assert isinstance(command, click.Group)
+        inner = command.get_command(click.Context(command), name)
+        assert inner is not None
+        command = inner
+    return command
+
+
+NAMES = [*((name,) for name in COMMANDS), *(("apply", name) for name in ACTIVATIONS)]
+EXAMPLES = [(names, line) for names in NAMES for line in getattr(find(*names), "examples", ())]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the files that the examples name."""
+    place = tmp_path_factory.mktemp("examples")
+    np.save(place / "logits.npy", np.random.default_rng(0).normal(0, 3, (20, 10)).astype("f4"))
+    tables.write(tables.sample(), place / "table.parquet")
+    return place
+
+
+@pytest.mark.parametrize("names", [(), *NAMES], ids=" ".join)
+def test_it_fits_80_columns(kact: Kact, names: tuple[str, ...]) -> None:
+    for columns in ("80", "200"):
+        lines = kact(*names, "--help", COLUMNS=columns).stdout.decode().splitlines()
+        assert all(len(line) <= 80 for line in lines)
+
+
+@pytest.mark.parametrize("names", NAMES, ids=" ".join)
+def test_it_ends_with_two_examples(kact: Kact, names: tuple[str, ...]) -> None:
+    command = find(*names)
+    assert isinstance(command, Command)
+    assert len(command.examples) == 2
+    assert all(line.startswith(f"kact {' '.join(names[:1])}") for line in command.examples)
+    lines = kact(*names, "--help").stdout.decode().splitlines()
+    assert lines[-3:] == ["Examples:", *(f"  {line}" for line in command.examples)]
+
+
+@pytest.mark.parametrize(("names", "line"), EXAMPLES, ids=[line for _, line in EXAMPLES])
+def test_examples_run(
+    kact: Kact, place: Path, tmp_path: Path, names: tuple[str, ...], line: str
+) -> None:
+    for file in place.iterdir():
+        shutil.copy(file, tmp_path)
+    kact(*shlex.split(line)[1:], cwd=tmp_path)
+
+
+@pytest.mark.parametrize("names", NAMES, ids=" ".join)
+def test_every_option_is_under_a_heading(kact: Kact, names: tuple[str, ...]) -> None:
+    command = find(*names)
+    assert isinstance(command, Command)
+    for param in command.params:
+        if isinstance(param, click.Option):
+            assert isinstance(param, Option), param.name
+            assert param.heading in HEADINGS
+            assert (param.help or "").count(".") > 0
+    text = kact(*names, "--help").stdout.decode()
+    shown = [
+        line.removesuffix(":") for line in text.splitlines() if line.removesuffix(":") in HEADINGS
+    ]
+    assert shown == [h for h in HEADINGS if h in shown]
+    assert "Running" in shown
+
+
+def test_kact_alone_says_how_to_begin(kact: Kact) -> None:
+    said = kact().stdout.decode()
+    assert [line.split()[:2] for line in said.splitlines() if line.startswith("  kact")] == [
+        ["kact", "list"], ["kact", "apply"], ["kact", "chain"]
+    ]  # fmt: skip

@@ -1,0 +1,105 @@
+"""The output is the same bytes for any number of workers, of either kind."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import subprocess
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kact_cli.chain import Chain
+from kact_cli.errors import DataError
+from kact_cli.options import Observer, Options
+from kact_cli.transform.route import transform
+from tests.tools.run import Kact, command, environment
+
+CASES = {
+    "elementwise": ("tanh,relu:alpha=0.1", (3, 700_001), "f4", "C"),
+    "other dtype out": ("sigmoid", (1_500_000,), "i2", "C"),
+    "resident": ("softmax", (30_000, 100), "f4", "C"),
+    "resident, Fortran": ("softmax", (100, 30_000), "<f8", "F"),
+    "streamed over the first axis": ("softmax(axis=0)", (900_000, 4), "f4", "C"),
+    "streamed over all": ("softmax(axis=none)", (1_999_999,), ">f4", "C"),
+    "streamed over two": ("softmax(axis=(0,2)),elu", (200, 9, 1009), "f2", "C"),
+    "streamed twice": ("softmax,relu,softmax(axis=0)", (7, 500_001), "f4", "C"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("chunk", [(), ("--chunk-size", "100KB")])
+def test_same_bytes_for_any_jobs(
+    case: str, chunk: tuple[str, ...], kact: Kact, tmp_path: Path
+) -> None:
+    chain, shape, dtype, order = CASES[case]
+    source = tmp_path / "in.npy"
+    x = np.random.default_rng(2).normal(size=shape) * 5
+    np.save(source, np.asarray(x.astype(dtype), order=order))
+    results = set()
+    for more in ((), ("--jobs", "1"), ("--jobs", "2"), ("--jobs", "3")):
+        target = tmp_path / "out.npy"
+        kact("chain", chain, source, target, "--overwrite", *more, *chunk)
+        results.add(target.read_bytes())
+    assert len(results) == 1
+    for jobs in ("1", "2"):
+        run = command("chain", chain, "--jobs", jobs, *chunk)
+        with source.open("rb") as stdin, (tmp_path / "redirected.npy").open("wb") as stdout:
+            subprocess.run(run, stdin=stdin, stdout=stdout, env=environment(), check=True)
+        results.add((tmp_path / "redirected.npy").read_bytes())
+        results.add(kact("chain", chain, "--jobs", jobs, *chunk, stdin=source.read_bytes()).stdout)
+    assert len(results) == 1
+
+
+class Warnings(Observer):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.said.append(message)
+
+
+def test_threads_where_there_can_be_no_pool(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def no_semaphores(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", no_semaphores)
+    x = np.linspace(-3, 3, 3_000_000, dtype="f4")
+    np.save(tmp_path / "in.npy", x)
+    paths = str(tmp_path / "in.npy"), str(tmp_path / "out.npy")
+    observer = Warnings()
+    transform(Chain.parse("relu"), *paths, Options(jobs=2, observer=observer))
+    why = "no such file or directory"
+    assert observer.said == [f"--jobs: there can be no pool of processes here: {why}"]
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), np.maximum(x, 0))
+
+
+def test_processes_that_cannot_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def too_many(_: object) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(BaseProcess, "start", too_many)
+    np.save(tmp_path / "in.npy", np.zeros(3_000_000, "f4"))
+    paths = str(tmp_path / "in.npy"), str(tmp_path / "out.npy")
+    said = "out.npy: no worker process can start: resource temporarily unavailable"
+    with pytest.raises(DataError, match=said):
+        transform(Chain.parse("relu"), *paths, Options(jobs=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]
+
+
+def test_jobs_with_a_nan_among_the_parameters(kact: Kact, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.npy", tmp_path / "out.npy"
+    np.save(source, np.linspace(-1, 1, 3_000_000, dtype="f4"))
+    kact("apply", "elu", "--alpha", "nan", source, target, "--jobs", "2")
+    assert np.isnan(np.load(target)[:1000]).all()
+
+
+def test_more_jobs_than_work(kact: Kact, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.npy", tmp_path / "out.npy"
+    for shape in ((), (0, 3), (2, 2)):
+        np.save(source, np.ones(shape))
+        kact("apply", "tanh", source, target, "--overwrite", "--jobs", "5")
+        np.testing.assert_allclose(np.load(target), np.tanh(np.ones(shape)))

@@ -1,0 +1,58 @@
+"""The man pages are those of the commands as they are now, and no man program complains."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kact_cli.activations import ACTIVATIONS
+from kact_cli.cli import COMMANDS
+from tests.tools.run import environment
+
+MAN = Path(__file__).parent.parent.parent / "man"
+PAGES = sorted(MAN.glob("man1/*.1"))
+LINTERS = {
+    "man": ["man", "-Tutf8", "--warnings", "-l"],
+    "groff": ["groff", "-man", "-Tutf8", "-wall", "-z"],
+    "mandoc": ["mandoc", "-Tlint", "-Wwarning"],
+}
+FOUND = [name for name in LINTERS if shutil.which(name)]
+
+
+def test_pages_are_what_the_commands_say(tmp_path: Path) -> None:
+    env = environment(COLUMNS="200")
+    subprocess.run([sys.executable, MAN / "generate.py", tmp_path], check=True, env=env)
+    written = {p.name: p.read_text() for p in tmp_path.iterdir()}
+    assert written == {p.name: p.read_text() for p in PAGES}, "run: python man/generate.py"
+
+
+def test_each_command_and_each_activation_has_its_place() -> None:
+    assert {p.stem for p in PAGES} == {"kact", *(f"kact-{name}" for name in COMMANDS)}
+    apply = (MAN / "man1" / "kact-apply.1").read_text()
+    for activation in ACTIVATIONS.values():
+        assert f".SS {activation.name}\n" in apply
+        for parameter in activation.parameters:
+            assert parameter.help.split("`")[0].replace("-", "\\-") in apply
+
+
+@pytest.mark.skipif(not FOUND, reason="no program that formats man pages")
+def test_no_warnings() -> None:
+    for name in FOUND:
+        for page in PAGES:
+            env = {**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"}
+            done = subprocess.run([*LINTERS[name], page], capture_output=True, text=True, env=env)
+            said = (done.stderr + (done.stdout if name == "mandoc" else "")).splitlines()
+            # A date would be another for each build of the same pages
+            assert not [line for line in said if "missing date" not in line], (name, page.name)
+
+
+def test_a_wheel_takes_them_along() -> None:
+    project = tomllib.loads((MAN.parent / "pyproject.toml").read_text())
+    shared = project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"]
+    assert shared == {"man/man1": "share/man/man1"}

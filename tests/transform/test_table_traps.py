@@ -1,0 +1,291 @@
+"""Nasty tables through the command line: done, or one line, the target untouched, nothing left."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from kact_cli.formats.parquet.footer import File, read_footer
+from kact_cli.formats.parquet.thrift import I64
+from tests.tools.run import Kact, command, environment
+from tests.tools.tables import read_ipc, text_of, write_ipc
+
+F32 = pa.float32()
+RECORDS = b"".join(b"%d,%d.5\n" % (n, n) for n in range(1000))
+
+
+def parquet(rows: int = 50_000, **options: Any) -> bytes:
+    x = np.random.default_rng(0).normal(size=rows).astype(np.float32)
+    table = pa.table({"id": range(rows), "x": x, "y": -x})
+    file = io.BytesIO()
+    pq.write_table(table, file, row_group_size=20_000, write_page_checksum=True, **options)
+    return file.getvalue()
+
+
+def ipc(stream: bool) -> bytes:
+    file = io.BytesIO()
+    table = pa.table({"x": np.zeros(5000, np.float32)})
+    make = pa.ipc.new_stream if stream else pa.ipc.new_file
+    with make(file, table.schema) as writer:
+        writer.write_table(table, 1000)
+    return file.getvalue()
+
+
+def with_rows(data: bytes, rows: int) -> bytes:
+    """The Parquet file, whose footer says that it has so many rows."""
+    fd = os.memfd_create("parquet")
+    try:
+        os.write(fd, data)
+        footer = read_footer(fd)
+        footer.struct[File.ROWS] = I64, rows
+        return data[: footer.start] + footer.with_row_groups(footer.row_groups)
+    finally:
+        os.close(fd)
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
+
+
+CSV = b"a,b\n" + RECORDS
+LONG = b"a,b\n" + RECORDS * 200  # more than is looked at before the work begins
+GZIP = gzip.compress(CSV * 9)
+FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
+    "an empty file": ("csv", lambda: b"", "empty"),
+    "an unterminated quote": ("csv", lambda: CSV + b'1,"2\n' + RECORDS, "quote"),
+    "a ragged record": ("csv", lambda: CSV + b"1,2,3\n", "record 1,001"),
+    "a short record": ("csv", lambda: CSV + b"1\n" + RECORDS, "record 1,001"),
+    "a word for a number": ("csv", lambda: LONG + b"1,two\n", "record 200,001, column 'b': 'two'"),
+    "UTF-16": ("csv", lambda: CSV.decode().encode("utf-16"), "UTF-16"),
+    "latin-1": ("csv", lambda: "né,x\né,1.5\n".encode("latin-1"), "UTF-8"),
+    "latin-1 late": ("csv", lambda: CSV + b"\xe9,1.5\n", "UTF-8"),
+    "decimal commas": ("csv", lambda: b"a;b\n1,5;2,5\n", "decimal"),
+    "a zip archive": ("csv", lambda: b"PK\3\4" + bytes(99), "zip archive"),
+    "a PNG": ("csv", lambda: b"\x89PNG\r\n\x1a\n" + bytes(99), "PNG"),
+    "gzip cut off": ("csv.gz", lambda: GZIP[:-20], "gzip"),
+    "gzip without its last byte": ("csv.gz", lambda: GZIP[:-1], "gzip"),
+    "gzip with a flipped bit": ("csv.gz", lambda: flipped(GZIP, len(GZIP) // 2), ""),
+    "zstd cut off": (
+        "csv.zst", lambda: pa.Codec("zstd").compress(CSV, asbytes=True)[:-9], "cut off"
+    ),
+    "gzip of something else": ("csv.gz", lambda: gzip.compress(bytes(range(256)) * 9), ""),
+    "Parquet without its last byte": ("parquet", lambda: parquet()[:-1], "Parquet"),
+    "Parquet of one byte less inside": (
+        "parquet", lambda: parquet()[:90] + parquet()[91:], "Parquet"
+    ),
+    "Parquet that is its magic": ("parquet", lambda: b"PAR1", "Parquet"),
+    "Parquet with a flipped bit": (
+        "parquet", lambda: flipped(parquet(use_dictionary=False), 300_000), "CRC"
+    ),
+    "Parquet with too many rows": ("parquet", lambda: with_rows(parquet(), 50_001), "rows"),
+    "Parquet with too few rows": ("parquet", lambda: with_rows(parquet(), 49_999), "rows"),
+    "an Arrow file cut off": ("arrow", lambda: ipc(False)[:-100], "Arrow"),
+    "an Arrow file that is its magic": ("arrow", lambda: b"ARROW1\0\0", ""),
+    "an Arrow stream cut off": ("arrows", lambda: ipc(True)[:-900], "Expected"),
+    "an Arrow stream of garbage": ("arrows", lambda: b"\xff" * 4 + b"\x7f" * 999, ""),
+    "an Arrow stream of its magic": ("arrows", lambda: b"\xff" * 4, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("to", ["same", "other"])
+@pytest.mark.parametrize("name", FILES)
+def test_broken_tables(name: str, to: str, refused: Kact, tmp_path: Path) -> None:
+    suffix, made, message = FILES[name]
+    source = tmp_path / f"in.{suffix}"
+    source.write_bytes(made())
+    target = tmp_path / f"out.{suffix if to == 'same' else 'arrow' if 'csv' in suffix else 'csv'}"
+    target.write_bytes(b"before")
+    chain = "softmax(axis=0)" if to == "same" else "relu"
+    columns = () if name in ("an empty file", "decimal commas", "latin-1") else ("-c", "*")
+    done = refused("chain", chain, *columns, "-q", "--overwrite", source, target)
+    line = done.stderr.decode()
+    assert f"in.{suffix}" in line
+    assert message in line
+    assert len(line) < 600 + len(str(source))
+    assert target.read_bytes() == b"before"
+    assert {p.name for p in tmp_path.iterdir()} == {source.name, target.name}
+
+
+def test_a_ragged_record_far_down_is_named(refused: Kact) -> None:
+    text = b"x,y\n" + b"1.5,2\n" * 999_999 + b"1.5\n" + b"1.5,2\n" * 10
+    for to in ("csv", "arrows"):
+        done = refused("apply", "relu", "--to", to, "-c", "*", stdin=text)
+        assert b"standard input: record 1,000,000" in done.stderr
+
+
+def test_a_field_of_5_mb_and_every_line_ending(kact: Kact) -> None:
+    long = b'"' + b"a line\r\nand, another\n" * 250_000 + b'"'
+    text = b"x,t\r\n1.0,a\r\n-1.5," + long + b"\r\n2.5,b\r\n"
+    assert kact("apply", "relu", stdin=text).stdout == text.replace(b"-1.5", b"0.0")
+
+
+def test_integers_for_2000_rows_and_then_a_fraction(kact: Kact) -> None:
+    text = b"n,later\n" + b"1,\n" * 400_000 + b"2.5,7.5\n"
+    done = kact("apply", "relu", "-c", "n,later", stdin=text).stdout.splitlines()
+    assert (len(done), done[1], done[-1]) == (400_002, b"1.0,", b"2.5,7.5")
+
+
+@pytest.mark.parametrize("to", ["csv", "parquet", "arrow"])
+def test_one_column_keeps_the_rows_of_its_nulls(to: str, kact: Kact, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes(b"x\n-1.5\n\n2.5\n\n")
+    kact("apply", "relu", tmp_path / "in.csv", tmp_path / f"a.{to}")
+    kact("apply", "relu", tmp_path / f"a.{to}", tmp_path / "b.parquet")
+    assert pq.read_table(tmp_path / "b.parquet").to_pydict() == {"x": [0.0, None, 2.5, None]}
+    kact("apply", "relu", tmp_path / "b.parquet", tmp_path / "c.csv")
+    assert text_of(tmp_path / "c.csv").count("\n") == 5
+
+
+def test_spellings_of_nan_inf_and_null(kact: Kact, tmp_path: Path) -> None:
+    cells = ["nan", "NaN", "NAN", "inf", "-inf", "Infinity", "", "NA", "null", "n/a", "1.5"]
+    text = "x,t\n" + "".join(f"{c},{c}\n" for c in cells)
+    done = kact("apply", "relu", "-c", "x", stdin=text.encode()).stdout.decode().splitlines()[1:]
+    numbers = ["nan"] * 3 + ["inf", "0.0", "inf", "", "NA", "null", "n/a", "1.5"]
+    assert done == [f"{n},{c}" for n, c in zip(numbers, cells, strict=True)]
+    kact("apply", "relu", "-c", "x", "-", tmp_path / "o.arrow", stdin=text.encode())
+    table = read_ipc(tmp_path / "o.arrow")
+    assert table["x"].null_count == 4
+    assert table["t"].to_pylist() == [c or None for c in cells]
+
+
+def test_the_pickle_in_an_extension_type_is_not_opened(kact: Kact, tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    metadata = {
+        "ARROW:extension:name": "arrow.py_extension_type",
+        "ARROW:extension:metadata": pickle.dumps(Trap()),
+    }
+    field = pa.field("x", F32, metadata=metadata)
+    table = pa.Table.from_arrays([pa.array([-1.0, 2.0], F32)], schema=pa.schema([field]))
+    write_ipc(table, tmp_path / "in.arrow")
+    pq.write_table(table, tmp_path / "in.parquet")
+    for of in ("arrow", "parquet"):
+        for to in ("arrow", "parquet", "csv", "npy"):
+            kact("apply", "relu", tmp_path / f"in.{of}", tmp_path / f"{of}.{to}")
+        assert read_ipc(tmp_path / f"{of}.arrow")["x"].to_pylist() == [0.0, 2.0]
+        kept = pq.read_schema(tmp_path / f"{of}.parquet").field("x").metadata
+        assert kept[b"ARROW:extension:metadata"] == metadata["ARROW:extension:metadata"]
+    assert not (tmp_path / "executed").exists()
+
+
+def encrypted(path: Path, *, plaintext_footer: bool) -> None:
+    import base64
+
+    import pyarrow.parquet.encryption as pe
+
+    class Keys(pe.KmsClient):
+        def __init__(self, _: Any) -> None:
+            super().__init__()
+
+        def wrap_key(self, key: bytes, _: str) -> bytes:
+            return base64.b64encode(key)
+
+        def unwrap_key(self, key: bytes, _: str) -> bytes:
+            return base64.b64decode(key)
+
+    how = pe.EncryptionConfiguration(
+        footer_key="f", column_keys={"c": ["x"]}, plaintext_footer=plaintext_footer
+    )
+    factory = pe.CryptoFactory(Keys)
+    properties = factory.file_encryption_properties(pe.KmsConnectionConfig(), how)
+    table = pa.table({"id": [1, 2], "x": [1.0, 2.0]})
+    with pq.ParquetWriter(path, table.schema, encryption_properties=properties) as writer:
+        writer.write_table(table)
+
+
+@pytest.mark.parametrize("plaintext_footer", [True, False])
+@pytest.mark.parametrize("to", ["parquet", "csv"])
+def test_encrypted_parquet(to: str, plaintext_footer: bool, refused: Kact, tmp_path: Path) -> None:
+    encrypted(tmp_path / "in.parquet", plaintext_footer=plaintext_footer)
+    done = refused("apply", "relu", tmp_path / "in.parquet", tmp_path / f"o.{to}")
+    assert b"in.parquet: the file is encrypted" in done.stderr
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def peak_memory(*args: str | Path) -> int:
+    """The resident memory that kact needed at most, in MiB."""
+    # By way of a small process: a child's peak begins with that of the process it is forked from
+    measure = (
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    run = [sys.executable, "-c", measure, *command(*args)]
+    done = subprocess.run(run, env=environment(), stdout=subprocess.PIPE, check=True)
+    return int(done.stdout) // 1024
+
+
+@pytest.mark.parametrize(
+    "options", [["sigmoid"], ["softmax(axis=0)"], ["sigmoid", "--dtype", "float64"]], ids=str
+)
+def test_a_small_file_of_30_million_rows(options: list[str], tmp_path: Path) -> None:
+    rows = 30_000_000
+    table = pa.table({"x": pa.DictionaryArray.from_arrays(np.zeros(rows, np.int8), [0.5])})
+    table = table.cast(pa.schema([("x", pa.dictionary(pa.int8(), F32))]))
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=rows, store_schema=False)
+    assert (tmp_path / "in.parquet").stat().st_size < 200_000
+    assert peak_memory("chain", *options, tmp_path / "in.parquet", tmp_path / "o.parquet") < 300
+    assert pq.read_metadata(tmp_path / "o.parquet").num_rows == rows
+
+
+def test_softmax_across_hundreds_of_columns(tmp_path: Path) -> None:
+    # Of every column a page is held, 160 MB here; buffers to read into would take 100 more
+    rng = np.random.default_rng(0)
+    columns = {f"x{i}": rng.standard_normal(100_000, np.float32) for i in range(400)}
+    pq.write_table(pa.table(columns), tmp_path / "in.parquet", use_dictionary=False)
+    run = ("apply", "softmax", "--jobs", "2", tmp_path / "in.parquet", tmp_path / "o.parquet")
+    assert peak_memory(*run) < 290
+
+
+def test_long_lists_and_long_texts_are_read_a_few_rows_at_a_time(tmp_path: Path) -> None:
+    rows, length = 20_000, 1_000
+    v = pa.ListArray.from_arrays(
+        np.arange(0, (rows + 1) * length, length, np.int32), np.zeros(rows * length, np.float32)
+    )
+    texts = pa.array(["long " * 1000]).take(pa.array(np.zeros(rows, np.int8)))
+    table = pa.table({"v": v, "t": texts})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=rows)
+    del table, v, texts
+    for options in (["--to", "parquet"], ["--dtype", "float64"], ["--to", "arrow"]):
+        target = tmp_path / f"{options[1]}"
+        options += ["--to", "parquet"] if "--dtype" in options else []
+        assert peak_memory("apply", "softmax", *options, tmp_path / "in.parquet", target) < 350
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", ["parquet", "csv"])
+@pytest.mark.parametrize("chain", ["sigmoid", "softmax(axis=0)"])
+def test_memory_does_not_grow_with_the_file(of: str, chain: str, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(500_000, 8)).astype(np.float32)
+    table = pa.table({"id": np.arange(len(x)), **{f"x{n}": x[:, n] for n in range(8)}})
+    text = io.BytesIO()
+    pa.csv.write_csv(table, text, pa.csv.WriteOptions(include_header=False))
+    peaks = []
+    for size in (15, 150):  # 0.3 and 3 GB
+        path = tmp_path / f"in.{of}"
+        if of == "parquet":
+            with pq.ParquetWriter(path, table.schema, use_dictionary=False) as writer:
+                for _ in range(size):
+                    writer.write_table(table)
+        else:
+            with path.open("wb") as file:
+                file.write(",".join(table.schema.names).encode() + b"\n")
+                for _ in range(size // 2):
+                    file.write(text.getvalue())
+        run = ("chain", chain, "-c", "x*", "--overwrite")
+        peaks.append(peak_memory(*run, path, tmp_path / f"out.{of}"))
+    assert peaks[1] < 350
+    assert peaks[1] <= peaks[0] * 1.1
