@@ -29,7 +29,7 @@ def test_rows_of_a_tensor(tmp_path: Path, shape: tuple[int, ...], order: str) ->
     np.save(tmp_path / "x.npy", np.asarray(x, order=order))
     whole = Chain.parse("relu,tanh") if len(shape) == 1 else CHAIN
     found = preview(whole, str(tmp_path / "x.npy"), Options(), each=True)
-    expected = [x, *(Chain(whole.steps[: n + 1])(x) for n in range(2))]
+    expected = [x, *(apply(Chain(whole.steps[: n + 1]), x) for n in range(2))]
     assert found.rows[0] == 0
     assert found.rows[-1] == shape[0] - 1
     assert [layer.label for layer in found.layers] == ["in", *map(str, whole.steps)]

@@ -43,7 +43,7 @@ def reference(chain: Chain, x: np.ndarray) -> np.ndarray:
                 e = np.exp(y - y.max(axes, keepdims=True)) if y.size else y
                 y = e / e.sum(axes, keepdims=True)
         else:
-            y = Chain((step,))(y)
+            y = apply(Chain((step,)), y)
     return y
 
 

@@ -1,8 +1,8 @@
 """One piece of work on a Parquet file: decode some columns of a row group, compute, encode.
 
 An `EncodeUnit` is a description; it pickles, and any thread or process can do it. pyarrow decodes,
-a few thousand rows at a time, so that a batch stays in the cache on its way and a row group of any size
-takes no more memory than the pages that are still waiting to be written.
+a few thousand rows at a time, so that a batch stays in the cache on its way and a row group of any
+size takes no more memory than the pages that are still waiting to be written.
 """
 
 from __future__ import annotations
