@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kact_cli.errors import DataError
 from kact_cli.formats.base import Sink, TableReader, naming
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
 
 CODECS = {0: "lz4", 1: "zstd"}
 RECORD_BATCH = 3
+BATCHES, DICTIONARIES = 3, 2
 MAGIC = b"ARROW1"
+BETWEEN_FILES = MAGIC + MAGIC + bytes(2)
+"""The end of a file and the start of the next."""
+SLACK = 64
+"""Bytes within which it is looked for: writers end their messages in more ways than one."""
 
 
 def _field(data: bytes, table: int, number: int) -> int | None:
@@ -61,19 +67,20 @@ def codec_of(message: bytes) -> str | None:
         return None
 
 
-def first_batch(footer: bytes) -> tuple[int, int] | None:
-    """Where in a file the first record batch lies, and how long its metadata is.
+def blocks_of(footer: bytes, field: int) -> list[tuple[int, int, int]]:
+    """Where the messages of a file lie: of each its offset, the metadata's length, the body's.
 
-    Of a Footer, field 3 is a vector of blocks: an offset, a length, and more. None without batches.
+    Of a Footer, field 2 is the vector of dictionaries and 3 that of record batches. A vector's
+    length stands before its elements.
     """
     try:
-        blocks = _follow(footer, _field(footer, _follow(footer, 0) or 0, 3))
-        if blocks is None or struct.unpack_from("<I", footer, blocks)[0] == 0:
-            return None
-        offset, length = struct.unpack_from("<qi", footer, blocks + 4)
-        return offset, length
+        at = _follow(footer, _field(footer, _follow(footer, 0) or 0, field))
+        if at is None:
+            return []
+        (count,) = struct.unpack_from("<I", footer, at)
+        return list(struct.iter_unpack("<qi4xq", footer[at + 4 : at + 4 + 24 * count]))
     except struct.error:
-        return None
+        return []
 
 
 class _Stream(io.RawIOBase):
@@ -90,6 +97,13 @@ class _Stream(io.RawIOBase):
         self.codec: str | None = None
         self.broke_off = False
 
+    @property
+    def more(self) -> bool:
+        """Whether anything comes after what has been read."""
+        if self._source.size is None:
+            return bool(self._source.peek(1))
+        return self._position < self._source.size
+
     def readable(self) -> bool:
         return True
 
@@ -105,7 +119,10 @@ class _Stream(io.RawIOBase):
 
 
 class ArrowStreamReader:
-    """An Arrow stream, from a pipe (once) or a file (as often as is asked)."""
+    """An Arrow stream, from a pipe (once) or a file (as often as is asked).
+
+    Streams of the same schema that follow it, as `cat a.arrows b.arrows` makes them, are read on.
+    """
 
     rows: int | None = None
 
@@ -131,8 +148,25 @@ class ArrowStreamReader:
                 try:
                     batch = reader.read_next_batch()
                 except StopIteration:
-                    return
+                    if not self._stream.more:
+                        return
+                    reader = self._following()
+                    continue
             yield batch if columns is None else batch.select(list(columns))
+
+    def _following(self) -> Any:
+        """The stream that begins where the one before has ended."""
+        try:
+            reader = pa.ipc.open_stream(self._stream)
+        except pa.ArrowException as e:
+            name = self._source.name
+            raise DataError(f"{name}: what follows the end of the stream is no stream") from e
+        if not reader.schema.equals(self.schema):
+            raise DataError(
+                f"{self._source.name}: a second stream follows, whose columns are others; "
+                "give each stream by itself"
+            )
+        return reader
 
     def remarks(self) -> Iterator[str]:
         if self._stream.broke_off:
@@ -151,6 +185,7 @@ class ArrowFileReader:
         self._name, self._path = source.name, source.openable()
         with naming(source.name):
             self._reader = pa.ipc.open_file(pa.OSFile(self._path))
+            self._refuse_a_second_file()
         self.schema: pa.Schema = self._reader.schema
         self.count: int = self._reader.num_record_batches
 
@@ -160,16 +195,36 @@ class ArrowFileReader:
                 batch = self._reader.get_batch(number)
             yield batch if columns is None else batch.select(list(columns))
 
+    def _footer(self, file: Any) -> tuple[int, bytes]:
+        """Where the footer begins, and what it is."""
+        end = file.size() - len(MAGIC) - 4
+        size = int.from_bytes(file.read_at(4, end), "little")
+        return end - size, file.read_at(size, end - size)
+
+    def _refuse_a_second_file(self) -> None:
+        """Raise DataError where the footer is that of a file which another stands before."""
+        with pa.OSFile(self._path) as file:
+            start, footer = self._footer(file)
+            blocks = blocks_of(footer, BATCHES) + blocks_of(footer, DICTIONARIES)
+            schema = 16 + int.from_bytes(file.read_at(4, 12), "little")
+            # The footer counts from the start of its own file, which lies as far behind the start
+            # of what is read as the last message lies before the footer
+            begins = start - max([schema, *(sum(block) for block in blocks)])
+            near = max(0, begins - SLACK)
+            if BETWEEN_FILES in file.read_at(min(2 * SLACK, start - near), near):
+                raise DataError(
+                    f"{self._name} holds two Arrow files, one after the other; give each by itself"
+                )
+
     @property
     def codec(self) -> str | None:
         """How the first batch is compressed."""
         with naming(self._name), pa.OSFile(self._path) as file:
-            end = file.size() - len(MAGIC) - 4
-            size = int.from_bytes(file.read_at(4, end), "little")
-            found = first_batch(file.read_at(size, end - size))
-            if found is None:
+            found = blocks_of(self._footer(file)[1], BATCHES)
+            if not found:
                 return None
-            message = file.read_at(found[1], found[0])
+            offset, length, _ = found[0]
+            message = file.read_at(length, offset)
         # Before the metadata are its length and, since Arrow 0.15, four bytes of ones
         return codec_of(message[8 if message.startswith(b"\xff" * 4) else 4 :])
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kact_cli.errors import DataError, UsageError
 from kact_cli.files.source import Source
 from kact_cli.formats.declared import CSV, FORMATS, Format
+from kact_cli.formats.foreign import HEAD_BYTES, refuse_foreign
 
 if TYPE_CHECKING:
     pass
@@ -15,19 +16,20 @@ if TYPE_CHECKING:
 def detect(source: Source, name: str | None = None) -> Format:
     """The format of an input: as the user said (`name`), by its first bytes, or by its suffix.
 
-    Raises DataError for what is none of kact's formats.
+    Raises DataError for what is none of kact's formats, and says what it is where that is known.
     """
     if name:
         return by_name(name)
     head, suffix = source.peek(16), by_suffix(source.name)
     found = by_head(head)
-    if found is CSV and suffix not in (None, CSV):
-        found = suffix  # compressed data that is called .npy: its reader says what it is
-    if found is None and suffix is None and (not head or b"\0" in head):
+    if found is not None and not (found is CSV and suffix not in (None, CSV)):
+        return found
+    refuse_foreign(source.name, source.peek(HEAD_BYTES))
+    if suffix is None and (not head or b"\0" in head):
         raise DataError(
             f"{source.name} is {'empty' if not head else 'in no format that kact knows'}"
         )
-    return found or suffix or CSV
+    return suffix or CSV
 
 
 def output_format(path: str, source: Format, name: str | None = None) -> Format:

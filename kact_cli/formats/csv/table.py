@@ -18,6 +18,9 @@ from kact_cli.formats.csv.compression import codec_for, codec_of, compress, deco
 from kact_cli.formats.csv.dialect import BOM, HEAD, Dialect, sniff
 from kact_cli.formats.csv.dialect import Kind as CellKind
 from kact_cli.formats.csv.parse import parse
+from kact_cli.formats.declared import CSV
+from kact_cli.formats.detect import by_head
+from kact_cli.formats.foreign import HEAD_BYTES, refuse_foreign
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
 from kact_cli.tables.columns import Column, Kind, select
@@ -41,6 +44,8 @@ class Text:
     def __init__(self, source: Source, options: Options) -> None:
         self._source = source
         self._read, self._head = self._start()
+        if options.source_format is None:
+            self._refuse_other_formats()
         try:
             self.dialect: Dialect = sniff(
                 self._head,
@@ -57,13 +62,24 @@ class Text:
 
     def _start(self) -> tuple[Callable[[int], bytes], bytes]:
         """Reading from the start: the first bytes, and a function for the others."""
+        self.codec = codec_of(self._source.peek(4))
         raw = self._source.reader()
-        codec = codec_of(self._source.peek(4))
-        read = raw if codec is None else self._named(decompressed(raw, codec))
+        read = raw if self.codec is None else self._named(decompressed(raw, self.codec))
         head = b""
         while len(head) < HEAD and (more := read(HEAD - len(head))):
             head += more
         return read, head
+
+    def _refuse_other_formats(self) -> None:
+        """Raise DataError for what is compressed and no text; what is not, `detect` has seen."""
+        if self.codec is None:
+            return
+        name, codec = self._source.name, self.codec
+        inside = by_head(self._head[:16])
+        if inside is not None and inside is not CSV:
+            what = f"{name} is {inside.suffixes[0]} data compressed with {codec}"
+            raise DataError(f"{what}; `{codec} -dc {name} | kact …` reads it")
+        refuse_foreign(name, self._head[:HEAD_BYTES])
 
     def _named(self, read: Callable[[int], bytes]) -> Callable[[int], bytes]:
         """`read`, its errors naming the file."""

@@ -19,6 +19,8 @@ from kact_cli.formats.parquet.thrift_reader import read_struct
 MAGIC, ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 MAX_FOOTER = 256 << 20
 """Bytes. 100 row groups of 2,000 columns need about 25 MiB."""
+SLACK = 64
+"""Bytes within which the start of a second file is looked for: some writers leave gaps."""
 MAX_NESTING = 100
 """Levels of the schema."""
 
@@ -159,14 +161,16 @@ def read_footer(file: int, check: Check = lambda _leaves, _group: None) -> Foote
     if len(data) != length:
         raise DataError("broken Parquet file: it became shorter while it was read")
 
-    rows = 0
+    rows = end = 0
     leaves: tuple[Leaf, ...] = ()
+    last = Struct()
 
     def visit(fields: Struct, group: Struct) -> None:
-        nonlocal rows, leaves
+        nonlocal rows, leaves, end, last
         if not leaves:
             leaves, _ = _schema(fields)
-        rows += _check_group(leaves, group, start)
+        found, ends = _check_group(leaves, group, start)
+        rows, end, last = rows + found, max(end, ends), group
         check(leaves, group)
 
     struct, _ = read_struct(data, visit={File.GROUPS: visit})
@@ -177,11 +181,38 @@ def read_footer(file: int, check: Check = lambda _leaves, _group: None) -> Foote
             f"broken Parquet footer: {struct.integer(File.ROWS)} rows in all, "
             f"but {rows} in the row groups"
         )
+    _refuse_a_second_file(file, start, max(end, _end_of_indexes(last)))
     return Footer(struct, start, *_schema(struct))
 
 
-def _check_group(leaves: Sequence[Leaf], group: Struct, end: int) -> int:
-    """The row count of a row group, whose chunks all lie before `end`."""
+def _refuse_a_second_file(file: int, start: int, end: int) -> None:
+    """Raise DataError where another file stands before the one whose footer is at `start`.
+
+    `end` is where everything before the footer ends, counted from the start of the footer's own
+    file: that lies as far behind the start of what is read as `end` lies before the footer.
+    """
+    begins = max(0, start - end - SLACK)
+    if MAGIC + MAGIC in os.pread(file, min(2 * SLACK, start - begins), begins):
+        raise DataError("two Parquet files, one after the other; give each by itself")
+
+
+def _end_of_indexes(group: Struct) -> int:
+    """Where the page indexes and Bloom filters of a row group end; writers put them last."""
+    end = 0
+    for chunk in group.structs(Group.COLUMNS):
+        meta = chunk_meta(chunk)
+        for struct, offset, length in (
+            (chunk, Chunk.OFFSET_INDEX, Chunk.OFFSET_INDEX_LENGTH),
+            (chunk, Chunk.COLUMN_INDEX, Chunk.COLUMN_INDEX_LENGTH),
+            (meta, Meta.BLOOM, Meta.BLOOM_LENGTH),
+        ):
+            end = max(end, (struct.integer(offset) or 0) + (struct.integer(length) or 0))
+    return end
+
+
+def _check_group(leaves: Sequence[Leaf], group: Struct, end: int) -> tuple[int, int]:
+    """The row count of a row group, whose chunks all lie before `end`, and where the last ends."""
+    last = 0
     rows = group.integer(Group.ROWS)
     chunks = group.structs(Group.COLUMNS)
     if rows is None or rows < 0 or len(chunks) != len(leaves):
@@ -197,13 +228,14 @@ def _check_group(leaves: Sequence[Leaf], group: Struct, end: int) -> int:
                 f"broken Parquet footer: column {leaf.name} has {length:,} bytes at {first:,}, "
                 "which is not inside the file"
             )
+        last = max(last, first + length)
         values = chunk_meta(chunk).integer(Meta.VALUES)
         if values is None or values < 0 or (leaf.depth == 0 and values != rows):
             raise DataError(
                 f"broken Parquet footer: a row group of {rows:,} rows has {values} values "
                 f"of column {leaf.name}"
             )
-    return rows
+    return rows, last
 
 
 def chunk_meta(chunk: Struct) -> Struct:

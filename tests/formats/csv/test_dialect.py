@@ -133,11 +133,8 @@ def test_an_empty_file_is_an_error(data):
         ("a,b\n1,2\n".encode("utf-16"), "iconv -f utf-16"),
         ("a,b\n1,2\n".encode("utf-16-le"), "iconv -f utf-16"),
         ("größe,b\n1,2\n".encode("latin-1"), "iconv -f latin1"),
-        (b"PK\3\4....", "zip"),
         (b"a;b\n0,5;1,5\n2,5;3,5\n", "decimal commas"),
         (b"0,5;1,5\n2,5;3,5\n", "decimal commas"),
-        (b"\x1f\x8b\x08\x00rest", "gzip"),
-        (b"\x89PNG\r\n\x1a\n\0\0", "PNG"),
         (b"a,b\n1,2\n\0\n", "zero bytes"),
     ],
 )
