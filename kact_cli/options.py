@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +23,14 @@ class Observer:
 
     def advance(self, count: int) -> None:
         """That many more are done. Threads call this."""
+
+
+class Concern(NamedTuple):
+    """An option that was typed, and where it has an effect: at which end, in which formats."""
+
+    flag: str
+    end: Literal["input", "output", "input or output"]
+    formats: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,8 @@ class Options:
     """Whether the first record of a CSV names its columns; None: found in it."""
     float_format: str | None = None
     """How floats are written in a CSV, as `format(x, "...")`; None: shortest that reads back."""
+    typed: tuple[Concern, ...] = ()
+    """Options that are refused where they have no effect: those that somebody typed for this."""
     overwrite: bool = False
     fsync: bool = False
     observer: Observer = field(default_factory=Observer)

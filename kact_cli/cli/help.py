@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
+from click.core import ParameterSource
+
+from kact_cli.options import Concern
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,12 +20,29 @@ HEADINGS = (COMPUTE, PART, FILES, RUNNING)
 """In the order of the help."""
 
 
-class Option(click.Option):
-    """An option that says under which heading of the help it belongs."""
+Where = tuple[Literal["input", "output", "input or output"], tuple[str, ...]]
+"""At which end, and in files of which formats, an option has an effect."""
 
-    def __init__(self, *args: Any, heading: str, **attributes: Any) -> None:
+
+class Option(click.Option):
+    """An option that says under which heading of the help it belongs.
+
+    `concerns` says at which end and in which formats it has an effect; None: anywhere.
+    """
+
+    def __init__(
+        self, *args: Any, heading: str, concerns: Where | None = None, **attributes: Any
+    ) -> None:
         super().__init__(*args, **attributes)
-        self.heading = heading
+        self.heading, self.concerns = heading, concerns
+
+    def typed(self, ctx: click.Context) -> Concern | None:
+        """What the option concerns, if it was typed: in an environment variable it is no wish."""
+        source = ctx.get_parameter_source(self.name or "")
+        if self.concerns is None or source is not ParameterSource.COMMANDLINE:
+            return None
+        off = self.secondary_opts and ctx.params[self.name or ""] is False
+        return Concern((self.secondary_opts if off else self.opts)[0], *self.concerns)
 
 
 def option(heading: str, *flags: str, **attributes: Any) -> Callable[[F], F]:

@@ -10,9 +10,9 @@ import click
 from kact_cli.activations import Parameter
 from kact_cli.chain import format_value
 from kact_cli.cli.console import Console
-from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, option
+from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, Where, option
 from kact_cli.cli.types import ColumnsType, PathType, SizeType, ValueType
-from kact_cli.formats.declared import FORMATS
+from kact_cli.formats.declared import CSV, FORMATS, NPY, TABLES
 from kact_cli.options import Options
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 _DTYPES = ("float16", "float32", "float64")
 _FORMATS = [f.name for f in FORMATS]
+_CSV: Where = ("input or output", (CSV.name,))
 
 
 def parameter_option(parameter: Parameter) -> click.Option:
@@ -68,6 +69,7 @@ _READ = (
     option(
         FILES,
         "--delimiter",
+        concerns=_CSV,
         metavar="CHAR",
         envvar="KACT_DELIMITER",
         callback=lambda _c, _p, value: "\t" if value in ("\\t", "tab") else value,
@@ -76,6 +78,7 @@ _READ = (
     option(
         FILES,
         "--header/--no-header",
+        concerns=_CSV,
         default=None,
         help="Whether the first record of a CSV names its columns.  [default: found]",
     ),
@@ -88,6 +91,7 @@ def _select(default: str) -> tuple[Callable[[F], F], ...]:
             PART,
             "--columns",
             "-c",
+            concerns=("input", TABLES),
             type=ColumnsType(),
             multiple=True,
             metavar="LIST",
@@ -99,6 +103,7 @@ def _select(default: str) -> tuple[Callable[[F], F], ...]:
         option(
             PART,
             "--exclude",
+            concerns=("input", TABLES),
             type=ColumnsType(),
             multiple=True,
             metavar="LIST",
@@ -134,6 +139,7 @@ _PLAN = (
         RUNNING,
         "--chunk-size",
         "chunk_bytes",
+        concerns=("input", (NPY.name,)),
         type=SizeType(),
         envvar="KACT_CHUNK_SIZE",
         help="What is read, computed and written in one go.  [default: 2MiB]",
@@ -163,6 +169,7 @@ _TRANSFORM = (
     option(
         FILES,
         "--float-format",
+        concerns=("output", (CSV.name,)),
         metavar="SPEC",
         envvar="KACT_FLOAT_FORMAT",
         help="Floats in a CSV, as Python's format: .6g  [default: shortest exact]",
@@ -253,4 +260,12 @@ def make_options(
     """The library's options, from the keyword arguments of any of these sets."""
     columns, exclude = chosen.pop("columns", ()), chosen.pop("exclude", ())
     console = Console(quiet=quiet, verbose=verbose, progress=progress, strict=strict)
-    return Options(columns=tuple(columns), exclude=tuple(exclude), **chosen, observer=console)
+    ctx = click.get_current_context()
+    given = [p.typed(ctx) for p in ctx.command.params if isinstance(p, Option)]
+    return Options(
+        columns=tuple(columns),
+        exclude=tuple(exclude),
+        **chosen,
+        observer=console,
+        typed=tuple(concern for concern in given if concern is not None),
+    )

@@ -71,3 +71,4 @@ CSV = Format(
 )
 FORMATS = (NPY, PARQUET, ARROW, ARROW_STREAM, CSV)
 """Every format, in the order in which they are tried."""
+TABLES = tuple(f.name for f in FORMATS if f.kind == "table")

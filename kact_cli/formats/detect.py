@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Sequence
 
 from kact_cli.errors import DataError, UsageError
 from kact_cli.files.source import Source
 from kact_cli.formats.declared import CSV, FORMATS, Format
-from kact_cli.formats.foreign import HEAD_BYTES, refuse_foreign
-
-if TYPE_CHECKING:
-    pass
+from kact_cli.formats.foreign import COMPRESSION, FOREIGN_SUFFIX, HEAD_BYTES, refuse_foreign
+from kact_cli.messages import display, listed
+from kact_cli.options import Options
 
 
 def detect(source: Source, name: str | None = None) -> Format:
@@ -33,10 +33,58 @@ def detect(source: Source, name: str | None = None) -> Format:
 
 
 def output_format(path: str, source: Format, name: str | None = None) -> Format:
-    """The format of an output: as the user said, by its suffix, or the input's."""
+    """The format of an output: as the user said, by its suffix, or the input's.
+
+    A suffix that means nothing here (.txt, .tmp, a version) keeps the input's format. Raises
+    UsageError for one of another format, of a compression that is not CSV's, or a slip of the pen.
+    """
     if name:
         return by_name(name)
-    return by_suffix(path) or source
+    found = by_suffix(path)
+    if found is None:
+        _refuse_suffix(path, source)
+    return found or source
+
+
+def _refuse_suffix(path: str, source: Format) -> None:
+    stem, dot, last = path.rpartition("/")[2].lower().rpartition(".")
+    suffix, known = dot + last, [s for f in FORMATS for s in f.suffixes]
+    shown = f"{display(path)}: "
+    advice = "--to says what to write under this name"
+    if re.fullmatch(COMPRESSION, suffix):
+        inside = by_suffix(stem) or source
+        if inside is not CSV or suffix not in {s[s.rindex(".") :] for s in CSV.suffixes}:
+            packed = listed([s for s in CSV.suffixes if s.startswith(".csv.")])
+            raise UsageError(f"{shown}kact writes no {suffix}, only {packed}; {advice}")
+        _refuse_suffix(stem, source)
+    elif re.fullmatch(FOREIGN_SUFFIX, suffix):
+        raise UsageError(f"{shown}kact does not write {suffix}; {advice}")
+    elif slip := next((s for s in known if is_slip(suffix, s)), None):
+        raise UsageError(f"{shown}unknown suffix {suffix}; did you mean {slip}? {advice}")
+
+
+def is_slip(suffix: str, known: str) -> bool:
+    """Whether `suffix` is `known` cut short, or with one letter more, less, other or exchanged."""
+    if len(known) < 4 or suffix == known:
+        return False
+    if known.startswith(suffix) and len(suffix) >= 4:
+        return True
+    while suffix[:1] == known[:1]:
+        suffix, known = suffix[1:], known[1:]
+    a, b = suffix[1:], known[1:]
+    exchanged = suffix[:2] == known[1::-1] and a[1:] == b[1:]
+    return a in (b, known) or suffix == b or exchanged
+
+
+def check_typed(options: Options, inputs: Sequence[Format], output: Format | None = None) -> None:
+    """Raise UsageError for an option that was typed and has no effect on files of these formats."""
+    for flag, end, formats in options.typed:
+        ends = [*(inputs if "input" in end else ()), *([output] if "output" in end else ())]
+        if not any(f is not None and f.name in formats for f in ends):
+            here = f"on {' and '.join(dict.fromkeys(f.name for f in inputs))}"
+            if output is not None:
+                here = f"from {inputs[0].name} to {output.name}"
+            raise UsageError(f"{flag} has no effect {here}; it is for {end} in {listed(formats)}")
 
 
 def by_name(name: str) -> Format:

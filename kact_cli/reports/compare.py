@@ -14,6 +14,7 @@ import numpy as np
 
 from kact_cli.engine.layout import Grid, grow
 from kact_cli.errors import DataError
+from kact_cli.formats.detect import check_typed
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
 from kact_cli.reports.ulp import Errors, Place, Tolerance, errors
@@ -49,6 +50,7 @@ def compare(
 
     Raises DataError where the shapes, the columns or the numbers of rows differ.
     """
+    check_typed(options, [a.format, b.format])
     with contextlib.ExitStack() as stack:
         a, b = _seekable(a, b, stack)
         if isinstance(a, NpyTensor) and isinstance(b, NpyTensor):

@@ -11,7 +11,7 @@ from kact_cli.engine.plan import Stage
 from kact_cli.engine.program import dtype_path
 from kact_cli.files.source import Source, open_source
 from kact_cli.formats.declared import NPY, Format
-from kact_cli.formats.detect import detect
+from kact_cli.formats.detect import check_typed, detect
 from kact_cli.messages import human
 from kact_cli.options import Options
 from kact_cli.reports.estimate import Estimate
@@ -33,6 +33,7 @@ def explain(chain: Chain, path: str | None, options: Options) -> Iterator[str]:
         return
     with contextlib.closing(open_source(path)) as source:
         found = detect(source, options.source_format)
+        check_typed(options, [found], found)
         if found is NPY:
             job = TensorJob.make(chain, source, options)
             yield f"{source.name}: {_tensor(job)}"

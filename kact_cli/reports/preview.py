@@ -17,7 +17,9 @@ import numpy as np
 from kact_cli.chain import Chain, resolve_axes
 from kact_cli.engine.engine import apply
 from kact_cli.errors import UsageError
+from kact_cli.files.source import STANDARD
 from kact_cli.formats.declared import CSV
+from kact_cli.formats.detect import check_typed, output_format
 from kact_cli.options import Options
 from kact_cli.reports.summary import Summary
 from kact_cli.reports.values import NpyTensor, OpenTable, open_numbers
@@ -63,6 +65,8 @@ def preview(
     Raises UsageError where only the whole tensor would do, and is too large.
     """
     with open_numbers(path, options) as numbers:
+        wanted = output_format(STANDARD, numbers.format, options.target_format)
+        check_typed(options, [numbers.format], wanted)
         if isinstance(numbers, NpyTensor):
             return _tensor(numbers, chain, options, rows, each)
         return _table(numbers, chain, options, rows, each)

@@ -64,6 +64,10 @@ class NpyTensor(NamedTuple):
     source: Source
     header: Header
 
+    @property
+    def format(self) -> Format:
+        return NPY
+
     @classmethod
     def open(cls, source: Source) -> NpyTensor:
         """Read the header; raises DataError where the file is not as long as it says."""

@@ -48,7 +48,7 @@ def select(
     Raises UsageError for a name that no column has, for a named column that holds no numbers, and
     where nothing is left.
     """
-    left_out = {i for pattern in _patterns(exclude, columns) for i in _matching(pattern, columns)}
+    left_out = excluded(columns, exclude)
     if include:
         chosen = set()
         for pattern in _patterns(include, columns):
@@ -72,6 +72,11 @@ def select(
         there = listed([f"{c.name} ({c.type})" for c in columns]) or "none"
         raise UsageError(f"no column left to compute; there are: {there}")
     return sorted(chosen)
+
+
+def excluded(columns: Sequence[Column], exclude: Sequence[str]) -> set[int]:
+    """The positions of the columns that names and globs leave out."""
+    return {i for pattern in _patterns(exclude, columns) for i in _matching(pattern, columns)}
 
 
 def _patterns(given: Sequence[str], columns: Sequence[Column]) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from kact_cli.chain import Chain
 from kact_cli.options import Options
 from kact_cli.tables.arrays import describe, item_shape, numpy_dtype, result_type
-from kact_cli.tables.columns import Kind, select
+from kact_cli.tables.columns import Kind, excluded, select
 from kact_cli.tables.compute import compute, merge, statistics
 from kact_cli.tables.parts import Part, part_of_list, parts_of_columns
 from kact_cli.types import State
@@ -57,6 +57,14 @@ class TableJob:
                 fields[i] = fields[i].with_type(result_type(fields[i].type, dtype))
         result = pa.schema(fields, schema.metadata)
         return cls(schema, tuple(selected), tuple(parts), result)
+
+    def dropped(self, options: Options) -> list[str]:
+        """The columns that are not computed though nobody left them out, where none passes."""
+        if options.columns:
+            return []
+        columns = [describe(field) for field in self.schema]
+        chosen = {*self.selected, *excluded(columns, options.exclude)}
+        return [column.name for i, column in enumerate(columns) if i not in chosen]
 
     @property
     def passes(self) -> int:

@@ -23,7 +23,7 @@ from importlib import import_module
 from kact_cli.chain import Chain
 from kact_cli.files.source import open_source
 from kact_cli.files.target import Target
-from kact_cli.formats.detect import detect, output_format
+from kact_cli.formats.detect import check_typed, detect, output_format
 from kact_cli.options import Options
 
 WAYS = {"npy": "tensor", "csv": "csv", "parquet": "parquet"}
@@ -43,6 +43,7 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
     with contextlib.closing(open_source(source)) as opened:
         found = detect(opened, options.source_format)
         wanted = output_format(target, found, options.target_format)
+        check_typed(options, [found], wanted)
         jobs = "a thread for each core" if options.jobs is None else f"{options.jobs} jobs"
         options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
         if "table" in (found.kind, wanted.kind):

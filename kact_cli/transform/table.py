@@ -13,8 +13,9 @@ from kact_cli.errors import DataError
 from kact_cli.files.source import Source, temporary
 from kact_cli.files.target import Target
 from kact_cli.formats.base import TableReader, naming
-from kact_cli.formats.declared import ARROW_STREAM, Format
+from kact_cli.formats.declared import ARROW_STREAM, NPY, Format
 from kact_cli.formats.open import open_reader, open_writer
+from kact_cli.messages import listed
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
 from kact_cli.tables.job import TableJob, TableRun
@@ -34,6 +35,8 @@ def transform_table(
         source = stack.enter_context(spooled_to_seek(source, found, options))
         reader = stack.enter_context(contextlib.closing(open_reader(found, source, options)))
         job = TableJob.make(chain, reader.schema, options)
+        if wanted is NPY and (dropped := job.dropped(options)):
+            options.observer.warn(f"{target.name} is left without the columns {listed(dropped)}")
         if source.size is None and job.passes > 1:
             options.observer.note(f"{source.name} is spooled: it is read {job.passes} times")
             arrow = stack.enter_context(contextlib.closing(_spool(reader, source, options)))

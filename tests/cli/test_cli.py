@@ -247,3 +247,31 @@ def test_explain_refuses_what_chain_refuses(refused: Kact, tmp_path: Path) -> No
     refused("explain", "relu", tmp_path / "x.npy")
     refused("explain", "relu", tmp_path / "absent.npy")
     refused("explain", "relu", tmp_path)
+
+
+NO_EFFECT = [
+    ("apply", "relu", "IN", "--columns", "0,1"),
+    ("apply", "relu", "IN", "--exclude", "id"),
+    ("chain", "relu", "IN", "--delimiter", ";"),
+    ("apply", "relu", "IN", "--no-header"),
+    ("apply", "relu", "IN", "--header"),
+    ("apply", "relu", "IN", "--float-format", ".3g"),
+    ("apply", "relu", "IN", "--to", "parquet", "--float-format", ".3g"),
+    ("apply", "relu", "IN", "--preview", "result", "-c", "a"),
+    ("explain", "relu", "IN", "-c", "a"),
+    ("inspect", "IN", "-c", "a"),
+    ("compare", "IN", "IN", "--exclude", "a"),
+]
+
+
+@pytest.mark.parametrize("args", NO_EFFECT, ids=" ".join)
+def test_an_option_without_effect_is_refused_where_it_was_typed(
+    args: tuple[str, ...], refused: Kact, source: Path
+) -> None:
+    said = refused(*(str(source) if a == "IN" else a for a in args), code=2).stderr.decode()
+    flag = next(a for a in args if a.startswith("-") and a not in ("--to", "--preview"))
+    assert {"-c": "--columns"}.get(flag, flag) in said
+
+
+def test_an_option_without_effect_may_come_from_the_environment(kact: Kact, source: Path) -> None:
+    kact("apply", "relu", source, KACT_COLUMNS="a", KACT_DELIMITER=";", KACT_FLOAT_FORMAT=".3g")

@@ -143,7 +143,7 @@ def _batch(
     chosen: dict[str, Any],
     watch: Progress,
 ) -> None:
-    options = make_options(**chosen)
+    options = dataclasses.replace(make_options(**chosen), typed=())
     if run.scheduler is not None:  # its workers may stand elsewhere
         given = [g if remote.is_uri(g) else os.path.abspath(g) for g in given]
         output_dir = output_dir if remote.is_uri(output_dir) else os.path.abspath(output_dir)

@@ -12,6 +12,7 @@ from kact_cli.cli.help import COMPUTE, Command, option
 from kact_cli.cli.options import make_options, reading_options
 from kact_cli.cli.show import as_json, bars, columns, number, short
 from kact_cli.cli.types import PathType
+from kact_cli.formats.detect import check_typed
 from kact_cli.messages import human
 from kact_cli.reports.inspect import WHOLE, describe, summarize
 from kact_cli.reports.summary import Summary
@@ -38,6 +39,7 @@ def command(input: str, stats: bool, as_json_: bool, **chosen: Any) -> None:
     """
     options = make_options(**chosen)
     with open_numbers(input, options) as numbers:
+        check_typed(options, [numbers.format])
         found = describe(numbers)
         summaries = summarize(numbers, options) if stats else {}
     if as_json_:
