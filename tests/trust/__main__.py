@@ -1,0 +1,61 @@
+"""Try many troubles of one kind, or of each, and print what came of them.
+
+python -m tests.trust faults --count 10000
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from importlib import import_module
+
+KINDS = {
+    "faults": "the Nth call of every system call fails, or comes short",
+    "races": "the input is replaced, cut, grown or rewritten at the Nth read",
+    "kills": "signals at random moments, from the first millisecond",
+    "mutants": "broken files of every format, compared with NumPy and pyarrow",
+    "batches": "two batches at once into one directory",
+    "limits": "a full disk, few descriptors, small files, little memory",
+}
+COUNTS = {"faults": 10_000, "races": 3000, "kills": 1000, "mutants": 50_000, "batches": 100,
+          "limits": 500}  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
+    shown = "; ".join(f"{name}: {what}" for name, what in KINDS.items())
+    parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], help=shown)
+    parser.add_argument("--count", type=int, help="how many cases of each kind (of each reader)")
+    parser.add_argument("--seed", type=int, default=0, help="other cases, where not all are tried")
+    parser.add_argument("--only", default="", help="commands or readers with this in their names")
+    parser.add_argument("--no-compiler", action="store_true", help="faults in Python's os alone")
+    parser.add_argument("--shown", type=int, default=8, help="failures printed of each kind")
+    given = parser.parse_args()
+    from tests.trust import child, inject
+    from tests.trust.verdict import Tally
+
+    if not given.no_compiler:
+        inject.with_shim()
+    child.load()
+    tallies: list[Tally] = []
+    for kind in given.kinds or KINDS:
+        started = time.monotonic()
+        found = import_module(f"tests.trust.kinds.{kind}").run(
+            given.count or COUNTS[kind], given.seed, given.only
+        )
+        tallies += found
+        for tally in found:
+            for example in tally.examples[: given.shown]:
+                print(f"{tally.kind}:\n{example}")
+        print(f"{kind}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+    print("kind                        tried  survived  failed")
+    for tally in tallies:
+        failed = sum(tally.failed.values())
+        why = ", ".join(f"{what} {number}" for what, number in tally.failed.most_common())
+        print(f"{tally.kind:24} {tally.tried:>8} {tally.survived:>9} {failed:>7}  {why}".rstrip())
+    return int(any(tally.failed for tally in tallies))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
