@@ -19,7 +19,6 @@ from click.shell_completion import (
     ShellComplete,
     ZshComplete,
     add_completion_class,
-    split_arg_string,
 )
 
 from kact_cli.activations import ACTIVATIONS
@@ -96,24 +95,57 @@ def _names(path: str | None) -> list[str]:
         return []
 
 
-def _words(line: str) -> list[str]:
-    """The words of an unfinished command line; the last, which may be empty, is the one wanted."""
-    words = split_arg_string(line)
-    return [*words, ""] if line[-1:].isspace() and not _in_quotes(line) else words
+def _words(line: str) -> tuple[list[str], str]:
+    """The words of an unfinished line of bash, and the quote that its end stands within, or "".
+
+    The last word, which may be empty, is the one that is completed.
+    """
+    words, word, quote, at = [], "", "", 0
+    started = False
+    while at < len(line):
+        character, following = line[at], line[at + 1 : at + 2]
+        at += 1
+        if character == "\\" and quote != "'":
+            word += following if not quote or following in _IN_DOUBLE else character + following
+            at += 1
+        elif character == quote:
+            quote = ""
+        elif not quote and character in "'\"":
+            quote = character
+        elif not quote and character.isspace():
+            words += [word] if started else []
+            word = ""
+        else:
+            word += character
+        started = bool(quote) or not character.isspace()
+    return [*words, word], quote
 
 
-def _in_quotes(line: str) -> bool:
-    """Whether the end of the line stands within quotes."""
-    bare = re.sub(r"\\.|\"(\\.|[^\"\\])*\"|'[^']*'", "", line)
-    return "'" in bare or '"' in bare
+_IN_DOUBLE = '$`"\\'
+"""What a backslash takes the meaning from between double quotes."""
+
+
+def _typed(value: str, quote: str) -> str | None:
+    """`value` as it is typed within `quote` ("": none), so that bash runs nothing that it says.
+
+    None where it cannot be: a single quote has no escape between single quotes, nor has `!`
+    between double ones.
+    """
+    if quote == "'":
+        return None if "'" in value else value
+    if quote:
+        return None if "!" in value else re.sub(r'([$`"\\])', r"\\\1", value)
+    return re.sub(r"([^\w.,:=+@%/-])", r"\\\1", value)
 
 
 class _Shell(ShellComplete):
-    """What the shells have in common: the words of the line are the context's `obj`."""
+    """What the shells have in common: the words of the line are the context's `obj`, and what
+    would move the cursor or end a line is not offered."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[Item]:
         self.ctx_args["obj"] = args
-        return super().get_completions(args, incomplete)
+        found = super().get_completions(args, incomplete)
+        return [item for item in found if item.value.isprintable()]
 
 
 class _Bash(_Shell):
@@ -142,25 +174,23 @@ complete -o nospace -F %(complete_func)s %(prog_name)s
 """
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        words = _words(os.environ["COMP_LINE"])
+        words, _ = _words(os.environ["COMP_LINE"])
         return words[1:-1], words[-1]
 
     def complete(self) -> str:
         line, breaks = os.environ["COMP_LINE"], os.environ.get("COMP_WORDBREAKS", "")
-        skipped, quoted = "", _in_quotes(line)
-        if not quoted:
+        skipped, quote = "", _words(line)[1]
+        if not quote:
             word = re.split(r"(?<!\\)\s", line)[-1]
-            skipped = word[
-                : 1 + max((word.rfind(c) for c in set(breaks) - {*"\"' \t\n"}), default=-1)
-            ]
+            cut = max((word.rfind(c) for c in set(breaks) - {*"\"' \t\n"}), default=-1)
+            skipped = _words(word[: cut + 1])[0][-1]
         args, incomplete = self.get_completion_args()
         lines = []
         for item in self.get_completions(args, incomplete):
-            value = item.value.removeprefix(skipped)
-            if not quoted:
-                value = re.sub(r"([^\w.,:=+@%/-])", r"\\\1", value)
-            lines.append(f"{item.type},{value}")
-        if quoted and len(lines) == 1 and lines[0].startswith(PART):
+            value = _typed(item.value.removeprefix(skipped), quote)
+            if value is not None:
+                lines.append(f"{item.type},{value}")
+        if quote and len(lines) == 1 and lines[0].startswith(PART):
             # Bash closes the quotes after the only answer, and more may be to come
             lines.append(f"{lines[0]}...")
         return "\n".join(lines)
@@ -213,7 +243,7 @@ function %(complete_func)s
         if test "$found[1]" = file
             __fish_complete_path "$found[2]"
         else
-            echo $found[2]
+            printf '%%s\n' $found[2]
         end
     end
 end

@@ -52,14 +52,38 @@ TYPED = [
     ),
     ("kact inspect table.parquet -c logit,ot\t", ["inspect", "table.parquet", "-c", "logit,other"]),
     ("kact inspect table.parquet -c a\t", ["inspect", "table.parquet", "-c", "a name"]),
+    *[
+        (f"kact inspect table.parquet -c {typed}\t{end}", ["inspect", "table.parquet", "-c", name])
+        for typed, end, name in (
+            ("z", "", "z$(touch ran)"),
+            ('"z', '"', "z$(touch ran)"),
+            ('"z\\$(t', '"', "z$(touch ran)"),
+            ("'z", "'", "z$(touch ran)"),
+            ("y", "", "y`touch ran`"),
+            ('"y', '"', "y`touch ran`"),
+            ("'y", "'", "y`touch ran`"),
+            ("x", "", "x\"; touch ran; '\\"),
+            ('"x', '"', "x\"; touch ran; '\\"),
+        )
+    ],
 ]
+EVIL = ("z$(touch ran)", "y`touch ran`", "x\"; touch ran; '\\", "w\ntouch ran\n")
+"""Names of columns that a shell would run, if they were not quoted."""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a table, and a `kact` that writes down its arguments when it is run."""
     place = tmp_path_factory.mktemp("completion")
-    table = pa.table({"logit": [1.0], "other": [2.0], "a name": [3.0], "text": ["x"]})
+    table = pa.table(
+        {
+            "logit": [1.0],
+            "other": [2.0],
+            "a name": [3.0],
+            "text": ["x"],
+            **{name: [4.0] for name in EVIL},
+        }
+    )
     tables.write(table, place / "table.parquet")
     kact = place / "bin" / "kact"
     kact.parent.mkdir()
@@ -118,8 +142,9 @@ def type_(request: pytest.FixtureRequest, place: Path) -> Iterator[Type]:
 
 
 @pytest.mark.parametrize(("line", "words"), TYPED, ids=[line for line, _ in TYPED])
-def test_shells(type_: Type, line: str, words: list[str]) -> None:
+def test_shells(type_: Type, line: str, words: list[str], place: Path) -> None:
     assert type_(line) == words
+    assert not (place / "ran").exists()
 
 
 def values(text: str) -> list[str]:

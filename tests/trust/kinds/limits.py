@@ -67,9 +67,9 @@ def _try_all(
         before = command.prepare(place)
         if "disk" in tally.kind:
             _fill(place / "filler", value)
-        said = place.parent.with_name("said") if "disk" in tally.kind else place.parent
-        said.mkdir(exist_ok=True)
-        ended = command.run(place, said=said, prepare=lambda value=value: set_limit(value))
+        aside = place.parent.with_name("said") if "disk" in tally.kind else place.parent
+        aside.mkdir(exist_ok=True)
+        ended = command.run(place, said=aside, prepare=lambda value=value: set_limit(value))
         (place / "filler").unlink(missing_ok=True)
         wrong, after = verdict.manners(ended), tree(place)
         if command.redirected and ended.code:
