@@ -8,6 +8,7 @@ pickles: a worker process sends it back whole.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from enum import IntEnum
 
@@ -24,6 +25,8 @@ class KactError(Exception):
     """Base of every error that is not a bug; its message is one line for the user."""
 
     exit_code = ExitCode.DATA
+    names_file = False
+    """Whether the message begins with the name of the file that is at fault."""
 
 
 class DataError(KactError):
@@ -40,12 +43,33 @@ class ChainSyntaxError(UsageError):
     """A chain that does not parse; the message shows the column with a caret (several lines)."""
 
 
+def reason(error: BaseException) -> str:
+    """What went wrong, in one line; of the operating system's errors without number and path."""
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return os.strerror(error.errno).lower()
+    return " ".join(str(error).split())[:300]
+
+
 @contextlib.contextmanager
-def prefixed(name: str, between: str = ": ") -> Iterator[None]:
-    """Put `name`, a file's, before the message of every KactError that does not begin with it."""
+def prefixed(name: str, *faults: type[Exception], between: str = ": ") -> Iterator[None]:
+    """Have every error name a file: `name` comes before a KactError that does not name one.
+
+    What is raised of `faults`, the exceptions of a library or of the operating system, becomes a
+    DataError. A broken pipe is no fault of the file, and stays as it is.
+    """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except KactError as e:
-        if str(e).startswith(name):
+        if e.names_file or str(e).startswith((f"{name}:", f"{name} ")):
             raise
-        raise type(e)(f"{name}{between}{e}") from e
+        raise _about_file(type(e), f"{name}{between}{e}") from e
+    except faults as e:
+        raise _about_file(DataError, f"{name}{between}{reason(e)}") from e
+
+
+def _about_file(kind: type[KactError], message: str) -> KactError:
+    error = kind(message)
+    error.names_file = True
+    return error

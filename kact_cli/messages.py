@@ -6,15 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kact_cli.errors import KactError
+from kact_cli.errors import KactError, reason
 
 if TYPE_CHECKING:
     pass
-
-
-def reason(error: OSError) -> str:
-    """What the operating system said, without the number and the path."""
-    return (error.strerror or str(error)).lower()
 
 
 def display(path: str) -> str:

@@ -11,9 +11,9 @@ import numpy as np
 
 from kact_cli.errors import DataError
 from kact_cli.files.source import Source, open_source
-from kact_cli.formats.declared import NPY, Format
+from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import detect
-from kact_cli.formats.npy import read_header
+from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Options
 from kact_cli.types import Array
 
@@ -39,13 +39,13 @@ def count(path: str, options: Options, *, columns: Counted = None) -> tuple[Coun
     """
     with contextlib.closing(open_source(path)) as source:
         found = detect(source, options.source_format)
-        if found is NPY:
+        if found.kind == "tensor":
             return _count_tensor(source), None
         return _count_table(source, found, options, columns)
 
 
 def _count_tensor(source: Source) -> Counts:
-    header = read_header(source.reader())
+    header = NpyTensor.open(source).header
     nan = inf = 0
     buffer = np.empty(BLOCK_BYTES, np.uint8)
     if header.dtype.kind == "f":

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from kact_cli.errors import DataError, UsageError
+from kact_cli.errors import DataError, UsageError, reason
 from kact_cli.files import object_store as remote
 from kact_cli.files.object_store import Uri
 from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import by_suffix
-from kact_cli.messages import display, reason
+from kact_cli.messages import display
 
 Place = Uri | str
 """A directory or file: a URI, or a local path."""

@@ -16,11 +16,10 @@ from typing import Any
 from kact_cli import __version__
 from kact_cli.batch.inputs import Place, join, shown
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, UsageError
+from kact_cli.errors import DataError, UsageError, reason
 from kact_cli.files import object_store as remote
 from kact_cli.files.object_store import Uri
 from kact_cli.files.target import Target
-from kact_cli.messages import reason
 from kact_cli.options import Options
 
 NAME = ".kact-batch.json"

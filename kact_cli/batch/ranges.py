@@ -15,13 +15,12 @@ from dataclasses import dataclass, replace
 
 from kact_cli.batch.unit import FileTask, Listener, Outcome, make_parents
 from kact_cli.engine.plan import ALL_PASSES, Round, TensorUnit
-from kact_cli.errors import UsageError
+from kact_cli.errors import KactError, UsageError
 from kact_cli.files.object_store import is_uri
 from kact_cli.files.source import Source, open_source
 from kact_cli.files.target import Target
-from kact_cli.formats.declared import NPY
-from kact_cli.formats.detect import by_suffix
-from kact_cli.formats.npy import MAGIC, write_header
+from kact_cli.formats.detect import detect, output_format
+from kact_cli.formats.npy import write_header
 from kact_cli.transform.tensor import TensorJob
 from kact_cli.transform.tensor_unit import Done, Files, Partial, Task, add, assemble, run_unit
 from kact_cli.types import State
@@ -49,11 +48,10 @@ def can_be_cut(task: FileTask, size: int) -> bool:
     """Whether this is a large .npy, from a local file to a local file."""
     if size < CUT_BYTES or is_uri(task.source) or is_uri(task.target):
         return False
-    to = task.options.target_format or "npy"
-    if to != "npy" or by_suffix(task.target) not in (None, NPY):
-        return False
-    with contextlib.suppress(OSError), open(task.source, "rb") as file:
-        return task.options.source_format in (None, "npy") and file.read(6) == MAGIC
+    with contextlib.suppress(KactError), contextlib.closing(open_source(task.source)) as source:
+        found = detect(source, task.options.source_format)
+        wanted = output_format(task.target, found, task.options.target_format)
+        return found is wanted and found.kind == "tensor"
     return False
 
 

@@ -16,7 +16,6 @@ from kact_cli.chain import Chain
 from kact_cli.errors import DataError
 from kact_cli.files.object_store import is_uri
 from kact_cli.files.target import temporary_prefix
-from kact_cli.formats.declared import NPY
 from kact_cli.formats.detect import by_suffix
 from kact_cli.messages import describe
 from kact_cli.options import Observer, Options
@@ -168,7 +167,8 @@ class Batch:
         """More than one for a table that would keep one worker busy when all others are done."""
         if self._shared or item.size < CUT_BYTES:
             return 1
-        if by_suffix(item.source) is NPY:
+        found = by_suffix(item.source)
+        if found is not None and found.kind == "tensor":
             return 1
         return workers if item.size * workers > self._share else 1
 

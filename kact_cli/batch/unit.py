@@ -12,12 +12,12 @@ from pathlib import Path
 from kact_cli.batch.counts import Counts, count
 from kact_cli.batch.inputs import shown
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, KactError, UsageError
+from kact_cli.errors import DataError, KactError, UsageError, prefixed, reason
 from kact_cli.files import object_store as remote
 from kact_cli.files.object_store import Uri
 from kact_cli.files.temporary import temporary_path
 from kact_cli.formats.detect import by_suffix
-from kact_cli.messages import display, reason
+from kact_cli.messages import display
 from kact_cli.options import Observer, Options
 from kact_cli.transform.route import transform
 
@@ -72,7 +72,7 @@ def run_file(task: FileTask) -> Outcome:
     listener = Listener(task.strict)
     options = replace(task.options, observer=listener)
     name = shown(task.source)
-    with _naming(name), contextlib.ExitStack() as stack:
+    with prefixed(name), contextlib.ExitStack() as stack:
         source, target = remote.parse(task.source), remote.parse(task.target)
         read, write = source, target
         if isinstance(read, Uri):
@@ -104,7 +104,7 @@ def count_both(task: FileTask, read: str, write: str) -> tuple[Counts, Counts]:
 
 def count_file(task: FileTask) -> tuple[Counts, Counts]:
     """Count in a local file that is done, and in what it became."""
-    with _naming(shown(task.source)):
+    with prefixed(shown(task.source)):
         return count_both(task, task.source, task.target)
 
 
@@ -138,17 +138,6 @@ def _temporary(uri: Uri) -> Iterator[str]:
         yield path
     finally:
         Path(path).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Have every error name the file."""
-    try:
-        yield
-    except KactError as e:
-        if name in str(e):
-            raise
-        raise type(e)(f"{name}: {e}") from e
 
 
 @contextlib.contextmanager

@@ -133,6 +133,8 @@ def main() -> NoReturn:
     # One thread for each worker is kact's own affair; BLAS would start one for every core
     for name in ("OPENBLAS", "OMP", "MKL"):
         os.environ.setdefault(f"{name}_NUM_THREADS", "1")
+    # Read when pyarrow is imported: its own memory pool keeps what it was given
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     _reserve_standard_streams()
     for number in _SIGNALS:
         # `nohup kact` stays nohup

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from kact_cli.chain import Chain
 from kact_cli.cli.console import Console
 from kact_cli.errors import UsageError
-from kact_cli.files.source import STANDARD
+from kact_cli.files.descriptors import STANDARD
 from kact_cli.options import Options
 from kact_cli.reports.advice import advise
 from kact_cli.transform.route import transform

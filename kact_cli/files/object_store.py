@@ -13,16 +13,18 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import io
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from kact_cli.errors import DataError, UsageError
-from kact_cli.files.source import read_full, write_full
-from kact_cli.messages import display, reason
+from kact_cli.errors import DataError, UsageError, prefixed
+from kact_cli.files.descriptors import copy, write_full
+from kact_cli.messages import display
 
 SCHEMES = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")
 _WHOLE = ("s3", "gs", "gcs", "abfs", "abfss")
@@ -103,12 +105,8 @@ def _named(uri: Uri) -> Iterator[None]:
     """Put the URI before what Arrow says is wrong, as one line."""
     import pyarrow as pa
 
-    try:
+    with prefixed(display(str(uri)), OSError, pa.ArrowException):
         yield
-    except (OSError, pa.ArrowException) as e:
-        known = isinstance(e, FileNotFoundError)
-        said = "no such file or directory" if known else " ".join(str(e).split())
-        raise DataError(f"{display(str(uri))}: {said}") from e
 
 
 @dataclass(frozen=True)
@@ -145,46 +143,34 @@ def fetch(uri: Uri, fd: int) -> int:
     """Write the object at `uri` to the file open as `fd`, in pieces; returns its size in bytes."""
     with _named(uri):
         file_system, path = _open(uri)
-        buffer = memoryview(bytearray(PIECE_BYTES))
-        total = 0
         with file_system.open_input_file(path) as source:
             size = source.size()
-            while count := source.readinto(buffer):
-                _spool(fd, buffer[:count])
-                total += count
+            total = copy(source.readinto, partial(_spool, fd), piece=PIECE_BYTES)
     if total != size:
         raise DataError(f"{display(str(uri))}: {total:,} of {size:,} bytes came")
     return total
 
 
 def _spool(fd: int, data: memoryview) -> None:
-    try:
+    with prefixed("temporary file", OSError):
         write_full(fd, data)
-    except OSError as e:
-        raise DataError(f"temporary file: {reason(e)}") from e
 
 
 def put(source: str, uri: Uri) -> int:
     """Write the local file `source` to `uri`, whole or not at all; returns its size in bytes."""
-    with _named(uri), open(source, "rb") as file:
-        return _put(uri, _pieces(file.fileno()))
+    with _named(uri), open(source, "rb", buffering=0) as file:
+        return _put(uri, file.readinto)
 
 
-def _pieces(fd: int) -> Iterator[memoryview]:
-    buffer = memoryview(bytearray(PIECE_BYTES))
-    while count := read_full(fd, buffer):
-        yield buffer[:count]
-
-
-def _put(uri: Uri, pieces: Iterable[memoryview]) -> int:
+def _put(uri: Uri, read: Callable[[memoryview], int]) -> int:
     file_system, path = _open(uri)
     if uri.scheme in _WHOLE:
-        return _upload(file_system, path, pieces)
+        return _upload(file_system, path, read)
     directory = path.rpartition("/")[0]
     temporary = f"{directory}/.kact-{secrets.token_hex(6)}.tmp"
     file_system.create_dir(directory, recursive=True)
     try:
-        total = _upload(file_system, temporary, pieces)
+        total = _upload(file_system, temporary, read)
         file_system.move(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -193,13 +179,10 @@ def _put(uri: Uri, pieces: Iterable[memoryview]) -> int:
     return total
 
 
-def _upload(file_system: Any, path: str, pieces: Iterable[memoryview]) -> int:
+def _upload(file_system: Any, path: str, read: Callable[[memoryview], int]) -> int:
     stream = file_system.open_output_stream(path)
-    total = 0
     try:
-        for piece in pieces:
-            stream.write(piece)
-            total += len(piece)
+        total = copy(read, stream.write, piece=PIECE_BYTES)
         stream.close()
     except BaseException:
         _abandon(stream)
@@ -230,4 +213,4 @@ def read_bytes(uri: Uri) -> bytes | None:
 def write_bytes(uri: Uri, data: bytes) -> None:
     """Write a small object, whole or not at all."""
     with _named(uri):
-        _put(uri, [memoryview(data)])
+        _put(uri, io.BytesIO(data).readinto)

@@ -1,4 +1,4 @@
-"""Opening and spooling the input, and what reading and writing have in common.
+"""Opening the input, and putting it aside where it is read more than once.
 
 An input is a file descriptor that is either a regular file, read at offsets, or a stream (a pipe, a
 FIFO, a terminal), read from its start to its end. Outputs are in `target`.
@@ -8,74 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import stat
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from kact_cli.errors import DataError
-from kact_cli.files.temporary import temporary_path
-from kact_cli.messages import display, reason
-
-STANDARD = "-"
-_DESCRIPTOR = re.compile(r"/dev/(stdin|stdout|stderr|fd/(\d+))|/proc/self/fd/(\d+)")
-PIPE_BYTES = 1024 * 1024
-"""What pipes are enlarged to: fewer, longer turns between the two processes at its ends."""
-
-
-def descriptor(path: str, standard: int) -> int | None:
-    """The file descriptor that `path` names, as `-` and `/dev/stdout` do; None for a real path."""
-    if path == STANDARD:
-        return standard
-    match = _DESCRIPTOR.fullmatch(path)
-    if match is None:
-        return None
-    names = {"stdin": 0, "stdout": 1, "stderr": 2}
-    number = match[2] or match[3]
-    return int(number) if number else names[match[1]]
+from kact_cli.errors import DataError, prefixed
+from kact_cli.files.descriptors import (
+    STANDARD,
+    copy,
+    descriptor,
+    enlarge_pipe,
+    opened,
+    read_full,
+    write_full,
+)
+from kact_cli.files.temporary import temporary_file
+from kact_cli.messages import display
 
 
 def is_named_file(path: str) -> bool:
     """Whether `path` is a regular file that can be opened again, nobody's standard input."""
     return descriptor(path, 0) is None and os.path.isfile(path)
-
-
-def enlarge_pipe(fd: int) -> None:
-    """Ask for a larger pipe; a system that has no such call, or no more room, is as good."""
-    if sys.platform == "linux":
-        import fcntl
-
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-
-
-def read_full(fd: int, view: memoryview, offset: int | None = None) -> int:
-    """Fill `view` from `fd`, at `offset` or (None) from where it stands; less only at the end."""
-    done = 0
-    while done < len(view):
-        if offset is None:
-            count = os.readv(fd, [view[done:]])
-        elif hasattr(os, "preadv"):
-            count = os.preadv(fd, [view[done:]], offset + done)
-        else:
-            part = os.pread(fd, len(view) - done, offset + done)
-            count = len(part)
-            view[done : done + count] = part
-        if count == 0:
-            break
-        done += count
-    return done
-
-
-def write_full(fd: int, view: memoryview, offset: int | None = None) -> None:
-    """Write all of `view` to `fd`, at `offset` or (None) where it stands."""
-    done = 0
-    while done < len(view):
-        if offset is None:
-            done += os.write(fd, view[done:])
-        else:
-            done += os.pwrite(fd, view[done:], offset + done)
 
 
 @dataclass
@@ -87,16 +41,9 @@ class Source:
     path: str | None
     """Where another process can open it; None for a stream."""
     size: int | None
-    temporary: bool = False
     owned: bool = True
     """Whether the descriptor was opened here: one that kact was given stays open."""
     _pending: bytes = b""
-
-    def create(self) -> None:
-        """Make the temporary file: after whoever removes it has taken charge of it."""
-        assert self.path is not None
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self.fd = os.open(self.path, flags, 0o600)
 
     def openable(self) -> str:
         """A path that opens this regular file once more, in this process."""
@@ -144,62 +91,38 @@ class Source:
         return "bytes" if self.read_into(memoryview(bytearray(1))) else ""
 
     def _read(self, view: memoryview, offset: int | None = None) -> int:
-        try:
+        with prefixed(self.name, OSError):
             return read_full(self.fd, view, offset)
-        except OSError as e:
-            raise DataError(f"{self.name}: {reason(e)}") from e
 
-    def spool(self, limit: int | None = None) -> Source:
-        """A stream, or `limit` bytes of it, in a private temporary file, which `close` removes."""
-        spooled = temporary(self.name)
-        try:
-            spooled.create()
-            buffer = memoryview(bytearray(PIPE_BYTES))
-            size = 0
-            while count := self.read_into(buffer[: None if limit is None else limit - size]):
-                write_full(spooled.fd, buffer[:count])
-                size += count
-            spooled.size = size
-        except OSError as e:
-            spooled.close()
-            raise DataError(f"temporary file {spooled.path}: {reason(e)}") from e
-        except BaseException:
-            spooled.close()
-            raise
-        return spooled
+    @contextlib.contextmanager
+    def spool(self, limit: int | None = None) -> Iterator[Source]:
+        """A stream, or `limit` bytes of it, in a private temporary file, for as long as needed."""
+        with temporary_file() as path, opened(path, os.O_RDWR) as fd:
+            with prefixed(f"temporary file {path}", OSError):
+                size = copy(self.read_into, partial(write_full, fd), limit)
+            yield Source(fd, self.name, path, size, owned=False)
 
     def close(self) -> None:
         if self.owned and self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-        if self.temporary and self.path:
-            with contextlib.suppress(OSError):
-                os.unlink(self.path)
-
-
-def temporary(name: str) -> Source:
-    """A private temporary file for the content of `name`; `create` makes it, `close` removes it."""
-    return Source(-1, name, temporary_path("spool"), 0, temporary=True)
 
 
 def open_source(path: str) -> Source:
     """Open INPUT: a path, or `-` for standard input. Raises DataError saying why it cannot."""
     name = "standard input" if path == STANDARD else display(path)
     fd = descriptor(path, standard=0)
-    try:
-        opened = fd is None
+    with prefixed(name, OSError, ValueError):
+        owned = fd is None
         if fd is None:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
-            if opened:
+            if owned:
                 os.close(fd)
-            raise DataError(f"{name}: is a directory")
-        if stat.S_ISREG(mode) and (opened or os.lseek(fd, 0, os.SEEK_CUR) == 0):
+            raise DataError("is a directory")
+        if stat.S_ISREG(mode) and (owned or os.lseek(fd, 0, os.SEEK_CUR) == 0):
             size = os.fstat(fd).st_size
-            return Source(fd, name, path if opened else None, size, owned=opened)
+            return Source(fd, name, path if owned else None, size, owned=owned)
         enlarge_pipe(fd)
-        return Source(fd, name, None, None, owned=opened)
-    except (OSError, ValueError) as e:
-        said = reason(e) if isinstance(e, OSError) else str(e)
-        raise DataError(f"{name}: {said}") from e
+        return Source(fd, name, None, None, owned=owned)

@@ -12,12 +12,24 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
+from typing import Any
 
-from kact_cli.errors import DataError, UsageError
-from kact_cli.files.source import PIPE_BYTES, STANDARD, Source, descriptor, enlarge_pipe, write_full
-from kact_cli.files.temporary import _NO_ROOM, temporary_file
-from kact_cli.messages import display, reason
+from kact_cli.errors import DataError, UsageError, prefixed
+from kact_cli.files.descriptors import (
+    STANDARD,
+    copy,
+    descriptor,
+    enlarge_pipe,
+    opened,
+    read_full,
+    reserve,
+    write_full,
+)
+from kact_cli.files.source import Source
+from kact_cli.files.temporary import temporary_file
+from kact_cli.messages import display
 
 
 def temporary_prefix(name: str) -> str:
@@ -51,14 +63,12 @@ class Target:
         Raises UsageError for a file that exists, unless told to overwrite; DataError where it
         cannot be created.
         """
-        try:
-            self._open(self._given, self._overwrite)
-        except OSError as e:
-            self.abort()
-            raise DataError(f"{self.name}: {reason(e)}") from e
-        except BaseException:  # a signal may come as soon as the file is there
-            self.abort()
-            raise
+        with prefixed(self.name, OSError):
+            try:
+                self._open(self._given, self._overwrite)
+            except BaseException:  # a signal may come as soon as the file is there
+                self.abort()
+                raise
         return self
 
     def _open(self, path: str, overwrite: bool) -> None:
@@ -119,27 +129,17 @@ class Target:
 
     def allocate(self, size: int) -> None:
         """Reserve `size` bytes, so that a full disk is an error now and not after the work."""
-        if not self.seekable or size == 0:
-            return
-        try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(self.fd, self.base, size)
-        except OSError as e:
-            # A file system without the call (EOPNOTSUPP, EINVAL) finds a full disk when it writes
-            if e.errno in _NO_ROOM:
-                raise DataError(f"{self.name}: {reason(e)} ({size:,} bytes needed)") from e
+        if self.seekable:
+            with prefixed(self.name):
+                reserve(self.fd, size, self.base)
 
-    def write(self, view: memoryview, offset: int | None = None) -> None:
-        """Write at `offset` from the output's start, or (None) in order.
+    def write(self, data: Any, offset: int | None = None) -> None:
+        """Write all of a buffer at `offset` from the output's start, or (None) in order.
 
         Raises BrokenPipeError when the reader is gone, DataError for anything else.
         """
-        try:
-            write_full(self.fd, view, None if offset is None else self.base + offset)
-        except BrokenPipeError:
-            raise
-        except OSError as e:
-            raise DataError(f"{self.name}: {reason(e)}") from e
+        with prefixed(self.name, OSError):
+            write_full(self.fd, data, None if offset is None else self.base + offset)
 
     def __exit__(
         self,
@@ -150,14 +150,12 @@ class Target:
         if kind is not None:
             self.abort()
             return
-        try:
-            self._commit()
-        except OSError as e:
-            self.abort()
-            raise DataError(f"{self.name}: {reason(e)}") from e
-        except BaseException:
-            self.abort()
-            raise
+        with prefixed(self.name, OSError):
+            try:
+                self._commit()
+            except BaseException:
+                self.abort()
+                raise
 
     def _commit(self) -> None:
         if self._fsync:
@@ -215,25 +213,15 @@ def _followed(path: str) -> str:
 
 
 @contextlib.contextmanager
-def as_regular_file(target: Target) -> Iterator[int]:
-    """A descriptor of an empty regular file that becomes what is written to `target`.
-
-    The target's own, or a temporary file that is copied into a pipe at the end. Raises DataError,
-    naming the target, for what fails on the descriptor.
-    """
+def as_regular_file(target: Target) -> Iterator[Target]:
+    """The target, or (for a pipe) a temporary file, whose content goes into it at the end."""
     if target.seekable and target.base == 0:
-        try:
-            yield target.fd
-        except OSError as e:
-            raise DataError(f"{target.name}: {reason(e)}") from e
+        yield target
         return
-    with temporary_file(0) as path:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            yield fd
-            os.lseek(fd, 0, os.SEEK_SET)
-            buffer = memoryview(bytearray(PIPE_BYTES))
-            while count := os.readv(fd, [buffer]):
-                target.write(buffer[:count])
-        finally:
-            os.close(fd)
+    with temporary_file() as path, opened(path, os.O_RDWR) as fd:
+        spooled = Target(path)
+        spooled.name, spooled.fd, spooled.path = f"temporary file {path}", fd, path
+        spooled.seekable = True
+        yield spooled
+        os.lseek(fd, 0, os.SEEK_SET)
+        copy(partial(read_full, fd), target.write)

@@ -5,6 +5,7 @@ https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interproces
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 from collections.abc import Iterator, Sequence
@@ -13,8 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kact_cli.errors import DataError
-from kact_cli.formats.base import Sink, TableReader, naming
+from kact_cli.errors import DataError, prefixed
+from kact_cli.files.source import open_source
+from kact_cli.files.temporary import temporary_file
+from kact_cli.formats.base import FAULTS, Sink, TableReader
 
 if TYPE_CHECKING:
     from kact_cli.files.source import Source
@@ -118,13 +121,11 @@ class _Stream(io.RawIOBase):
         return got
 
 
-class ArrowStreamReader:
+class ArrowStreamReader(TableReader):
     """An Arrow stream, from a pipe (once) or a file (as often as is asked).
 
     Streams of the same schema that follow it, as `cat a.arrows b.arrows` makes them, are read on.
     """
-
-    rows: int | None = None
 
     def __init__(self, source: Source, options: Options) -> None:
         self._source = source
@@ -133,7 +134,7 @@ class ArrowStreamReader:
 
     def _open(self) -> Any:
         self._stream = _Stream(self._source)
-        with naming(self._source.name):
+        with prefixed(self._source.name, *FAULTS):
             return pa.ipc.open_stream(self._stream)
 
     @property
@@ -144,7 +145,7 @@ class ArrowStreamReader:
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         reader, self._first = self._first or self._open(), None
         while True:
-            with naming(self._source.name):
+            with prefixed(self._source.name, *FAULTS):
                 try:
                     batch = reader.read_next_batch()
                 except StopIteration:
@@ -172,26 +173,20 @@ class ArrowStreamReader:
         if self._stream.broke_off:
             yield "the stream has no end mark; if its writer failed, rows are missing"
 
-    def close(self) -> None:
-        self._first = None
 
-
-class ArrowFileReader:
+class ArrowFileReader(TableReader):
     """An Arrow file, read batch by batch."""
-
-    rows: int | None = None
 
     def __init__(self, source: Source, options: Options) -> None:
         self._name, self._path = source.name, source.openable()
-        with naming(source.name):
+        with prefixed(source.name, *FAULTS):
             self._reader = pa.ipc.open_file(pa.OSFile(self._path))
             self._refuse_a_second_file()
         self.schema: pa.Schema = self._reader.schema
-        self.count: int = self._reader.num_record_batches
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
-        for number in range(self.count):
-            with naming(self._name):
+        for number in range(self._reader.num_record_batches):
+            with prefixed(self._name, *FAULTS):
                 batch = self._reader.get_batch(number)
             yield batch if columns is None else batch.select(list(columns))
 
@@ -219,7 +214,7 @@ class ArrowFileReader:
     @property
     def codec(self) -> str | None:
         """How the first batch is compressed."""
-        with naming(self._name), pa.OSFile(self._path) as file:
+        with prefixed(self._name, *FAULTS), pa.OSFile(self._path) as file:
             found = blocks_of(self._footer(file)[1], BATCHES)
             if not found:
                 return None
@@ -228,11 +223,8 @@ class ArrowFileReader:
         # Before the metadata are its length and, since Arrow 0.15, four bytes of ones
         return codec_of(message[8 if message.startswith(b"\xff" * 4) else 4 :])
 
-    def remarks(self) -> Iterator[str]:
-        yield from ()
-
-    def close(self) -> None:
-        pass
+    def facts(self) -> dict[str, Any]:
+        return {"record_batches": self._reader.num_record_batches}
 
 
 class _ArrowWriter:
@@ -263,7 +255,7 @@ class _ArrowWriter:
         return make(self._sink, self._schema, options=options)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        with naming(self._name):
+        with prefixed(self._name, *FAULTS):
             self._writer = self._writer or self._open()
             self._writer.write_batch(batch if self.stream else self._extended(batch))
 
@@ -289,7 +281,7 @@ class _ArrowWriter:
         )
 
     def close(self) -> None:
-        with naming(self._name):
+        with prefixed(self._name, *FAULTS):
             (self._writer or self._open()).close()
 
     def abandon(self) -> None:
@@ -306,3 +298,23 @@ class ArrowFileWriter(_ArrowWriter):
     """An Arrow file."""
 
     stream = False
+
+
+@contextlib.contextmanager
+def spooled_rows(reader: TableReader, name: str, options: Options) -> Iterator[TableReader]:
+    """The rows of a table that can be read once, in a temporary file, to be read again and again.
+
+    Raises DataError where the input, called `name`, is broken or the temporary file is full.
+    """
+    options_ = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+    with temporary_file() as path:
+        with (
+            pa.OSFile(path, "wb") as file,
+            pa.ipc.new_stream(file, reader.schema, options=options_) as writer,
+        ):
+            for batch in reader.batches():
+                with prefixed(f"temporary file {path}", *FAULTS):
+                    writer.write_batch(batch)
+        with contextlib.closing(open_source(path)) as source:
+            source.name = name
+            yield ArrowStreamReader(source, options)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from kact_cli.errors import DataError
+from kact_cli.tables.arrays import block_of, describe
+from kact_cli.tables.columns import Column, ColumnBlock
 
 if TYPE_CHECKING:
     from kact_cli.files.target import Target
@@ -18,28 +20,53 @@ BATCH_BYTES = 4 * 1024 * 1024
 """Of rows in memory at a time; a batch is the unit of reading, computing and writing."""
 
 
-class TableReader(Protocol):
-    """Reads a table as record batches, as often as is asked, unless it is a stream."""
+FAULTS = (pa.ArrowException, OSError, EOFError)
+"""What pyarrow raises where a file is broken, or cannot be read or written."""
+
+
+class TableReader(ABC):
+    """Reads a table as record batches, as often as is asked, unless it is a stream.
+
+    A subclass takes a `Source` and `Options` and gives the schema and the batches; it says more
+    where it knows more.
+    """
 
     schema: pa.Schema
+    rows: int | None = None
+    """How many rows there are, where that is known before they are read."""
 
-    @property
-    def rows(self) -> int | None:
-        """How many rows there are, where that is known before they are read."""
-        ...
-
+    @abstractmethod
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows in order, of the columns at these positions (None: all).
 
         Raises DataError where the input is broken, or has not the rows that it claims.
         """
-        ...
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The columns, by what they hold."""
+        return [describe(field) for field in self.schema]
+
+    def numbers(self, columns: Sequence[int]) -> Iterator[list[ColumnBlock]]:
+        """The values of the columns at these positions, rising, some rows at a time."""
+        for batch in self.batches(columns):
+            yield [block_of(column) for column in batch.columns]
+
+    def facts(self) -> dict[str, Any]:
+        """What the file says of itself beside its columns, for `inspect`."""
+        return {}
+
+    def column_facts(self) -> list[dict[str, Any]]:
+        """What the file says of each column beside its name and type, for `inspect`."""
+        return [{} for _ in self.columns]
 
     def remarks(self) -> Iterator[str]:
         """What the user should know of the input, once all of it has been read."""
-        ...
+        yield from ()
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of what the reader has opened beside the source."""
+        return
 
 
 class TableWriter(Protocol):
@@ -94,15 +121,3 @@ def _width(type_: pa.DataType) -> int:
     if isinstance(type_, pa.BaseExtensionType):
         return _width(type_.storage_type)
     return 32
-
-
-@contextlib.contextmanager
-def naming(name: str) -> Iterator[None]:
-    """Turn what pyarrow raises while it reads or writes `name` into a DataError of one line."""
-    try:
-        yield
-    except (pa.ArrowException, OSError, EOFError) as e:
-        if isinstance(e, BrokenPipeError):
-            raise
-        said = " ".join(str(e).split())
-        raise DataError(f"{name}: {said[:300]}") from e

@@ -24,6 +24,8 @@ class Format(NamedTuple):
     writer: str
     seeks: bool = False
     """Whether reading it as a table goes to and fro in the file, as it cannot in a pipe."""
+    typed: bool = True
+    """Whether a file says what type its columns are; where it is text, its reader finds out."""
 
 
 NPY = Format(
@@ -68,6 +70,7 @@ CSV = Format(
     (b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),  # compressed; plain text starts with anything
     "csv.table:CsvReader",
     "csv.table:CsvWriter",
+    typed=False,
 )
 FORMATS = (NPY, PARQUET, ARROW, ARROW_STREAM, CSV)
 """Every format, in the order in which they are tried."""

@@ -15,12 +15,16 @@ import contextlib
 import math
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kact_cli.errors import DataError
+from kact_cli.engine.layout import runs
+from kact_cli.errors import DataError, prefixed
+from kact_cli.files.source import Source
+from kact_cli.formats.declared import NPY, Format
+from kact_cli.types import Array, Shape
 
 MAGIC = b"\x93NUMPY"
 HEADER_LIMIT = 64 * 1024
@@ -37,6 +41,8 @@ _HINTS = {
 """What a dtype that no tensor of numbers has probably is."""
 _ALIGN = 64
 _GROWTH = 21
+BLOCK_BYTES = 1024 * 1024
+"""Of the elements that are read at a time."""
 
 
 class Header(NamedTuple):
@@ -56,6 +62,74 @@ class Header(NamedTuple):
     def end(self) -> int:
         """The size of a whole file with this header, in bytes."""
         return self.offset + self.size * self.dtype.itemsize
+
+
+class NpyTensor(NamedTuple):
+    """A .npy open for reading, as it comes or, where it does not come through a pipe, anywhere."""
+
+    source: Source
+    header: Header
+
+    @property
+    def format(self) -> Format:
+        return NPY
+
+    @classmethod
+    def open(cls, source: Source) -> NpyTensor:
+        """Read the header; raises DataError where the file is not as long as it says."""
+        with prefixed(source.name, between=" "):
+            header = read_header(source.reader())
+            if source.size is not None and header.end > source.size:
+                raise DataError(
+                    f"is truncated: {source.size:,} bytes of the {header.end:,} that it claims"
+                )
+        return cls(source, header)
+
+    def facts(self) -> dict[str, Any]:
+        """What the header says, for `inspect`."""
+        header = self.header
+        orders = {"<": "little", ">": "big", "=": "native", "|": "none"}
+        return {
+            "shape": list(header.shape),
+            "dtype": str(header.dtype.newbyteorder("=")),
+            "byte_order": orders[header.dtype.str[0]],
+            "order": "Fortran" if header.fortran_order else "C",
+            "elements": header.size,
+            "data_offset": header.offset,
+        }
+
+    def seekable(self, stack: contextlib.ExitStack) -> NpyTensor:
+        """The same, from a temporary file (which `stack` closes) where it comes through a pipe."""
+        if self.source.size is not None:
+            return self
+        size = self.header.end - self.header.offset
+        spooled = stack.enter_context(self.source.spool(size))
+        return NpyTensor(spooled, self.header._replace(offset=0))
+
+    def blocks(self) -> Iterator[Array]:
+        """All elements, in the order of the file, as vectors in the file's dtype."""
+        dtype = self.header.dtype
+        each = BLOCK_BYTES // dtype.itemsize
+        for first in range(0, self.header.size, each):
+            yield self.read(first, min(each, self.header.size - first))
+
+    def read(self, first: int, count: int) -> Array:
+        """`count` elements from number `first`, in the order of the file."""
+        dtype = self.header.dtype
+        block = np.empty(count, dtype)
+        view = block.view(np.uint8).data
+        if self.source.read_at(view, self.header.offset + first * dtype.itemsize) < len(view):
+            raise DataError(f"{self.source.name} is truncated: it ends before the tensor does")
+        return block
+
+    def box(self, start: Shape, shape: Shape) -> Array:
+        """A box of the tensor as a C-contiguous array, whatever the order of the file."""
+        dims = self.header.shape
+        if self.header.fortran_order:
+            dims, start, shape = dims[::-1], start[::-1], shape[::-1]
+        parts = [self.read(first, count) for first, count in runs(dims, start, shape)]
+        block = (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(shape)
+        return np.ascontiguousarray(block.T) if self.header.fortran_order else block
 
 
 def read_header(read: Callable[[int], bytes]) -> Header:

@@ -12,13 +12,22 @@ import numpy as np
 import pyarrow as pa
 
 from kact_cli.errors import DataError, UsageError
-from kact_cli.files.source import Source, write_full
+from kact_cli.files.source import Source
 from kact_cli.files.target import Target, as_regular_file
 from kact_cli.formats.base import TableReader, rows_of
-from kact_cli.formats.npy import Header, read_header, write_header
+from kact_cli.formats.npy import Header, NpyTensor, write_header
 from kact_cli.messages import listed
 from kact_cli.options import Options
-from kact_cli.tables.arrays import Leaves, describe, item_shape, null_mask, numpy_dtype, values
+from kact_cli.tables.arrays import (
+    Leaves,
+    arrow_array,
+    arrow_type,
+    describe,
+    item_shape,
+    null_mask,
+    numpy_dtype,
+    values,
+)
 from kact_cli.tables.columns import Kind
 from kact_cli.types import Array
 
@@ -30,17 +39,13 @@ AXES = 64
 """The most that a NumPy array has."""
 
 
-class NpyTableReader:
+class NpyTableReader(TableReader):
     """The rows of a tensor of one or two axes as record batches."""
 
     def __init__(self, source: Source, options: Options) -> None:
-        self._source = self._data = source
-        try:
-            self._header = read_header(source.reader())
-        except DataError as e:
-            raise DataError(f"{source.name} {e}") from e
-        self._end = self._header.end
-        shape = self._header.shape
+        self._tensor = NpyTensor.open(source)
+        self._opened = contextlib.ExitStack()
+        shape, dtype = self._tensor.header.shape, self._tensor.header.dtype
         if len(shape) not in (1, 2):
             raise UsageError(
                 f"{source.name}: a tensor of shape {shape} is no table; one or two axes are needed"
@@ -49,51 +54,30 @@ class NpyTableReader:
             raise UsageError(
                 f"{source.name}: a table of {shape[1]:,} columns; at most {COLUMNS:,} are possible"
             )
-        if source.size is not None and self._header.end > source.size:
-            raise DataError(f"{source.name} is truncated")
-        if source.size is None and self._header.fortran_order and 0 not in shape:
+        self.rows: int = shape[0]
+        self._rows = self._tensor
+        if self._tensor.header.fortran_order and 0 not in shape:
             # Columns lie one after another, and rows are read
-            self._data = source.spool(self._header.end - self._header.offset)
-            self._header = self._header._replace(offset=0)
-        self.rows = shape[0]
-        self._width = shape[1] if len(shape) == 2 else 1
-        native = self._header.dtype.newbyteorder("=")
-        type_ = pa.bool_() if native.kind == "b" else pa.from_numpy_dtype(native)
-        self.schema = pa.schema([(f"c{i}", type_) for i in range(self._width)])
+            self._rows = self._tensor.seekable(self._opened)
+        width = shape[1] if len(shape) == 2 else 1
+        self.schema = pa.schema([(f"c{i}", arrow_type(dtype)) for i in range(width)])
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
-        each = rows_of(self.schema)
-        dtype = self._header.dtype
+        each, width = rows_of(self.schema), len(self.schema)
+        axes = len(self._tensor.header.shape)
         for first in range(0, self.rows, each):
             count = min(each, self.rows - first)
-            if self._header.fortran_order and self._width > 1:
-                block = np.empty((self._width, count), dtype)
-                for column in range(self._width):
-                    self._read(block[column], (column * self.rows + first) * dtype.itemsize)
-            else:
-                rows = np.empty((count, self._width), dtype)
-                self._read(rows.reshape(-1), first * self._width * dtype.itemsize)
-                block = np.ascontiguousarray(rows.T)
-            native = block.astype(dtype.newbyteorder("="), copy=False)
-            arrays = [
-                pa.array(column, type_)
-                for column, type_ in zip(native, self.schema.types, strict=True)
-            ]
+            block = self._rows.box((first, 0)[:axes], (count, width)[:axes])
+            arrays = [arrow_array(column) for column in block.reshape(count, width).T]
             batch = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
             yield batch if columns is None else batch.select(list(columns))
 
-    def _read(self, part: Array, offset: int) -> None:
-        view = part.view(np.uint8).data
-        if self._data.read_at(view, self._header.offset + offset) < len(view):
-            raise DataError(f"{self._source.name} is truncated")
-
     def remarks(self) -> Iterator[str]:
-        if extra := self._source.after(self._end):
+        if extra := self._tensor.source.after(self._tensor.header.end):
             yield f"{extra} after the tensor were ignored"
 
     def close(self) -> None:
-        if self._data is not self._source:
-            self._data.close()
+        self._opened.close()
 
 
 class NpyTableWriter:
@@ -129,14 +113,14 @@ class NpyTableWriter:
         self._dtype = np.result_type(*(numpy_dtype(t) for t in types))
         self._rows = 0
         self._stack = contextlib.ExitStack()
-        self._fd = self._stack.enter_context(as_regular_file(target))
-        write_full(self._fd, memoryview(bytes(HEADER_BYTES)))
+        self._out = self._stack.enter_context(as_regular_file(target))
+        self._out.write(bytes(HEADER_BYTES))
 
     def write(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows == 0:
             return
         block = self._list(batch) if self._lists else self._scalars(batch)
-        write_full(self._fd, block.reshape(-1).view(np.uint8).data)
+        self._out.write(block)
         self._rows += batch.num_rows
 
     def _scalars(self, batch: pa.RecordBatch) -> Array:
@@ -177,7 +161,7 @@ class NpyTableWriter:
 
     def close(self) -> None:
         header = Header(self._dtype, (self._rows, *(self._item or (0,))), False)
-        write_full(self._fd, memoryview(write_header(header, HEADER_BYTES)), 0)
+        self._out.write(write_header(header, HEADER_BYTES), 0)
         self._stack.close()
 
     def abandon(self) -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from kact_cli.messages import reason
+from kact_cli.errors import reason
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future

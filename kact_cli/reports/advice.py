@@ -18,9 +18,9 @@ from kact_cli.chain import Chain, resolve_axes
 from kact_cli.engine.engine import apply
 from kact_cli.errors import KactError
 from kact_cli.files.source import is_named_file
-from kact_cli.formats.declared import CSV
+from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Options
-from kact_cli.reports.values import NpyTensor, OpenTable, open_numbers
+from kact_cli.reports.values import OpenTable, open_numbers
 from kact_cli.tables.columns import Column, Kind, select
 from kact_cli.types import Array
 
@@ -135,7 +135,7 @@ def _table(table: OpenTable, chain: Chain, options: Options) -> Iterator[str]:
     chosen = select(table.columns, options.columns, options.exclude)
     columns = [table.columns[i] for i in chosen]
     yield from of_columns(columns)
-    if table.format is CSV and not options.columns:
+    if not table.format.typed and not options.columns:
         yield from of_left_out(chain, table.columns, chosen)
     numbers = [i for i, c in zip(chosen, columns, strict=True) if c.kind is not Kind.LIST]
     if not numbers:
@@ -143,7 +143,7 @@ def _table(table: OpenTable, chain: Chain, options: Options) -> Iterator[str]:
     yield from of_shape(chain, (2, len(numbers)))
     if len(numbers) > MOST_COLUMNS:
         return
-    blocks = next(table.blocks(numbers), None)
+    blocks = next(table.reader.numbers(numbers), None)
     if blocks is None:
         return
     blocks = [block.slice(0, max(1, SAMPLE // len(numbers))) for block in blocks]

@@ -15,11 +15,12 @@ import numpy as np
 from kact_cli.engine.layout import Grid, grow
 from kact_cli.errors import DataError
 from kact_cli.formats.detect import check_typed
+from kact_cli.formats.npy import BLOCK_BYTES, NpyTensor
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
 from kact_cli.reports.ulp import Errors, Place, Tolerance, errors
-from kact_cli.reports.values import BLOCK_BYTES, ColumnBlock, NpyTensor, OpenTable, numeric
-from kact_cli.tables.columns import Column, Kind
+from kact_cli.reports.values import OpenTable, numeric
+from kact_cli.tables.columns import Column, ColumnBlock, Kind
 from kact_cli.types import Array, Shape
 
 RUN = 512
@@ -161,7 +162,7 @@ def _width(tensor: NpyTensor) -> int:
     return shape[1] if len(shape) == 2 else 1
 
 
-def _columns(numbers: NpyTensor | OpenTable) -> list[Column]:
+def _columns(numbers: NpyTensor | OpenTable) -> Sequence[Column]:
     return numbers.columns if isinstance(numbers, OpenTable) else []
 
 
@@ -195,7 +196,7 @@ def _blocks(numbers: NpyTensor | OpenTable, positions: list[int]) -> Rows:
     if isinstance(numbers, OpenTable):
         rising = sorted(positions)
         order = [rising.index(i) for i in positions]
-        for blocks in numbers.blocks(rising):
+        for blocks in numbers.reader.numbers(rising):
             yield [blocks[i] for i in order]
         return
     header, width = numbers.header, len(positions)

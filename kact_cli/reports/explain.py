@@ -10,7 +10,7 @@ from kact_cli.chain import Chain, Step, format_value, resolve_axes
 from kact_cli.engine.plan import Stage
 from kact_cli.engine.program import dtype_path
 from kact_cli.files.source import Source, open_source
-from kact_cli.formats.declared import NPY, Format
+from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import check_typed, detect
 from kact_cli.messages import human
 from kact_cli.options import Options
@@ -34,7 +34,7 @@ def explain(chain: Chain, path: str | None, options: Options) -> Iterator[str]:
     with contextlib.closing(open_source(path)) as source:
         found = detect(source, options.source_format)
         check_typed(options, [found], found)
-        if found is NPY:
+        if found.kind == "tensor":
             job = TensorJob.make(chain, source, options)
             yield f"{source.name}: {_tensor(job)}"
             yield from _tensor_lines(job, options.jobs)
@@ -94,11 +94,10 @@ def _table_lines(chain: Chain, source: Source, found: Format, options: Options) 
 
     with contextlib.ExitStack() as stack:
         if source.size is None and found.seeks:
-            source = stack.enter_context(contextlib.closing(source.spool()))
+            source = stack.enter_context(source.spool())
         reader = open_reader(found, source, options)
         job = TableJob.make(chain, reader.schema, options)
-        rows = getattr(reader, "rows", None)
-        shape = f"{rows:,} rows" if rows is not None else "rows as they come"
+        shape = f"{reader.rows:,} rows" if reader.rows is not None else "rows as they come"
         yield f"{source.name}: {found.name}, {shape}, {len(job.schema)} columns"
         yield from _columns(job)
     yield "steps"

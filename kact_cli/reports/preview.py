@@ -17,12 +17,12 @@ import numpy as np
 from kact_cli.chain import Chain, resolve_axes
 from kact_cli.engine.engine import apply
 from kact_cli.errors import UsageError
-from kact_cli.files.source import STANDARD
-from kact_cli.formats.declared import CSV
+from kact_cli.files.descriptors import STANDARD
 from kact_cli.formats.detect import check_typed, output_format
+from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Options
 from kact_cli.reports.summary import Summary
-from kact_cli.reports.values import NpyTensor, OpenTable, open_numbers
+from kact_cli.reports.values import OpenTable, open_numbers
 from kact_cli.types import Array
 
 if TYPE_CHECKING:
@@ -152,10 +152,6 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
     from kact_cli.tables.job import TableJob, TableRun
 
     reader = table.reader
-    if table.format is CSV:
-        from kact_cli.formats.csv.table import CsvReader
-
-        reader = CsvReader(table.source, options, reader)
     job = TableJob.make(chain, reader.schema, options)
     batches: list[pa.RecordBatch] = []
     values, ended = 0, True
@@ -168,7 +164,7 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
     if job.passes > 1 and not ended:
         raise _too_large(chain)
     count = sum(b.num_rows for b in batches)
-    total = count if ended else getattr(reader, "rows", None)
+    total = count if ended else reader.rows
     shown = _ends(count, rows)
     names = [reader.schema.names[i] for i in job.selected]
 
@@ -207,7 +203,7 @@ def _without_dtype(options: Options) -> Options:
 
 
 def _summary(columns: Sequence[pa.ChunkedArray]) -> Summary:
-    from kact_cli.reports.values import block_of
+    from kact_cli.tables.arrays import block_of
 
     total = Summary()
     for chunk in itertools.chain.from_iterable(c.chunks for c in columns):

@@ -1,18 +1,22 @@
-"""Between Arrow arrays and the blocks that a part computes on.
+"""Between Arrow arrays and NumPy's.
 
-Everything works from buffers and validity bitmaps: `to_numpy` turns integers with nulls into
-float64 and lists into objects, and the child of a list array does not know of the list's slice.
+Everything works from buffers and validity bitmaps, not by pyarrow's own conversions. `to_numpy`
+turns integers with nulls into float64 and lists into objects, and the child of a list array does
+not know of the list's slice. `pyarrow.array`, `to_pandas_dtype`, and every function of pyarrow that
+is given one of Python's texts or numbers import pandas where it is installed, to see whether what
+they got is pandas's: a third of a second.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from kact_cli.tables.columns import Column, Kind
+from kact_cli.tables.columns import Column, ColumnBlock, Kind
 from kact_cli.types import Array
 
 
@@ -31,20 +35,23 @@ def _kind(type_: pa.DataType) -> Kind:
         return Kind.BOOLEAN
     if t.is_decimal(type_):
         return Kind.DECIMAL
-    is_list = isinstance(type_, pa.BaseExtensionType) or _is_list(type_)
-    return Kind.LIST if is_list and t.is_floating(leaf_type(type_)) else Kind.OTHER
+    return Kind.LIST if t.is_floating(leaf_type(type_)) else Kind.OTHER
 
 
-def _is_list(type_: pa.DataType) -> bool:
+def is_list(type_: pa.DataType) -> bool:
     t = pa.types
     return bool(t.is_list(type_) or t.is_large_list(type_) or t.is_fixed_size_list(type_))
 
 
+def storage_of(type_: pa.DataType) -> pa.DataType:
+    """The lists that a tensor type is stored as; other types as they are."""
+    return type_.storage_type if isinstance(type_, pa.FixedShapeTensorType) else type_
+
+
 def leaf_type(type_: pa.DataType) -> pa.DataType:
     """The type of the values inside lists, of any depth; of other types, the type itself."""
-    if isinstance(type_, pa.FixedShapeTensorType):
-        type_ = type_.storage_type
-    while _is_list(type_):
+    type_ = storage_of(type_)
+    while is_list(type_):
         type_ = type_.value_type
     return type_
 
@@ -55,62 +62,66 @@ def item_shape(type_: pa.DataType) -> tuple[tuple[int | None, ...], tuple[int, .
         permutation = type_.permutation
         return tuple(type_.shape), tuple(permutation) if permutation else None
     shape: list[int | None] = []
-    while _is_list(type_):
+    while is_list(type_):
         shape.append(type_.list_size if pa.types.is_fixed_size_list(type_) else None)
         type_ = type_.value_type
     return tuple(shape), None
 
 
 def numpy_dtype(type_: pa.DataType) -> np.dtype[Any]:
-    """The dtype that a column's values are computed from; decimals as float64."""
-    leaf = leaf_type(type_)
-    if pa.types.is_decimal(leaf):
+    """The dtype of a column's values, those inside lists included; of decimals float64."""
+    leaf, t = leaf_type(type_), pa.types
+    if t.is_decimal(leaf):
         return np.dtype(np.float64)
-    dtype: np.dtype[Any] = np.dtype(leaf.to_pandas_dtype())
-    return dtype
+    if t.is_boolean(leaf):
+        return np.dtype(np.bool_)
+    kind = "f" if t.is_floating(leaf) else "i" if t.is_signed_integer(leaf) else "u"
+    return np.dtype(f"{kind}{leaf.bit_width // 8}")
+
+
+def arrow_type(dtype: np.dtype[Any]) -> pa.DataType:
+    """The type of the values of a NumPy array, in whatever byte order they are."""
+    return pa.from_numpy_dtype(dtype.newbyteorder("="))
 
 
 def result_type(type_: pa.DataType, dtype: np.dtype[Any]) -> pa.DataType:
     """The type of a column of `type_` whose values come out as `dtype`: its own where it can be."""
-    if not (_is_list(type_) or isinstance(type_, pa.FixedShapeTensorType)):
-        return type_ if _same(type_, dtype) else pa.from_numpy_dtype(dtype)
-    if _same(leaf_type(type_), dtype):
+    leaf = leaf_type(type_)
+    if not pa.types.is_decimal(leaf) and numpy_dtype(leaf) == dtype:
         return type_
     if isinstance(type_, pa.FixedShapeTensorType):
         return pa.fixed_shape_tensor(
-            pa.from_numpy_dtype(dtype), type_.shape, type_.dim_names, type_.permutation
+            arrow_type(dtype), type_.shape, type_.dim_names, type_.permutation
         )
+    if not is_list(type_):
+        return arrow_type(dtype)
     field = type_.value_field.with_type(result_type(type_.value_type, dtype))
     if pa.types.is_fixed_size_list(type_):
         return pa.list_(field, type_.list_size)
     return pa.large_list(field) if pa.types.is_large_list(type_) else pa.list_(field)
 
 
-def _same(leaf: pa.DataType, dtype: np.dtype[Any]) -> bool:
-    return not pa.types.is_decimal(leaf) and np.dtype(leaf.to_pandas_dtype()) == dtype
+def valid_mask(array: pa.Array) -> Array | None:
+    """Where `array` is not null, or None where it is null nowhere."""
+    validity = array.buffers()[0]
+    if array.null_count == 0 or validity is None:
+        return None
+    first, start = divmod(array.offset, 8)
+    octets = np.frombuffer(validity, np.uint8)[first : (array.offset + len(array) + 7) // 8]
+    bits = np.unpackbits(octets, bitorder="little")[start : start + len(array)]
+    return bits.view(np.bool_)
 
 
 def null_mask(array: pa.Array) -> Array | None:
     """Where `array` is null, or None where it is nowhere."""
-    validity = array.buffers()[0]
-    if array.null_count == 0 or validity is None:
-        return None
-    bits = np.frombuffer(validity, np.uint8)
-    start = array.offset
-    first, last = start // 8, (start + len(array) + 7) // 8
-    valid = np.unpackbits(bits[first:last], bitorder="little")[start % 8 :][: len(array)]
-    mask: Array = valid == 0
-    return mask
-
-
-def _validity(nulls: Array | None) -> pa.Buffer | None:
-    return None if nulls is None else pa.py_buffer(np.packbits(~nulls, bitorder="little"))
+    valid = valid_mask(array)
+    return None if valid is None else ~valid
 
 
 def values(array: pa.Array) -> Array:
     """The values of a scalar array as NumPy's, without a copy where there is none to make.
 
-    What stands in the place of a null is anything.
+    Where the array is null, the value is whatever its writer left there.
     """
     type_ = array.type
     if pa.types.is_decimal(type_):
@@ -125,10 +136,32 @@ def values(array: pa.Array) -> Array:
     return found.astype(bool) if pa.types.is_boolean(type_) else found
 
 
-def from_values(data: Array, nulls: Array | None, type_: pa.DataType) -> pa.Array:
-    """An array of `type_` of the values `data`, null where `nulls` says."""
-    buffers = [_validity(nulls), pa.py_buffer(np.ascontiguousarray(data))]
-    return pa.Array.from_buffers(type_, len(data), buffers)
+def arrow_array(
+    data: Array, nulls: Array | None = None, type_: pa.DataType | None = None
+) -> pa.Array:
+    """The vector `data` of numbers or booleans as an array, null where `nulls` says.
+
+    `type_` is one that stores the same bytes as that of the dtype, which it is by default.
+    Contiguous numbers in native byte order are not copied.
+    """
+    data = np.ascontiguousarray(data, data.dtype.newbyteorder("="))
+    buffer = bitmap(data) if data.dtype == bool else data
+    valid = None if nulls is None else pa.py_buffer(bitmap(~nulls))
+    type_ = arrow_type(data.dtype) if type_ is None else type_
+    return pa.Array.from_buffers(type_, len(data), [valid, pa.py_buffer(buffer)])
+
+
+def text_array(texts: Sequence[str]) -> pa.StringArray:
+    """Texts as an array; an item of it is a scalar for pyarrow's functions of texts."""
+    encoded = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+
+
+def bitmap(flags: Array) -> Array:
+    """Booleans as Arrow keeps them: a bit each, the lowest of a byte first."""
+    return np.packbits(flags, bitorder="little")
 
 
 @dataclass(frozen=True)
@@ -144,11 +177,10 @@ class Leaves:
     @classmethod
     def of(cls, array: pa.Array) -> Leaves:
         """Descend to the values of a list or tensor array, whatever its slice."""
-        if isinstance(array.type, pa.FixedShapeTensorType):
-            array = array.storage
+        array = stored(array)
         inner, offsets = array, None
-        while _is_list(inner.type):
-            inner, offsets = _child(inner)
+        while is_list(inner.type):
+            inner, offsets = list_items(inner)
         return cls(array, inner, offsets)
 
     def nulls(self) -> Array | None:
@@ -157,23 +189,33 @@ class Leaves:
 
     def rebuild(self, data: Array, type_: pa.DataType) -> pa.Array:
         """The array again, of `type_`, with the values `data` in place of its own."""
-        storage = type_.storage_type if isinstance(type_, pa.FixedShapeTensorType) else type_
-        built = _rebuild(self.array, data, storage)
-        if isinstance(type_, pa.FixedShapeTensorType):
-            return pa.ExtensionArray.from_storage(type_, built)
-        return built
+        built = _rebuild(self.array, data, storage_of(type_))
+        is_tensor = isinstance(type_, pa.FixedShapeTensorType)
+        return pa.ExtensionArray.from_storage(type_, built) if is_tensor else built
+
+
+def block_of(array: pa.Array) -> ColumnBlock:
+    """The values of an array of numbers, or of lists of them."""
+    leaves = Leaves.of(array)
+    if leaves.array is leaves.values:
+        return ColumnBlock(values(array), null_mask(array))
+    return ColumnBlock(values(leaves.values), leaves.nulls(), row_offsets(array))
 
 
 def row_offsets(array: pa.Array) -> Array:
     """Where the values of each row start and end in `Leaves.of(array).values`."""
-    if isinstance(array.type, pa.FixedShapeTensorType):
-        array = array.storage
+    array = stored(array)
     found = np.arange(len(array) + 1)
-    while _is_list(array.type):
-        inner, offsets = _child(array)
+    while is_list(array.type):
+        inner, offsets = list_items(array)
         found = found * array.type.list_size if offsets is None else offsets[found]
         array = inner
     return found
+
+
+def stored(array: pa.Array) -> pa.Array:
+    """The lists that an array of tensors is stored as; other arrays as they are."""
+    return array.storage if isinstance(array.type, pa.FixedShapeTensorType) else array
 
 
 def _offsets(array: pa.Array) -> Array:
@@ -184,7 +226,7 @@ def _offsets(array: pa.Array) -> Array:
     return np.frombuffer(data, width, len(array) + 1, array.offset * np.dtype(width).itemsize)
 
 
-def _child(array: pa.Array) -> tuple[pa.Array, Array | None]:
+def list_items(array: pa.Array) -> tuple[pa.Array, Array | None]:
     """The values of a list array's own rows, and their offsets (None: a fixed length)."""
     if pa.types.is_fixed_size_list(array.type):
         size = array.type.list_size
@@ -198,9 +240,9 @@ def _inherited(array: Any, above: Array | None) -> Array | None:
     """The nulls of the innermost values, those of the lists around them included."""
     own = null_mask(array)
     mask = own if above is None else above if own is None else own | above
-    if not _is_list(array.type):
+    if not is_list(array.type):
         return mask
-    child, offsets = _child(array)
+    child, offsets = list_items(array)
     if mask is not None:
         counts = array.type.list_size if offsets is None else np.diff(offsets)
         mask = np.repeat(mask, counts)
@@ -209,11 +251,11 @@ def _inherited(array: Any, above: Array | None) -> Array | None:
 
 def _rebuild(array: pa.Array, data: Array, type_: pa.DataType) -> pa.Array:
     nulls = null_mask(array)
-    if not _is_list(array.type):
-        return from_values(data, nulls, type_)
-    child, offsets = _child(array)
+    if not is_list(array.type):
+        return arrow_array(data, nulls, type_)
+    child, offsets = list_items(array)
     built = _rebuild(child, data, type_.value_type)
-    buffers = [_validity(nulls)]
+    buffers = [None if nulls is None else pa.py_buffer(bitmap(~nulls))]
     if offsets is not None:
         buffers.append(pa.py_buffer(offsets))
     return pa.Array.from_buffers(type_, len(array), buffers, children=[built])

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from kact_cli.errors import UsageError
 from kact_cli.messages import listed, nearest
+from kact_cli.types import Array
 
 
 class Kind(Enum):
@@ -35,6 +36,32 @@ class Column(NamedTuple):
     name: str
     kind: Kind
     type: str
+
+
+class ColumnBlock(NamedTuple):
+    """Some rows of a column: their values, as a vector in native byte order.
+
+    `nulls` is true where a value is null; None: nowhere. `offsets` are where each row's values
+    start and end, for a column of lists; None: one value a row.
+    """
+
+    values: Array
+    nulls: Array | None = None
+    offsets: Array | None = None
+
+    @property
+    def rows(self) -> int:
+        return len(self.values) if self.offsets is None else len(self.offsets) - 1
+
+    def slice(self, first: int, last: int) -> ColumnBlock:
+        """Rows `first` to `last`, exclusive."""
+        offsets = None
+        if self.offsets is not None:
+            offsets = self.offsets[first : last + 1]
+            first, last = int(offsets[0]), int(offsets[-1])
+            offsets = offsets - first
+        nulls = None if self.nulls is None else self.nulls[first:last]
+        return ColumnBlock(self.values[first:last], nulls, offsets)
 
 
 def select(

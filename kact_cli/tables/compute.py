@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from kact_cli.engine.engine import merge_statistics
 from kact_cli.engine.plan import Reduction
-from kact_cli.tables.arrays import Leaves, from_values, null_mask, values
+from kact_cli.tables.arrays import Leaves, arrow_array, null_mask, values
 from kact_cli.tables.parts import Part
 from kact_cli.types import Array, State, Statistics
 
@@ -33,14 +33,14 @@ def compute(
     if not part.columnar:
         block = np.array(values(arrays[0]), part.program.source)
         done = part.transform(block, state, masks[0])
-        return [from_values(done, masks[0], types[0])]
+        return [arrow_array(done, masks[0], types[0])]
     outs = [np.empty(len(arrays[0]), dtype) for dtype in part.results]
     for rows, block, nulls in _blocks(part, arrays, masks):
         done = part.transform(block, state, nulls)
         with np.errstate(over="ignore"):  # float16 beside wider columns: inf, as by itself
             for out, column in zip(outs, done, strict=True):
                 out[rows] = column
-    return [from_values(*column) for column in zip(outs, masks, types, strict=True)]
+    return [arrow_array(*column) for column in zip(outs, masks, types, strict=True)]
 
 
 def statistics(

@@ -18,7 +18,7 @@ from kact_cli.formats.csv.compression import codec_of
 from kact_cli.formats.csv.parse import ParsedBlock, parse
 from kact_cli.formats.csv.render import render
 from kact_cli.formats.csv.table import Text, overflowed, translates, writing
-from kact_cli.formats.declared import CSV
+from kact_cli.formats.declared import Format
 from kact_cli.messages import listed
 from kact_cli.options import Options
 from kact_cli.tables.columns import select
@@ -78,17 +78,24 @@ class _Job:
         return state
 
 
-def transform(chain: Chain, source: Source, target: Target, options: Options) -> None:
+def transform(
+    chain: Chain,
+    source: Source,
+    found: Format,
+    target: Target,
+    wanted: Format,
+    options: Options,
+) -> None:
     """Apply `chain` to the selected columns of a CSV; every other byte is kept."""
     if translates(source.name, target.name):
-        from kact_cli.transform.table import transform_table
+        from kact_cli.transform import table
 
-        transform_table(chain, source, CSV, target, CSV, options)
+        table.transform(chain, source, found, target, wanted, options)
         return
     with contextlib.ExitStack() as stack:
         if source.size is None and _streams(chain):
             options.observer.note(f"{source.name} is spooled: it is read more than once")
-            source = stack.enter_context(contextlib.closing(source.spool()))
+            source = stack.enter_context(source.spool())
         text = Text(source, options)
         job = _Job.make(chain, text, options)
         passes = 1 + len(job.part.streamed)

@@ -10,7 +10,7 @@ from kact_cli.chain import Chain
 from kact_cli.errors import prefixed
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target, as_regular_file
-from kact_cli.formats.declared import PARQUET
+from kact_cli.formats.declared import Format
 from kact_cli.formats.parquet.encode import ColumnReader
 from kact_cli.formats.parquet.footer import ENCRYPTED_MAGIC, NotByChunkError
 from kact_cli.formats.parquet.plan import RewritePlan, plan_rewrite
@@ -19,20 +19,27 @@ from kact_cli.formats.parquet.table import ParquetReader
 from kact_cli.options import Options
 from kact_cli.parallel.pools import thread_pool
 from kact_cli.tables.job import TableJob, TableRun
+from kact_cli.transform import table
 from kact_cli.transform.rows import announce, counted_columns, spooled_to_seek
-from kact_cli.transform.table import transform_table
 
 
-def transform(chain: Chain, source: Source, target: Target, options: Options) -> None:
+def transform(
+    chain: Chain,
+    source: Source,
+    found: Format,
+    target: Target,
+    wanted: Format,
+    options: Options,
+) -> None:
     """Apply `chain` to a Parquet file; columns that are not computed are copied as bytes.
 
     Files that cannot be rewritten so (encrypted ones, changed types, odd layouts) go the general
     way, as record batches.
     """
-    with spooled_to_seek(source, PARQUET, options) as read:
+    with spooled_to_seek(source, found, options) as read:
         planned = _plan(chain, read, options)
         if planned is None:
-            transform_table(chain, read, PARQUET, target, PARQUET, options)
+            table.transform(chain, read, found, target, wanted, options)
         else:
             _rewrite(*planned, read, target, options)
 
@@ -71,11 +78,11 @@ def _rewrite(
         return run.named(batch)
 
     with (
-        as_regular_file(target) as fd,
+        as_regular_file(target) as out,
         thread_pool(options.jobs) as (_, workers),
         prefixed(source.name),
     ):
         try:
-            rewrite(plan, fd, computed, workers=workers)
+            rewrite(plan, out.fd, computed, workers=workers)
         except OSError as e:
-            raise OSError(e.errno, e.strerror, target.name) from e
+            raise OSError(e.errno, e.strerror, out.name) from e

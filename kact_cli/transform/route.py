@@ -17,7 +17,6 @@ what an activation is stands in `activations`, and the grammar of a chain in `ch
 from __future__ import annotations
 
 import contextlib
-import os
 from importlib import import_module
 
 from kact_cli.chain import Chain
@@ -27,8 +26,8 @@ from kact_cli.formats.detect import check_typed, detect, output_format
 from kact_cli.options import Options
 
 WAYS = {"npy": "tensor", "csv": "csv", "parquet": "parquet"}
-"""The modules of this package that know a way of their own from a format to itself, as
-`transform(chain, source, target, options)`."""
+"""The modules of this package that know a way of their own from a format to itself. Every way is
+called as `transform(chain, source, found, target, wanted, options)`."""
 
 
 def transform(chain: Chain, source: str, target: str, options: Options) -> None:
@@ -46,15 +45,8 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
         check_typed(options, [found], wanted)
         jobs = "a thread for each core" if options.jobs is None else f"{options.jobs} jobs"
         options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
-        if "table" in (found.kind, wanted.kind):
-            # Before pyarrow is imported: its own memory pool keeps what it was given
-            os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
         with Target(target, overwrite=options.overwrite, fsync=options.fsync) as out:
             out.refuse_same_file(opened)
-            if found is wanted and found.name in WAYS:
-                way = import_module(f"kact_cli.transform.{WAYS[found.name]}")
-                way.transform(chain, opened, out, options)
-            else:
-                from kact_cli.transform.table import transform_table
-
-                transform_table(chain, opened, found, out, wanted, options)
+            name = WAYS.get(found.name, "table") if found is wanted else "table"
+            way = import_module(f"kact_cli.transform.{name}")
+            way.transform(chain, opened, found, out, wanted, options)

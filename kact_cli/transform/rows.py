@@ -38,5 +38,5 @@ def spooled_to_seek(source: Source, found: Format, options: Options) -> Iterator
         yield source
         return
     options.observer.note(f"{source.name} is spooled: {found.name} is not read in order")
-    with contextlib.closing(source.spool()) as spooled:
+    with source.spool() as spooled:
         yield spooled

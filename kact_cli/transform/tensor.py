@@ -8,17 +8,16 @@ temporary file first (or last).
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import NamedTuple
 
 from kact_cli.chain import Chain
 from kact_cli.engine.plan import TensorPlan, plan_tensor
 from kact_cli.engine.program import Program
-from kact_cli.errors import DataError
-from kact_cli.files.source import PIPE_BYTES, Source, open_source
-from kact_cli.files.target import Target
-from kact_cli.files.temporary import temporary_file
-from kact_cli.formats.npy import Header, read_header, write_header
+from kact_cli.errors import DataError, prefixed
+from kact_cli.files.source import Source
+from kact_cli.files.target import Target, as_regular_file
+from kact_cli.formats.declared import Format
+from kact_cli.formats.npy import Header, NpyTensor, write_header
 from kact_cli.options import Options
 from kact_cli.transform.tensor_files import run_plan
 from kact_cli.transform.tensor_pipe import pipeline
@@ -35,17 +34,11 @@ class TensorJob(NamedTuple):
     @classmethod
     def make(cls, chain: Chain, source: Source, options: Options) -> TensorJob:
         """Read the header of `source` and plan; raises DataError or UsageError."""
-        try:
-            header = read_header(source.reader())
-            if source.size is not None and header.end > source.size:
-                raise DataError(
-                    f"is truncated: {source.size:,} bytes of the {header.end:,} that it claims"
-                )
+        header = NpyTensor.open(source).header
+        with prefixed(source.name, between=" "):
             program = Program.make(
                 chain, header.dtype, dtype=options.dtype, compute_dtype=options.compute_dtype
             )
-        except DataError as e:
-            raise DataError(f"{source.name} {e}") from e
         plan = plan_tensor(
             chain,
             header.shape,
@@ -57,7 +50,14 @@ class TensorJob(NamedTuple):
         return cls(header, program, plan, result._replace(offset=len(write_header(result))))
 
 
-def transform(chain: Chain, source: Source, target: Target, options: Options) -> None:
+def transform(
+    chain: Chain,
+    source: Source,
+    found: Format,
+    target: Target,
+    wanted: Format,
+    options: Options,
+) -> None:
     """Apply `chain` to the .npy tensor `source` and write it to `target`."""
     watch = options.observer
     job = TensorJob.make(chain, source, options)
@@ -73,35 +73,20 @@ def transform(chain: Chain, source: Source, target: Target, options: Options) ->
             target.write(text, 0)
     else:
         with contextlib.ExitStack() as stack:
-            read, offset = source, header.offset
+            read, offset, out = source, header.offset, target
             if source.size is None:
                 watch.note(f"{source.name} is spooled: it is read more than once, or not in order")
                 size = header.end - header.offset
-                read, offset = stack.enter_context(contextlib.closing(source.spool(size))), 0
+                read, offset = stack.enter_context(source.spool(size)), 0
                 missing = size - (read.size or 0)
                 if missing > 0:
                     raise DataError(f"{source.name} is truncated: {missing:,} bytes are missing")
-            if target.seekable:
-                target.allocate(result.end)
-                run_plan(job.program, plan, read, offset, target, result.offset, options)
-                target.write(text, 0)  # last, for the same reason
-            else:
+            if not target.seekable:
                 watch.note(f"{target.name} is spooled: it is not written from start to end")
-                path = stack.enter_context(temporary_file(0))
-                with Target(path, overwrite=True) as spooled:
-                    spooled.name = f"temporary file {path}"
-                    spooled.allocate(result.end)
-                    run_plan(job.program, plan, read, offset, spooled, result.offset, options)
-                target.write(text)
-                _copy(path, result, target)
+                out = stack.enter_context(as_regular_file(target))
+            out.allocate(result.end)
+            run_plan(job.program, plan, read, offset, out, result.offset, options)
+            out.write(text, 0)  # last, for the same reason
     extra = source.after(header.end)
     if extra:
         watch.warn(f"{source.name}: {extra} after the tensor were ignored")
-
-
-def _copy(path: str, header: Header, target: Target) -> None:
-    with contextlib.closing(open_source(path)) as spooled:
-        os.lseek(spooled.fd, header.offset, os.SEEK_SET)
-        buffer = memoryview(bytearray(PIPE_BYTES))
-        while count := spooled.read_into(buffer):
-            target.write(buffer[:count])

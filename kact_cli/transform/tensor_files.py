@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from kact_cli.engine.plan import UNIT_BYTES, TensorPlan
 from kact_cli.engine.program import Program
-from kact_cli.errors import DataError
+from kact_cli.errors import DataError, reason
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
 from kact_cli.files.temporary import temporary_file
-from kact_cli.messages import reason
 from kact_cli.parallel.pools import WorkerLost, in_order, process_pool, thread_pool, usable_cores
 from kact_cli.transform.tensor_unit import Files, Partial, Task, add, assemble, run_unit
 from kact_cli.types import State

@@ -19,9 +19,8 @@ from kact_cli.engine.engine import engine_for, merge_statistics
 from kact_cli.engine.layout import runs
 from kact_cli.engine.plan import ALL_PASSES, Stage, TensorUnit
 from kact_cli.engine.program import Program
-from kact_cli.errors import DataError
-from kact_cli.files.source import read_full, write_full
-from kact_cli.messages import reason
+from kact_cli.errors import DataError, prefixed
+from kact_cli.files.descriptors import read_full, write_full
 from kact_cli.types import Array, Shape, State, Statistics
 
 if TYPE_CHECKING:
@@ -139,15 +138,13 @@ class UnitRun:
         block = self.engine.buffer("in", dtype, size)
         view, at = block.view(np.uint8).data, 0
         files = self.task.files
-        try:
+        with prefixed(files.source_name, OSError):
             for offset, count in runs(self.stage.dims, start, box):
                 part = view[at : at + count * dtype.itemsize]
                 where = files.source_offset + offset * dtype.itemsize
                 if read_full(self.source, part, where) < len(part):
                     raise DataError(f"{files.source_name} became shorter while it was read")
                 at += len(part)
-        except OSError as e:
-            raise DataError(f"{files.source_name}: {reason(e)}") from e
         self.bytes += at
         return block.reshape(box)
 
@@ -155,13 +152,11 @@ class UnitRun:
         itemsize = out.dtype.itemsize
         view, at = out.reshape(-1).view(np.uint8).data, 0
         files = self.task.files
-        try:
+        with prefixed(files.target_name, OSError):
             for offset, count in runs(self.stage.dims, start, out.shape):
                 where = files.target_offset + offset * itemsize
                 write_full(self.target, view[at : at + count * itemsize], where)
                 at += count * itemsize
-        except OSError as e:
-            raise DataError(f"{files.target_name}: {reason(e)}") from e
 
 
 def state_slices(dims: Shape, start: Shape, box: Shape) -> tuple[slice, ...]:

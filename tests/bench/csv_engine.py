@@ -28,7 +28,7 @@ from kact_cli.formats.csv.dialect import Dialect, sniff
 from kact_cli.formats.csv.float_text import shortest
 from kact_cli.formats.csv.parse import parse
 from kact_cli.formats.csv.render import render
-from kact_cli.tables.arrow_arrays import arrow_array
+from kact_cli.tables.arrays import arrow_array
 
 
 def make(rows: int, columns: int, dtype: str) -> bytes:

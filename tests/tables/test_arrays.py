@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from kact_cli.tables.arrays import (
     Leaves,
+    arrow_array,
     describe,
-    from_values,
     item_shape,
     leaf_type,
     null_mask,
@@ -103,7 +103,7 @@ def test_scalars_come_back_from_any_slice(type_: pa.DataType, data: st.DataObjec
     expected = array.drop_null().to_pylist()
     assert found[~mask].tolist() == expected
     if not pa.types.is_boolean(type_):
-        again = from_values(found, nulls, type_)
+        again = arrow_array(found, nulls, type_)
         again.validate(full=True)
         assert again.equals(array)
 
@@ -167,7 +167,7 @@ def test_garbage_under_null_numbers_is_not_seen() -> None:
     nulls = null_mask(array)
     assert nulls is not None
     assert nulls.tolist() == [False, True, False]
-    assert from_values(values(array), nulls, F32).to_pylist() == [1, None, 3]
+    assert arrow_array(values(array), nulls, F32).to_pylist() == [1, None, 3]
 
 
 @pytest.mark.parametrize("type_", [*SCALARS, *LISTS, *TENSORS], **IDS)

@@ -13,10 +13,11 @@ from kact_cli.cli.options import make_options, reading_options
 from kact_cli.cli.show import as_json, columns, number, short
 from kact_cli.cli.types import PathType
 from kact_cli.errors import ExitCode, UsageError
-from kact_cli.files.source import STANDARD
+from kact_cli.files.descriptors import STANDARD
+from kact_cli.formats.npy import NpyTensor
 from kact_cli.reports.compare import Comparison, compare
 from kact_cli.reports.ulp import Errors, Tolerance, Worst, common_dtype
-from kact_cli.reports.values import NpyTensor, OpenTable, open_numbers
+from kact_cli.reports.values import OpenTable, open_numbers
 
 NAME_WIDTH = 24
 

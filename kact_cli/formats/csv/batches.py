@@ -18,11 +18,13 @@ from kact_cli.errors import DataError
 from kact_cli.formats.csv.cells import locate, piece_offsets
 from kact_cli.formats.csv.float_text import formatted, shortest
 from kact_cli.formats.csv.parse import ParsedBlock
-from kact_cli.tables.arrow_arrays import arrow_array
+from kact_cli.tables.arrays import arrow_array, text_array, values
 
 Bytes = NDArray[np.uint8]
 
 _QUOTE = ord('"')
+EMPTY, QUOTE, QUOTED_NOTHING = text_array(["", '"', '""'])
+NULL = pa.nulls(1, pa.string())[0]
 
 
 def to_record_batch(parsed: ParsedBlock, numbers: NDArray[Any]) -> pa.RecordBatch:
@@ -62,7 +64,7 @@ def _text_columns(parsed: ParsedBlock, columns: NDArray[np.intp]) -> list[pa.Str
         if quoted.any():
             array = pc.if_else(arrow_array(quoted), pc.replace_substring(array, '""', '"'), array)
         if null.any():
-            array = pc.if_else(arrow_array(null), pa.scalar(None, pa.string()), array)
+            array = pc.if_else(arrow_array(null), NULL, array)
         arrays.append(array)
     return arrays
 
@@ -77,7 +79,7 @@ def _pieces(
 
 def header(names: list[str], delimiter: str = ",", line_ending: str = "\n") -> bytes:
     """The header record, its names quoted where they must be."""
-    cells = _quoted(pa.array(names, pa.string()), delimiter).to_pylist()
+    cells = _quoted(text_array(names), delimiter).to_pylist()
     if len(cells) > 1:
         cells = ["" if cell == '""' else cell for cell in cells]
     return (delimiter.join(cells) + line_ending).encode()
@@ -100,11 +102,12 @@ def to_csv(
         for column, name in zip(batch.columns, batch.schema.names, strict=True)
     ]
     if len(columns) == 1:
-        blank = pc.equal(pc.fill_null(columns[0], ""), "")
-        columns = [pc.if_else(blank, '""', columns[0])]
+        blank = pc.equal(pc.fill_null(columns[0], EMPTY), EMPTY)
+        columns = [pc.if_else(blank, QUOTED_NOTHING, columns[0])]
+    between, end = text_array([delimiter, line_ending])
     options = {"null_handling": "replace", "null_replacement": ""}
-    records = pc.binary_join_element_wise(*columns, delimiter, **options)
-    lines = pc.binary_join_element_wise(records, "", line_ending)
+    records = pc.binary_join_element_wise(*columns, between, **options)
+    lines = pc.binary_join_element_wise(records, EMPTY, end)
     offsets = np.frombuffer(lines.buffers()[1], np.int32)
     text = lines.buffers()[2]
     return memoryview(text)[: offsets[len(lines)]] if text is not None else memoryview(b"")
@@ -130,11 +133,11 @@ def _cells(column: pa.Array, name: str, delimiter: str, float_format: str | None
 
 
 def _float_cells(column: pa.Array, float_format: str | None) -> pa.StringArray:
-    numbers = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
+    numbers = values(column)
     texts = shortest(numbers) if float_format is None else formatted(numbers, float_format)
     cells = _pieces(texts.data, texts.starts + 1, texts.ends)
     if column.null_count:
-        cells = pc.if_else(column.is_valid(), cells, pa.scalar(None, pa.string()))
+        cells = pc.if_else(column.is_valid(), cells, NULL)
     return cells
 
 
@@ -148,4 +151,4 @@ def _quoted(cells: pa.StringArray, delimiter: str) -> pa.StringArray:
     if not pc.any(needs).as_py():
         return cells
     doubled = pc.replace_substring(cells, '"', '""')
-    return pc.if_else(needs, pc.binary_join_element_wise('"', doubled, '"', ""), cells)
+    return pc.if_else(needs, pc.binary_join_element_wise(QUOTE, doubled, QUOTE, EMPTY), cells)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from kact_cli.errors import UsageError
 from kact_cli.formats.csv import float_tables
 from kact_cli.formats.csv.float_tables import FLOAT16, HIGH, LOW, PREFIXES, FloatType
-from kact_cli.tables.arrow_arrays import arrow_array
+from kact_cli.tables.arrays import arrow_array
 
 Floats = NDArray[Any]
 F8 = NDArray[np.float64]

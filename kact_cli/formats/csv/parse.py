@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from kact_cli.formats.csv.blocks import CsvBlock
 from kact_cli.formats.csv.cells import Cells, RecordError, byte_set, locate, piece_offsets
 from kact_cli.formats.csv.dialect import NULLS, NUMBER, Dialect, not_utf8
-from kact_cli.tables.arrow_arrays import bitmap
+from kact_cli.tables.arrays import bitmap
 
 Mask = NDArray[np.bool_]
 

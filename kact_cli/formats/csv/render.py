@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kact_cli.formats.csv.float_text import Texts, formatted, shortest
 from kact_cli.formats.csv.parse import ParsedBlock
-from kact_cli.tables.arrow_arrays import arrow_array
+from kact_cli.tables.arrays import arrow_array
 
 
 def render(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from kact_cli.errors import DataError
+from kact_cli.errors import DataError, prefixed
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
 from kact_cli.formats.base import TableReader
@@ -23,7 +24,7 @@ from kact_cli.formats.detect import by_head
 from kact_cli.formats.foreign import HEAD_BYTES, refuse_foreign
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
-from kact_cli.tables.columns import Column, Kind, select
+from kact_cli.tables.columns import Column, ColumnBlock, Kind, select
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,15 +47,13 @@ class Text:
         self._read, self._head = self._start()
         if options.source_format is None:
             self._refuse_other_formats()
-        try:
+        with prefixed(source.name):
             self.dialect: Dialect = sniff(
                 self._head,
                 delimiter=options.delimiter,
                 header=options.header,
                 whole=len(self._head) < HEAD,
             )
-        except DataError as e:
-            raise DataError(f"{source.name}: {e}") from e
         self.columns = [
             Column(name, KINDS[kind], kind.value)
             for name, kind in zip(self.dialect.names, self.dialect.kinds, strict=True)
@@ -85,13 +84,8 @@ class Text:
         """`read`, its errors naming the file."""
 
         def named(count: int) -> bytes:
-            try:
+            with prefixed(self._source.name):
                 return read(count)
-            except DataError as e:
-                name = f"{self._source.name}: "
-                if str(e).startswith(name):
-                    raise
-                raise DataError(f"{name}{e}") from e
 
         return named
 
@@ -148,31 +142,33 @@ def writing(target: Target) -> Callable[[memoryview], None]:
     return lambda data: target.write(memoryview(compress(data, codec))) if len(data) else None
 
 
-class CsvReader:
+class CsvReader(TableReader):
     """A CSV as record batches: the tensor's columns as floats, all others as text."""
 
-    rows: int | None = None
-
-    def __init__(self, source: Source, options: Options, text: Text | None = None) -> None:
-        """Read `source`, or what is open already as `text`."""
-        import pyarrow as pa
-
-        self._text = text or Text(source, options)
+    def __init__(self, source: Source, options: Options) -> None:
+        self._text = Text(source, options)
         self._options = options
-        columns = self._text.columns
-        selected = select(columns, options.columns, options.exclude, options.observer.warn)
-        self._selected, tensor = selected, set(selected)
         self._dtype = options.compute_dtype or np.dtype(np.float64)
         self._overflows = 0
         self.header = self._text.dialect.preamble not in (b"", BOM)
         """Whether the first record names the columns."""
-        float_ = pa.from_numpy_dtype(self._dtype)
-        self.schema = pa.schema(
-            [
-                (column.name, float_ if i in tensor else pa.string())
-                for i, column in enumerate(columns)
-            ]
-        )
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        return self._text.columns
+
+    @cached_property
+    def _selected(self) -> list[int]:
+        options = self._options
+        return select(self.columns, options.columns, options.exclude, options.observer.warn)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        import pyarrow as pa
+
+        float_, tensor = pa.from_numpy_dtype(self._dtype), set(self._selected)
+        types = [float_ if i in tensor else pa.string() for i in range(len(self.columns))]
+        return pa.schema([(c.name, t) for c, t in zip(self.columns, types, strict=True)])
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         from kact_cli.formats.csv.batches import to_record_batch
@@ -186,12 +182,33 @@ class CsvReader:
             self._overflows += overflows
             yield found if columns is None else found.select(list(columns))
 
+    def numbers(self, columns: Sequence[int]) -> Iterator[list[ColumnBlock]]:
+        def read(block: CsvBlock) -> tuple[int, list[ColumnBlock]]:
+            parsed = parse(block, self._text.dialect, list(columns))
+            values, nulls = parsed.numbers, parsed.nulls
+            return parsed.records, [
+                ColumnBlock(values[:, i], None if nulls is None else nulls[:, i])
+                for i in range(len(columns))
+            ]
+
+        for _, blocks in self._text.in_order(read, None):
+            yield blocks
+
+    def facts(self) -> dict[str, Any]:
+        dialect = self._text.dialect
+        endings = {b"\n": "LF", b"\r\n": "CRLF", b"\r": "CR"}
+        codec = self._text.codec
+        return {
+            "delimiter": dialect.delimiter.decode(),
+            "header": self.header,
+            "line_ending": endings[dialect.line_ending],
+            "byte_order_mark": dialect.preamble.startswith(BOM),
+            "compression": codec.value if codec else None,
+        }
+
     def remarks(self) -> Iterator[str]:
         if self._overflows:
             yield overflowed(self._overflows)
-
-    def close(self) -> None:
-        pass
 
 
 class CsvWriter:

@@ -13,15 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from kact_cli.formats.parquet.footer import OPTIONAL, Leaf
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from kact_cli.tables.arrays import (
+    is_list,
+    list_items,
+    numpy_dtype,
+    storage_of,
+    stored,
+    valid_mask,
+    values,
+)
+from kact_cli.types import Array
 
 Levels = NDArray[np.uint8]
 
@@ -53,15 +61,12 @@ def page_dtype(kind: pa.DataType, leaf: Leaf) -> np.dtype[Any] | None:
 
     None if the column is something else, or stored in an unexpected way.
     """
-    import pyarrow as pa
-
-    kind = storage_type(kind)
-    depth = 0
+    kind, depth = storage_of(kind), 0
     while is_list(kind):
-        kind, depth = storage_type(kind.value_type), depth + 1
+        kind, depth = kind.value_type, depth + 1
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
         return None
-    dtype = np.dtype(kind.to_pandas_dtype())
+    dtype = numpy_dtype(kind)
     physical, stored = PHYSICAL[dtype.kind][dtype.itemsize]
     known = physical == leaf.physical and depth == leaf.depth
     return np.dtype(stored) if known and (physical != FLBA or leaf.length == 2) else None
@@ -76,7 +81,7 @@ def take_apart(array: pa.Array, leaf: Leaf, page_bytes: int) -> Iterator[Values]
         if leaf.depth or part.null_count:
             yield _levels(part, leaf)
         else:
-            yield Values(len(part), len(part), None, None, _numbers(part))
+            yield Values(len(part), len(part), None, None, values(_dense(part)))
 
 
 def join(parts: Sequence[Values], leaf: Leaf) -> Values:
@@ -103,19 +108,6 @@ def join(parts: Sequence[Values], leaf: Leaf) -> Values:
     )
 
 
-def is_list(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    types = pa.types
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
-
-
-def storage_type(kind: pa.DataType) -> pa.DataType:
-    import pyarrow as pa
-
-    return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
-
-
 def _levels(array: pa.Array, leaf: Leaf) -> Values:
     """Level by level from the rows to the values: `array` holds what is there of the live slots."""
     rows = slots = len(array)
@@ -123,15 +115,21 @@ def _levels(array: pa.Array, leaf: Leaf) -> Values:
     definition = np.zeros(0, np.uint8)
     live: NDArray[np.bool_] | None = None  # all of them, and each defined to the level reached
     depth = 0
+    array = stored(array)
     for reached, node in enumerate(leaf.levels):
-        array = getattr(array, "storage", array)
-        lengths = None
+        lengths: Array | None = None
+        there: Array | None
         if node == OPTIONAL:
-            there = _valid(array)
+            there = valid_mask(array)
             array = array if there is None else array.drop_null()
         else:
             depth += 1
-            lengths, array = _lists(array)
+            items, offsets = list_items(_dense(array))
+            if offsets is None:
+                lengths = np.full(len(array), array.type.list_size)
+            else:
+                lengths = np.diff(offsets)
+            array = items
             there = None if lengths.all() else lengths > 0
         if there is not None and live is None:
             live, definition = np.ones(slots, np.bool_), np.full(slots, reached, np.uint8)
@@ -157,41 +155,12 @@ def _levels(array: pa.Array, leaf: Leaf) -> Values:
         slots,
         repetition if depth else None,
         None if live is None else definition,
-        _numbers(array),
+        values(_dense(array)),
     )
 
 
-def _valid(array: pa.Array) -> NDArray[np.bool_] | None:
-    """Where `array` is not null; None if nothing is."""
-    bitmap = array.buffers()[0]
-    if bitmap is None or array.null_count == 0:
-        return None
-    first, start = divmod(array.offset, 8)
-    octets = np.frombuffer(bitmap, np.uint8)[first : (array.offset + len(array) + 7) // 8]
-    bits = np.unpackbits(octets, bitorder="little")[start : start + len(array)]
-    return bits.view(np.bool_)
-
-
-def _numbers(array: pa.Array) -> NDArray[Any]:
-    """The values of an array of numbers without nulls, not copied."""
+def _dense(array: pa.Array) -> pa.Array:
+    """The array, which must not have a null."""
     if array.null_count:
         raise ValueError("a null where the schema allows none")
-    dtype = array.type.to_pandas_dtype()
-    if len(array) == 0:
-        return np.empty(0, dtype)
-    return np.frombuffer(array.buffers()[1], dtype)[array.offset : array.offset + len(array)]
-
-
-def _lists(array: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
-    """The lengths of the lists of an array without nulls, and what they hold."""
-    import pyarrow as pa
-
-    if array.null_count:
-        raise ValueError("a null where the schema allows none")
-    if pa.types.is_fixed_size_list(array.type):
-        ends = (array.offset + np.arange(len(array) + 1)) * array.type.list_size
-    else:
-        dtype = np.int64 if pa.types.is_large_list(array.type) else np.int32
-        ends = np.frombuffer(array.buffers()[1], dtype)[array.offset :][: len(array) + 1]
-        ends = ends.astype(np.int64)
-    return np.diff(ends), array.values.slice(ends[0], ends[-1] - ends[0])
+    return array

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Condition
 
-from kact_cli.errors import DataError
+from kact_cli.errors import DataError, reason
+from kact_cli.files.descriptors import write_full
 from kact_cli.formats.parquet.pages import Buffer
 
 WAITING_BYTES = 32 << 20
@@ -101,21 +102,10 @@ class Region:
 
     def _flush(self, start: int) -> None:
         for buffer in self._pending:
-            write_all(self._layout.file, buffer, start + self._written)
+            write_full(self._layout.file, buffer, start + self._written)
             self._written += memoryview(buffer).nbytes
         self._pending.clear()
         self._pending_bytes = 0
-
-
-def write_all(file: int, data: Buffer, at: int) -> None:
-    """Write `data` at offset `at` of the file open at descriptor `file`, all of it."""
-    view = memoryview(data)
-    if view.nbytes == 0:
-        return
-    view = view.cast("B")
-    while view:
-        written = os.pwrite(file, view, at)
-        view, at = view[written:], at + written
 
 
 def copy_range(source: int, start: int, size: int, target: int, at: int) -> None:
@@ -130,8 +120,11 @@ def copy_range(source: int, start: int, size: int, target: int, at: int) -> None
                 in_kernel = False  # other file systems, or a kernel without it
                 continue
         else:
-            block = os.pread(source, min(COPY_BYTES, end - start), start)
-            write_all(target, block, at)
+            try:
+                block = os.pread(source, min(COPY_BYTES, end - start), start)
+            except OSError as e:
+                raise DataError(reason(e)) from e
+            write_full(target, block, at)
             copied = len(block)
         if copied == 0:
             raise DataError("broken Parquet file: it became shorter while it was read")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kact_cli.errors import DataError
+from kact_cli.files.descriptors import opened
 from kact_cli.formats.parquet.encode import ColumnReader
 from kact_cli.formats.parquet.footer import (
     File,
@@ -92,11 +93,8 @@ def plan_rewrite(
                 values += leaf.value_bytes * (meta.integer(Meta.VALUES) or 0)
         together = max(together, values)
 
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with opened(path, os.O_RDONLY) as file:
         footer = read_footer(file, check)
-    finally:
-        os.close(file)
     if stored > footer.start:
         raise NotByChunkError("its column chunks overlap")
     if _lengths_are_wrong(footer.struct.binary(File.CREATED_BY) or b""):

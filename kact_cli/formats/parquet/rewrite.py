@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from kact_cli.errors import DataError
+from kact_cli.files.descriptors import opened, reserve, write_full
 from kact_cli.formats.parquet.encode import (
     PAGE_BYTES,
     ColumnReader,
@@ -29,7 +31,7 @@ from kact_cli.formats.parquet.encode import (
     encode_unit,
 )
 from kact_cli.formats.parquet.footer import MAGIC, Meta, chunk_meta, chunk_span
-from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped, copy_range, write_all
+from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped, copy_range
 from kact_cli.formats.parquet.pages import EncodedChunk
 from kact_cli.formats.parquet.plan import RewritePlan
 from kact_cli.formats.parquet.row_group import FinishedGroup, NewGroup, page_format, write_indexes
@@ -76,27 +78,18 @@ def rewrite(plan: RewritePlan, target: int, compute: Compute, *, workers: int = 
     number of workers. Returns the number of rows, which is that of the source. Raises DataError
     where the source is broken; what is in `target` is then of no use.
     """
-    source = os.open(plan.path, os.O_RDONLY | os.O_CLOEXEC)
     layout = OutputOrder(target, len(MAGIC))
-    try:
-        write_all(target, MAGIC, 0)
-        _allocate(target, os.fstat(source).st_size)
+    with opened(plan.path, os.O_RDONLY) as source:
+        write_full(target, MAGIC, 0)
+        with suppress(DataError):  # the size is a guess; reserving makes writing twice as fast
+            reserve(target, os.fstat(source).st_size)
         work = _Worker(plan, source, layout, compute)
         finished = list(_finished_groups(plan, source, layout, work, workers))
         groups, end = write_indexes(finished, source, target, layout.end)
         footer = plan.footer.with_row_groups(groups)
-        write_all(target, footer, end)
+        write_full(target, footer, end)
         os.ftruncate(target, end + len(footer))
-    finally:
-        os.close(source)
     return plan.footer.rows
-
-
-def _allocate(target: int, size: int) -> None:
-    """Reserve room on the disk, which makes writing it twice as fast; a guess will do."""
-    if hasattr(os, "posix_fallocate"):
-        with suppress(OSError):
-            os.posix_fallocate(target, 0, size)
 
 
 class _Worker:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kact_cli.errors import DataError
+from kact_cli.files.descriptors import write_full
 from kact_cli.formats.parquet.footer import Chunk, Group, Leaf, Meta, chunk_meta, chunk_span
-from kact_cli.formats.parquet.output import copy_range, write_all
+from kact_cli.formats.parquet.output import copy_range
 from kact_cli.formats.parquet.pages import DATA_PAGE_V2, DICTIONARY_PAGE, EncodedChunk, PageFormat
 from kact_cli.formats.parquet.thrift import I32, I64, STRUCT, Items, Struct, write_struct
 from kact_cli.formats.parquet.thrift_reader import read_struct
@@ -142,7 +143,7 @@ def write_indexes(
                     continue
                 if isinstance(index, bytes):
                     size = len(index)
-                    write_all(target, index, at)
+                    write_full(target, index, at)
                 else:
                     size = index[1]
                     copy_range(source, index[0], size, target, at)

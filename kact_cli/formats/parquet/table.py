@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kact_cli.errors import DataError
-from kact_cli.formats.base import BATCH_BYTES, Sink, TableReader, naming, rows_of
+from kact_cli.errors import DataError, prefixed
+from kact_cli.files.descriptors import opened
+from kact_cli.formats.base import BATCH_BYTES, FAULTS, Sink, TableReader, rows_of
 from kact_cli.formats.parquet.encode import open_file
 from kact_cli.formats.parquet.footer import EncryptedError, NotByChunkError, read_footer
 
 if TYPE_CHECKING:
     from kact_cli.files.source import Source
     from kact_cli.files.target import Target
-    from kact_cli.formats.base import TableReader
     from kact_cli.options import Options
 
 GROUP_BYTES = 32 * 1024 * 1024
@@ -31,13 +31,13 @@ LEAST_BYTES = 4
 """What a value in memory takes, more or less."""
 
 
-class ParquetReader:
+class ParquetReader(TableReader):
     """A Parquet file, some thousand rows at a time."""
 
     def __init__(self, source: Source, options: Options) -> None:
         self._name = source.name
         _refuse_encrypted(source)
-        with naming(self._name):
+        with prefixed(self._name, *FAULTS):
             self._file = open_file(source.openable())
             self.metadata = self._file.metadata
             self.schema: pa.Schema = self._file.schema_arrow
@@ -62,7 +62,7 @@ class ParquetReader:
         each = min(rows_of(fields), self._rows(number, columns))
         batches = self._file.iter_batches(each, [number], names, use_threads=False)
         while True:
-            with naming(self._name):
+            with prefixed(self._name, *FAULTS):
                 batch = next(batches, None)
             if batch is None:
                 break
@@ -91,8 +91,31 @@ class ParquetReader:
         """The number of rows of each row group."""
         return [self.metadata.row_group(i).num_rows for i in range(self.metadata.num_row_groups)]
 
-    def remarks(self) -> Iterator[str]:
-        yield from ()
+    def facts(self) -> dict[str, Any]:
+        sizes = self.group_rows()
+        return {
+            "rows": self.rows,
+            "row_groups": len(sizes),
+            "rows_per_group": [min(sizes), max(sizes)] if sizes else [],
+            "version": self.metadata.format_version,
+            "created_by": self.metadata.created_by or "",
+        }
+
+    def column_facts(self) -> list[dict[str, Any]]:
+        groups = [self.metadata.row_group(i) for i in range(self.metadata.num_row_groups)]
+        found = []
+        for leaves in self._leaves or [range(0)] * len(self.schema):
+            chunks = [group.column(i) for group in groups for i in leaves]
+            facts: dict[str, Any] = {}
+            if chunks:
+                # Every value once, in the order of appearance
+                facts["codec"] = list(dict.fromkeys(c.compression.lower() for c in chunks))
+                facts["encodings"] = list(dict.fromkeys(e for c in chunks for e in c.encodings))
+                facts["bytes"] = sum(c.total_compressed_size for c in chunks)
+                if all(c.is_stats_set and c.statistics.has_null_count for c in chunks):
+                    facts["nulls"] = sum(c.statistics.null_count for c in chunks)
+            found.append(facts)
+        return found
 
     def close(self) -> None:
         self._file.close()
@@ -100,17 +123,13 @@ class ParquetReader:
 
 def _refuse_encrypted(source: Source) -> None:
     """Raise DataError for an encrypted file: pyarrow ends the process when asked about columns."""
-    file = os.open(source.openable(), os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        read_footer(file)
-    except EncryptedError as e:
-        raise DataError(f"{source.name}: {e}, and kact has no keys") from e
-    except NotByChunkError:
-        return
-    except DataError as e:
-        raise DataError(f"{source.name}: {e}") from e
-    finally:
-        os.close(file)
+    with prefixed(source.name), opened(source.openable(), os.O_RDONLY) as file:
+        try:
+            read_footer(file)
+        except EncryptedError as e:
+            raise DataError(f"{e}, and kact has no keys") from e
+        except NotByChunkError:
+            return
 
 
 class ParquetWriter:
@@ -190,13 +209,13 @@ class ParquetWriter:
     def _flush(self) -> None:
         if self._rows:
             table = pa.Table.from_batches(self._waiting, self._schema)
-            with naming(self._name):
+            with prefixed(self._name, *FAULTS):
                 self._writer.write_table(table, row_group_size=self._rows)
         self._waiting, self._rows, self._bytes = [], 0, 0
 
     def close(self) -> None:
         self._flush()
-        with naming(self._name):
+        with prefixed(self._name, *FAULTS):
             self._writer.close()
 
     def abandon(self) -> None:

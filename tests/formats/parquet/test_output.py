@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from kact_cli.errors import DataError
+from kact_cli.files.descriptors import write_full
 from kact_cli.formats.parquet import output as parquet_layout
-from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped, copy_range, write_all
+from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped, copy_range
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_arrays_and_bytes_are_written_whole(
 ) -> None:
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda f, view, at: pwrite(f, view[:2], at))
-    write_all(file, data, 3)
+    write_full(file, data, 3)
     assert os.pread(file, 100, 3) == bytes(memoryview(data).tobytes())
 
 

@@ -1,0 +1,113 @@
+"""What is done with an open file, whoever opened it and whatever it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kact_cli.errors import DataError, reason
+
+STANDARD = "-"
+PIPE_BYTES = 1024 * 1024
+"""What pipes are enlarged to: fewer, longer turns between the two processes at its ends."""
+_DESCRIPTOR = re.compile(r"/dev/(stdin|stdout|stderr|fd/(\d+))|/proc/self/fd/(\d+)")
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+def descriptor(path: str, standard: int) -> int | None:
+    """The file descriptor that `path` names, as `-` and `/dev/stdout` do; None for a real path."""
+    if path == STANDARD:
+        return standard
+    match = _DESCRIPTOR.fullmatch(path)
+    if match is None:
+        return None
+    names = {"stdin": 0, "stdout": 1, "stderr": 2}
+    number = match[2] or match[3]
+    return int(number) if number else names[match[1]]
+
+
+@contextlib.contextmanager
+def opened(path: str, flags: int) -> Iterator[int]:
+    """A descriptor of the file at `path`, which no child process inherits; closed at the end."""
+    fd = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def enlarge_pipe(fd: int) -> None:
+    """Ask for a larger pipe; a system that has no such call, or no more room, is as good."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def reserve(fd: int, size: int, base: int = 0) -> None:
+    """Reserve `size` bytes from `base` on, so that a full disk is an error now, not after the work.
+
+    Raises DataError where there is no room. A file system that cannot reserve any (EOPNOTSUPP,
+    EINVAL) finds a full disk when it is written to.
+    """
+    try:
+        if size and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(fd, base, size)
+    except OSError as e:
+        if e.errno in _NO_ROOM:
+            raise DataError(f"{reason(e)} ({size:,} bytes needed)") from e
+
+
+def read_full(fd: int, view: memoryview, offset: int | None = None) -> int:
+    """Fill `view` from `fd`, at `offset` or (None) from where it stands; less only at the end."""
+    done = 0
+    while done < len(view):
+        if offset is None:
+            count = os.readv(fd, [view[done:]])
+        elif hasattr(os, "preadv"):
+            count = os.preadv(fd, [view[done:]], offset + done)
+        else:
+            part = os.pread(fd, len(view) - done, offset + done)
+            count = len(part)
+            view[done : done + count] = part
+        if count == 0:
+            break
+        done += count
+    return done
+
+
+def write_full(fd: int, data: Any, offset: int | None = None) -> None:
+    """Write all of a contiguous buffer to `fd`, at `offset` or (None) where it stands."""
+    view = memoryview(data)
+    if view.nbytes == 0:  # of no dimension that can be cast
+        return
+    view, done = view.cast("B"), 0
+    while done < len(view):
+        if offset is None:
+            done += os.write(fd, view[done:])
+        else:
+            done += os.pwrite(fd, view[done:], offset + done)
+
+
+def copy(
+    read: Callable[[memoryview], int],
+    write: Callable[[memoryview], object],
+    limit: int | None = None,
+    piece: int = PIPE_BYTES,
+) -> int:
+    """Hand on what `read` fills a buffer with until it gives nothing, or `limit` bytes of it.
+
+    Returns the count of bytes. `piece` is the size of the buffer.
+    """
+    buffer = memoryview(bytearray(piece))
+    done = 0
+    while count := read(buffer[: None if limit is None else limit - done]):
+        write(buffer[:count])
+        done += count
+    return done
