@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -14,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LIMIT = 10
-"""Seconds that a run may take."""
+LIMIT, WALL = 10, 40
+"""Seconds that a run may compute; and take, on a machine that may be busy with other things."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,13 @@ class Ended:
     @property
     def line(self) -> str:
         return self.err.decode(errors="replace").strip()
+
+
+def set_limits() -> None:
+    """End this process when it has hung, from now on."""
+    used = int(time.process_time())
+    resource.setrlimit(resource.RLIMIT_CPU, (used + LIMIT, resource.RLIM_INFINITY))
+    signal.alarm(WALL)
 
 
 def load() -> None:
@@ -133,7 +141,7 @@ def _become(
     """Be kact, in the child."""
     try:
         os.setpgid(0, 0)
-        signal.alarm(LIMIT)
+        set_limits()
         os.chdir(place)
         os.environ["TMPDIR"] = str(place / "tmp")
         tempfile.tempdir = None

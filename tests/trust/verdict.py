@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.trust.child import Ended
 from tests.trust.inputs import Tree
 
 CODES = (0, 1, 2, 130, 141, 143)
+HUNG = (-signal.SIGALRM, -signal.SIGXCPU)
 MANIFEST = ".kact-batch.json"
 """What a batch says of itself, which differs from one moment to the next."""
 
@@ -39,7 +41,7 @@ class Tally:
 def manners(ended: Ended, *, codes: tuple[int, ...] = CODES, clean: bool = True) -> list[str]:
     """What is wrong with how a run ended and what it said, whatever it was to do."""
     wrong = []
-    if ended.code == -14:
+    if ended.code in HUNG:
         wrong.append(f"hang: over {ended.seconds:.0f} s")
     elif ended.code < 0:
         wrong.append(f"signal: killed by {-ended.code}")

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from tests.tools.run import command as line
 from tests.tools.run import environment
 from tests.trust import verdict
-from tests.trust.child import LIMIT, Ended
+from tests.trust.child import WALL, Ended
 from tests.trust.inputs import COMMANDS, Command, tree
 from tests.trust.verdict import Tally
 
@@ -51,7 +51,7 @@ def _try(
     time.sleep(after)
     os.killpg(process.pid, number) if number != signal.SIGKILL else process.kill()
     try:
-        _, err = process.communicate(timeout=LIMIT)
+        _, err = process.communicate(timeout=WALL)
     except subprocess.TimeoutExpired:
         process.kill()
         return ["hang"], ""

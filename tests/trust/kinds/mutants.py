@@ -10,15 +10,14 @@ import os
 import random
 import resource
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from tests.trust import mutate, oracle
-from tests.trust.child import LIMIT
-from tests.trust.verdict import Tally
+from tests.trust.child import set_limits
+from tests.trust.verdict import HUNG, Tally
 
 EACH = 250
 """Mutants in a child."""
@@ -81,7 +80,7 @@ def _results(log: Path, code: int) -> Iterator[tuple[int, str]]:
         else:
             number, phase = int(what), rest
     if number >= 0:
-        how = "hang" if code == -signal.SIGALRM else f"signal: {code}"
+        how = "hang" if code in HUNG else f"signal: {code}"
         yield number, f"{how} ({phase})"
 
 
@@ -112,8 +111,7 @@ def _try(reader: Reader, done: Callable[[], object]) -> str | None:
 
     source, target = Path(f"in.{reader.maker}"), Path(f"out.{reader.target}")
     target.unlink(missing_ok=True)
-    signal.alarm(LIMIT)
-    started = time.monotonic()
+    set_limits()
     wrong = None
     try:
         options = Options(source_format=reader.maker, jobs=2, **reader.options)  # type: ignore[arg-type]
@@ -128,15 +126,13 @@ def _try(reader: Reader, done: Callable[[], object]) -> str | None:
     except Exception as e:  # a bug, whatever it is
         wrong = f"traceback: {e!r:.200}"
     else:
-        signal.alarm(LIMIT)
+        set_limits()
         done()
         wrong = reader.compare(source, target)
     left = {p.name for p in Path().iterdir()} - {source.name, target.name, "log"}
     signal.alarm(0)
     if not wrong and left:
         wrong = f"left: {left}"
-    if not wrong and time.monotonic() - started > LIMIT:
-        wrong = "hang"
     return wrong
 
 
