@@ -18,6 +18,9 @@ class Observer:
     def note(self, message: str) -> None:
         """Something that was decided, for `--verbose`."""
 
+    def tell(self, message: str) -> None:
+        """Something that a person at a terminal may want to know, though nothing is amiss."""
+
     def start(self, total: int, passes: int, unit: str = "bytes") -> None:
         """Work over `total` bytes (or `unit`) begins, all passes counted; 0: nobody knows."""
 

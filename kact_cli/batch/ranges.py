@@ -20,7 +20,7 @@ from kact_cli.files.object_store import is_uri
 from kact_cli.files.source import Source, open_source
 from kact_cli.files.target import Target
 from kact_cli.formats.detect import detect, output_format
-from kact_cli.formats.npy import write_header
+from kact_cli.formats.npy import NpyTensor, write_header
 from kact_cli.transform.tensor import TensorJob
 from kact_cli.transform.tensor_unit import Done, Files, Partial, Task, add, assemble, run_unit
 from kact_cli.types import State
@@ -76,6 +76,7 @@ class CutFile:
         options = replace(task.options, observer=self._listener)
         self._source: Source = stack.enter_context(contextlib.closing(open_source(task.source)))
         self._job = TensorJob.make(task.chain, self._source, options)
+        self._job.advise(NpyTensor(self._source, self._job.header), options)
         job = self._job
         self.passes = job.plan.passes
         self.whole = len(job.plan.stages) > 1

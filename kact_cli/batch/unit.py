@@ -60,7 +60,8 @@ class Listener(Observer):
     def warn(self, message: str) -> None:
         if self.strict:
             raise UsageError(f"{message} (--strict)")
-        self.warnings.append(message)
+        if message not in self.warnings:
+            self.warnings.append(message)
 
     def note(self, message: str) -> None:
         self.notes.append(message)

@@ -40,7 +40,7 @@ class Console(Observer):
         strict: bool = False,
     ) -> None:
         self.quiet, self.verbose, self.strict = quiet, verbose, strict
-        terminal = _is_terminal()
+        self._terminal = terminal = _is_terminal()
         self._shown = (terminal and not quiet) if progress is None else progress
         self._over = terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
         self._begun = self._work = time.monotonic()
@@ -60,6 +60,10 @@ class Console(Observer):
 
     def note(self, message: str) -> None:
         if self.verbose:
+            self._say(f"kact: {display(message)}")
+
+    def tell(self, message: str) -> None:
+        if self._terminal and not self.quiet:
             self._say(f"kact: {display(message)}")
 
     def start(self, total: int, passes: int, unit: str = "bytes") -> None:

@@ -156,6 +156,19 @@ _PLAN = (
 )
 """What decides how the work is done; `explain` takes these too."""
 
+_WARNINGS = (
+    option(
+        RUNNING,
+        "--strict",
+        is_flag=True,
+        envvar="KACT_STRICT",
+        help="Take a warning for an error.",
+    ),
+    option(
+        RUNNING, "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
+    ),
+)
+
 _TRANSFORM = (
     option(
         FILES,
@@ -195,16 +208,7 @@ _TRANSFORM = (
         envvar="KACT_PROGRESS",
         help="Say how far it is, after a second of work.  [default: on a terminal]",
     ),
-    option(
-        RUNNING,
-        "--strict",
-        is_flag=True,
-        envvar="KACT_STRICT",
-        help="Take a warning for an error.",
-    ),
-    option(
-        RUNNING, "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
-    ),
+    *_WARNINGS,
     option(
         RUNNING,
         "--verbose",
@@ -241,7 +245,7 @@ def preview_option(command: F) -> F:
 
 def plan_options(command: F) -> F:
     """The options that decide what is done; they arrive as keyword arguments."""
-    return _decorated(command, _PLAN)
+    return _decorated(command, (*_PLAN, *_WARNINGS))
 
 
 def reading_options(command: F) -> F:

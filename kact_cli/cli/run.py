@@ -10,7 +10,6 @@ from kact_cli.cli.console import Console
 from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
 from kact_cli.options import Options
-from kact_cli.reports.advice import advise
 from kact_cli.transform.route import transform
 
 
@@ -31,7 +30,6 @@ def run(
 
         show(look(chain, source, options, each=preview == "after-each"))
         return
-    advise(chain, source, options)
     watched(options, lambda: transform(chain, source, target, options))
 
 

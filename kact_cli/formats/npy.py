@@ -131,6 +131,20 @@ class NpyTensor(NamedTuple):
         block = (parts[0] if len(parts) == 1 else np.concatenate(parts)).reshape(shape)
         return np.ascontiguousarray(block.T) if self.header.fortran_order else block
 
+    def first_rows(self, count: int) -> Array | None:
+        """The first rows, which a pipe still gives afterwards; None where they are not at hand."""
+        header = self.header
+        shape = (count, *header.shape[1:])
+        if self.source.size is not None:
+            return self.box((0,) * len(shape), shape)
+        dims = header.shape[::-1] if header.fortran_order else shape
+        size = math.prod(dims) * header.dtype.itemsize
+        data = self.source.peek(size) if size <= BLOCK_BYTES else b""
+        if len(data) < size:
+            return None
+        values = np.frombuffer(data, header.dtype).reshape(dims)
+        return values.T[:count] if header.fortran_order else values
+
 
 def read_header(read: Callable[[int], bytes]) -> Header:
     """The header at the start of a file, whose bytes `read(count)` gives in order.

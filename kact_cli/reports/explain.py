@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kact_cli.chain import Chain, Step, format_value, resolve_axes
+from kact_cli.engine.advice import of_chain
 from kact_cli.engine.plan import Stage
 from kact_cli.engine.program import dtype_path
 from kact_cli.files.source import Source, open_source
 from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import check_typed, detect
+from kact_cli.formats.npy import NpyTensor
 from kact_cli.messages import human
 from kact_cli.options import Options
 from kact_cli.reports.estimate import Estimate
@@ -24,9 +26,11 @@ if TYPE_CHECKING:
 def explain(chain: Chain, path: str | None, options: Options) -> Iterator[str]:
     """The lines that say what `chain` would do to the file at `path`, or (None) to any tensor.
 
-    Nothing is computed, and no more is read than the header, the schema or the first records.
+    Nothing is written, and no more is read than the header, the schema and the first rows.
     """
     if path is None:
+        for message in of_chain(chain):
+            options.observer.warn(message)
         for number, step in enumerate(chain.steps, 1):
             yield f"{number:3}  {_call(step)}"
             yield f"       {step.activation.formula}"
@@ -36,6 +40,7 @@ def explain(chain: Chain, path: str | None, options: Options) -> Iterator[str]:
         check_typed(options, [found], found)
         if found.kind == "tensor":
             job = TensorJob.make(chain, source, options)
+            job.advise(NpyTensor(source, job.header), options)
             yield f"{source.name}: {_tensor(job)}"
             yield from _tensor_lines(job, options.jobs)
         else:
@@ -90,13 +95,17 @@ def _how(stages: tuple[Stage, ...], step: int) -> str:
 
 def _table_lines(chain: Chain, source: Source, found: Format, options: Options) -> Iterator[str]:
     from kact_cli.formats.open import open_reader
-    from kact_cli.tables.job import TableJob
+    from kact_cli.tables.job import TableJob, TableRun
 
     with contextlib.ExitStack() as stack:
         if source.size is None and found.seeks:
             source = stack.enter_context(source.spool())
         reader = open_reader(found, source, options)
         job = TableJob.make(chain, reader.schema, options)
+        run = TableRun(job)
+        first: Any = next(reader.batches(job.selected), None)
+        for number, part in enumerate(job.parts if first is not None else ()):
+            run.look(number, [first[job.selected.index(i)] for i in part.columns])
         shape = f"{reader.rows:,} rows" if reader.rows is not None else "rows as they come"
         yield f"{source.name}: {found.name}, {shape}, {len(job.schema)} columns"
         yield from _columns(job)

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kact_cli.chain import Chain, resolve_axes
+from kact_cli.engine.advice import advise_tensor, advise_values
 from kact_cli.engine.engine import apply
 from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
 from kact_cli.formats.detect import check_typed, output_format
 from kact_cli.formats.npy import NpyTensor
-from kact_cli.options import Options
+from kact_cli.options import Observer, Options
 from kact_cli.reports.summary import Summary
 from kact_cli.reports.values import OpenTable, open_numbers
 from kact_cli.types import Array
@@ -89,8 +90,11 @@ def _too_large(chain: Chain) -> UsageError:
 def _tensor(tensor: NpyTensor, chain: Chain, options: Options, rows: int, each: bool) -> Preview:
     shape = tensor.header.shape
     axes = [resolve_axes(step, shape) for step in chain.steps if step.axis_name]
+    advise_tensor(chain, shape, options)
     array, numbers = _sample(tensor, whole=any(0 in a for a in axes) or not shape, chain=chain)
     shown = _ends(len(array) if shape else 1, rows)
+    if shape:
+        advise_values(chain, array, options, shape[0])
 
     def cells(values: Array) -> list[list[Any]]:
         flat = values.reshape(len(numbers), values.size // max(1, len(numbers)))
@@ -168,9 +172,9 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
     shown = _ends(count, rows)
     names = [reader.schema.names[i] for i in job.selected]
 
-    def done(prefix: Chain, last: bool) -> pa.Table:
-        chosen = options if last else _without_dtype(options)
-        step = TableJob.make(prefix, reader.schema, chosen)
+    def done(prefix: Chain) -> pa.Table:
+        last = prefix == chain
+        step = job if last else TableJob.make(prefix, reader.schema, _quietly(options))
         work = TableRun(step)
         for passed in range(step.passes - 1):
             work.collect(passed, ([b.column(i) for i in step.streamed_columns] for b in batches))
@@ -183,7 +187,7 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
     source = pa.Table.from_batches(batches, reader.schema)
     layers, result = [Layer("in", cells(source))], source
     for label, prefix in _prefixes(chain, each):
-        result = done(prefix, prefix == chain)
+        result = done(prefix)
         layers.append(Layer(label, cells(result)))
     size = "rows" if total is None else f"{total:,} rows"
     types = sorted({str(result.schema.field(i).type) for i in job.selected})
@@ -198,8 +202,9 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
     )
 
 
-def _without_dtype(options: Options) -> Options:
-    return replace(options, dtype=None)
+def _quietly(options: Options) -> Options:
+    """For a part of the chain: its last dtype is not the result's, and what is amiss was said."""
+    return replace(options, dtype=None, observer=Observer())
 
 
 def _summary(columns: Sequence[pa.ChunkedArray]) -> Summary:

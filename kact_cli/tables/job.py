@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
 from kact_cli.chain import Chain
+from kact_cli.engine.advice import SAMPLE, FirstLook, advise_table
 from kact_cli.options import Options
-from kact_cli.tables.arrays import describe, item_shape, numpy_dtype, result_type
+from kact_cli.tables.arrays import describe, item_shape, null_mask, numpy_dtype, result_type, values
 from kact_cli.tables.columns import Kind, excluded, select
 from kact_cli.tables.compute import compute, merge, statistics
 from kact_cli.tables.parts import Part, part_of_list, parts_of_columns
@@ -24,6 +26,7 @@ class TableJob:
     selected: tuple[int, ...]
     parts: tuple[Part, ...]
     result: pa.Schema
+    options: Options
 
     @classmethod
     def make(cls, chain: Chain, schema: pa.Schema, options: Options) -> TableJob:
@@ -51,12 +54,13 @@ class TableJob:
                         **kinds,
                     )
                 )
+        advise_table(chain, [columns[i].name for i in scalars], options)
         fields = list(schema)
         for part in parts:
             for i, dtype in zip(part.columns, part.results, strict=True):
                 fields[i] = fields[i].with_type(result_type(fields[i].type, dtype))
         result = pa.schema(fields, schema.metadata)
-        return cls(schema, tuple(selected), tuple(parts), result)
+        return cls(schema, tuple(selected), tuple(parts), result, options)
 
     def dropped(self, options: Options) -> list[str]:
         """The columns that are not computed though nobody left them out, where none passes."""
@@ -88,6 +92,7 @@ class TableRun:
     def __init__(self, job: TableJob) -> None:
         self.job = job
         self.states: list[State] = [{} for _ in job.parts]
+        self._looks = [FirstLook(part.program.chain, job.options) for part in job.parts]
 
     def collect(self, passed: int, batches: Iterable[Sequence[pa.Array]]) -> None:
         """Pass number `passed` over the table, whose batches are the `streamed_columns`."""
@@ -106,12 +111,23 @@ class TableRun:
         for state, new in zip(self.states, found, strict=True):
             state.update(new)
 
+    def look(self, number: int, arrays: Sequence[pa.Array]) -> None:
+        """Warn of what the chain makes of the first rows of part `number`, once."""
+        look = self._looks[number]
+        if look.pending and self.job.parts[number].item is None:
+            first = [a.slice(0, max(1, SAMPLE // len(arrays))) for a in arrays]
+            masks = [null_mask(a) for a in first]
+            none = np.zeros(len(first[0]), bool)
+            nulls = np.column_stack([none if mask is None else mask for mask in masks])
+            look(np.column_stack([values(a) for a in first]), nulls)
+
     def transform(self, number: int, arrays: Sequence[pa.Array]) -> list[pa.Array]:
         """The columns of part `number`, computed."""
         part = self.job.parts[number]
         types = [self.job.result.field(i).type for i in part.columns]
         if len(arrays[0]) == 0:
             return [pa.nulls(0, t) for t in types]
+        self.look(number, arrays)
         return compute(part, arrays, types, self.states[number])
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:

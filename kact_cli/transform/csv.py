@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kact_cli.chain import Chain
+from kact_cli.engine.advice import FirstLook, advise_table
 from kact_cli.engine.engine import merge_statistics
 from kact_cli.engine.plan import Reduction
 from kact_cli.files.source import Source
@@ -37,6 +38,7 @@ class _Job:
     columns: list[int]
     part: Part
     options: Options
+    look: FirstLook
 
     @classmethod
     def make(cls, chain: Chain, text: Text, options: Options) -> _Job:
@@ -50,7 +52,8 @@ class _Job:
             dtype=options.dtype,
             compute_dtype=options.compute_dtype,
         )
-        return cls(text, columns, part, options)
+        advise_table(chain, [text.columns[i].name for i in columns], options)
+        return cls(text, columns, part, options, FirstLook(chain, options))
 
     def parse(self, block: CsvBlock) -> ParsedBlock:
         return parse(block, self.text.dialect, self.columns, self.part.program.source)
@@ -108,6 +111,7 @@ def transform(
 
         def done(block: CsvBlock) -> tuple[int, memoryview, int]:
             parsed = job.parse(block)
+            job.look(parsed.numbers, parsed.nulls)
             numbers = job.part.transform(parsed.numbers, state, parsed.nulls)
             options.observer.advance(len(block.data))
             return parsed.records, render(parsed, numbers, options.float_format), parsed.overflows

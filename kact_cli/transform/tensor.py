@@ -8,9 +8,11 @@ temporary file first (or last).
 from __future__ import annotations
 
 import contextlib
+import math
 from typing import NamedTuple
 
 from kact_cli.chain import Chain
+from kact_cli.engine.advice import SAMPLE, advise_tensor, advise_values
 from kact_cli.engine.plan import TensorPlan, plan_tensor
 from kact_cli.engine.program import Program
 from kact_cli.errors import DataError, prefixed
@@ -47,7 +49,17 @@ class TensorJob(NamedTuple):
             chunk_bytes=options.chunk_bytes,
         )
         result = header._replace(dtype=program.result)
+        advise_tensor(chain, header.shape, options)
         return cls(header, program, plan, result._replace(offset=len(write_header(result))))
+
+    def advise(self, tensor: NpyTensor, options: Options) -> None:
+        """Warn of what the chain makes of the first rows of `tensor`, whose header was read."""
+        shape = self.header.shape
+        row = math.prod(shape[1:])
+        if shape and self.header.size and row <= SAMPLE:
+            rows = tensor.first_rows(min(shape[0], SAMPLE // row))
+            if rows is not None:
+                advise_values(self.plan.chain, rows, options, shape[0])
 
 
 def transform(
@@ -62,6 +74,7 @@ def transform(
     watch = options.observer
     job = TensorJob.make(chain, source, options)
     header, plan, result = job.header, job.plan, job.result
+    job.advise(NpyTensor(source, header), options)
     text = memoryview(write_header(result))
     watch.start((header.end - header.offset) * plan.passes, plan.passes)
     if plan.sequential and not (source.size is not None and target.seekable):
@@ -81,6 +94,8 @@ def transform(
                 missing = size - (read.size or 0)
                 if missing > 0:
                     raise DataError(f"{source.name} is truncated: {missing:,} bytes are missing")
+                if header.fortran_order:  # of a large one, no rows were to be had before
+                    job.advise(NpyTensor(read, header._replace(offset=0)), options)
             if not target.seekable:
                 watch.note(f"{target.name} is spooled: it is not written from start to end")
                 out = stack.enter_context(as_regular_file(target))

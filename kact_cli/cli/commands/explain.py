@@ -28,8 +28,8 @@ def command(spec: Chain, input: str | None, **chosen: Any) -> None:
     """Show what a chain would do: steps, passes, memory.
 
     Without INPUT, the steps with every parameter; with it, also columns, dtypes, passes, chunks,
-    peak memory and temporary disk. Nothing is computed, and of INPUT no more than its header is
-    read.
+    peak memory and temporary disk. Nothing is written, and of INPUT no more than its header and
+    first rows is read.
     """
     for line in explain(spec, input, make_options(**chosen)):
         click.echo(display(line))
