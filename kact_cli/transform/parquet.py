@@ -11,9 +11,9 @@ from kact_cli.errors import prefixed
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target, as_regular_file
 from kact_cli.formats.declared import Format
-from kact_cli.formats.parquet.encode import ColumnReader
 from kact_cli.formats.parquet.footer import ENCRYPTED_MAGIC, NotByChunkError
 from kact_cli.formats.parquet.plan import RewritePlan, plan_rewrite
+from kact_cli.formats.parquet.read import RowGroupReader
 from kact_cli.formats.parquet.rewrite import rewrite
 from kact_cli.formats.parquet.table import ParquetReader
 from kact_cli.options import Options
@@ -50,7 +50,7 @@ def _plan(chain: Chain, source: Source, options: Options) -> tuple[TableJob, Rew
         return None
     path = source.openable()
     with prefixed(source.name):
-        schema = ColumnReader(path).schema
+        schema = RowGroupReader(path).schema
         job = TableJob.make(chain, schema, options)
         if job.result != schema:
             options.observer.note("types change: Parquet is written anew")

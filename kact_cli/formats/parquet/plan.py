@@ -14,7 +14,6 @@ import numpy as np
 
 from kact_cli.errors import DataError
 from kact_cli.files.descriptors import opened
-from kact_cli.formats.parquet.encode import ColumnReader
 from kact_cli.formats.parquet.footer import (
     File,
     Footer,
@@ -29,6 +28,7 @@ from kact_cli.formats.parquet.footer import (
 )
 from kact_cli.formats.parquet.levels import page_dtype
 from kact_cli.formats.parquet.pages import CODECS
+from kact_cli.formats.parquet.read import RowGroupReader
 from kact_cli.formats.parquet.thrift import Struct
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def plan_rewrite(
             f"a row group's columns take {together / 2**20:,.0f} MiB "
             f"and at most {unit_memory / 2**20:,.0f} MiB are computed together"
         )
-    source = ColumnReader(path)
+    source = RowGroupReader(path)
     schema = source.schema
     computed = dict(_computed(footer, column, schema) for column in _select(footer, columns))
     return RewritePlan(path, footer, source.metadata, computed, across)

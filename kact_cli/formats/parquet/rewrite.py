@@ -25,7 +25,6 @@ from kact_cli.errors import DataError
 from kact_cli.files.descriptors import opened, reserve, write_full
 from kact_cli.formats.parquet.encode import (
     PAGE_BYTES,
-    ColumnReader,
     Compute,
     EncodeUnit,
     encode_unit,
@@ -34,6 +33,7 @@ from kact_cli.formats.parquet.footer import MAGIC, Meta, chunk_meta, chunk_span
 from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped, copy_range
 from kact_cli.formats.parquet.pages import EncodedChunk
 from kact_cli.formats.parquet.plan import RewritePlan
+from kact_cli.formats.parquet.read import RowGroupReader
 from kact_cli.formats.parquet.row_group import FinishedGroup, NewGroup, page_format, write_indexes
 from kact_cli.parallel.pools import thread_pool
 
@@ -111,7 +111,7 @@ class _Worker:
                 copy_range(self._source, task.start, task.size, self._layout.file, start)
                 return start, []
             if not hasattr(self._thread, "source"):
-                self._thread.source = ColumnReader(self._plan.path, self._plan.metadata)
+                self._thread.source = RowGroupReader(self._plan.path, self._plan.metadata)
             region = Region(self._layout, number)
             chunks = encode_unit(task.unit, self._compute, region.write, self._thread.source)
             return region.close(), chunks

@@ -1,5 +1,5 @@
-"""Parquet as record batches: the general way, for conversions and for files that `parquet_chunks`
-cannot rewrite column chunk by column chunk.
+"""Parquet as record batches: the general way, for conversions and for files that `rewrite` cannot
+treat column chunk by column chunk.
 
 https://parquet.apache.org/docs/file-format/
 """
@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.descriptors import opened
 from kact_cli.formats.base import BATCH_BYTES, FAULTS, Sink, TableReader, rows_of
-from kact_cli.formats.parquet.encode import open_file
 from kact_cli.formats.parquet.footer import EncryptedError, NotByChunkError, read_footer
+from kact_cli.formats.parquet.read import RowGroupReader
 
 if TYPE_CHECKING:
     from kact_cli.files.source import Source
@@ -37,12 +37,10 @@ class ParquetReader(TableReader):
     def __init__(self, source: Source, options: Options) -> None:
         self._name = source.name
         _refuse_encrypted(source)
-        with prefixed(self._name, *FAULTS):
-            self._file = open_file(source.openable())
-            self.metadata = self._file.metadata
-            self.schema: pa.Schema = self._file.schema_arrow
-            self.rows: int = self.metadata.num_rows
-        self._file.reader.set_use_threads(False)
+        with prefixed(self._name):
+            self._file = RowGroupReader(source.openable())
+        self.metadata, self.schema = self._file.metadata, self._file.schema
+        self.rows: int = self.metadata.num_rows
         counts = [_leaves(field.type) for field in self.schema]
         ends = list(accumulate(counts))
         known = sum(counts) == self.metadata.num_columns
@@ -54,27 +52,18 @@ class ParquetReader(TableReader):
 
     def group(self, number: int, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of one row group; DataError where they are fewer than its footer says."""
-        every = columns is None or len(set(self.schema.names)) < len(self.schema)
         known = self.schema.names
-        names = None if every else [known[i] for i in columns or ()]
+        unique = columns is not None and len(set(known)) == len(known)
+        names = [known[i] for i in columns or ()] if unique else None
         fields = self.schema if columns is None else pa.schema([self.schema[i] for i in columns])
-        rows, expected = 0, self.metadata.row_group(number).num_rows
         each = min(rows_of(fields), self._rows(number, columns))
-        batches = self._file.iter_batches(each, [number], names, use_threads=False)
+        batches = self._file.batches(number, names, each)
         while True:
-            with prefixed(self._name, *FAULTS):
+            with prefixed(self._name):
                 batch = next(batches, None)
             if batch is None:
-                break
-            rows += batch.num_rows
-            if columns is None:
-                yield batch
-            elif every:
-                yield batch.select(list(columns))
-            else:
-                yield batch.select([batch.schema.get_field_index(f.name) for f in fields])
-        if rows != expected:
-            raise DataError(f"{self._name}: row group {number} has {rows} of {expected} rows")
+                return
+            yield batch if names or columns is None else batch.select(list(columns))
 
     def _rows(self, number: int, columns: Sequence[int] | None) -> int:
         """How many rows of a row group take about BATCH_BYTES, by what its footer says."""

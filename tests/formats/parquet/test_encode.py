@@ -15,13 +15,13 @@ import pytest
 from kact_cli.errors import DataError
 from kact_cli.formats.parquet import rewrite as parquet_chunks
 from kact_cli.formats.parquet.encode import (
-    ColumnReader,
     Compute,
     Emit,
     EncodedChunk,
     EncodeUnit,
     encode_unit,
 )
+from kact_cli.formats.parquet.read import RowGroupReader
 from tests.tools.parquet import negate, refuse, rewritten, small_file, table
 
 
@@ -80,7 +80,7 @@ def test_columns_of_another_type_or_length_are_a_bug(source: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("batch_rows", [1, 7, 1000])
 def test_columns_are_read_in_batches_of_one_row_group(source: Path, batch_rows: int) -> None:
-    batches = list(ColumnReader(str(source)).read_columns(1, ["f32", "list"], batch_rows))
+    batches = list(RowGroupReader(str(source)).batches(1, ["f32", "list"], batch_rows))
     assert max(batch.num_rows for batch in batches) == min(batch_rows, 25)
     expected = table().select(["f32", "list"]).slice(25, 25)
     assert repr(pa.Table.from_batches(batches).to_pydict()) == repr(expected.to_pydict())
@@ -91,9 +91,9 @@ def test_columns_that_are_read_have_as_many_rows_as_the_footer_says(
 ) -> None:
     other = tmp_path / "other"
     pq.write_table(table(90).select(["id", "f32", "name", "list", "struct"]), other)
-    reader = ColumnReader(str(source), pq.read_metadata(other))
+    reader = RowGroupReader(str(source), pq.read_metadata(other))
     with pytest.raises(DataError, match="row group 0"):
-        list(reader.read_columns(0, ["f32"], 1000))
+        list(reader.batches(0, ["f32"], 1000))
 
 
 def test_units_are_descriptions_that_pickle(
@@ -102,10 +102,10 @@ def test_units_are_descriptions_that_pickle(
     plain = rewritten(source, tmp_path / "plain", ["f32", "list"]).read_bytes()
 
     def elsewhere(
-        unit: EncodeUnit, compute: Compute, emit: Emit, source: ColumnReader
+        unit: EncodeUnit, compute: Compute, emit: Emit, source: RowGroupReader
     ) -> list[EncodedChunk]:
         chunks = encode_unit(
-            pickle.loads(pickle.dumps(unit)), compute, emit, ColumnReader(unit.path)
+            pickle.loads(pickle.dumps(unit)), compute, emit, RowGroupReader(unit.path)
         )
         result: list[EncodedChunk] = pickle.loads(pickle.dumps(chunks))
         return result
