@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.tools.forked import Server
 from tests.tools.run import Kact, command, environment
 
 # A busy machine is no failure
@@ -17,8 +18,19 @@ settings.register_profile("kact", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("kact")
 
 
+REAL = {"batch", "--jobs", "-j"}
+"""What makes processes of its own, and so runs as a process of its own in the tests."""
+
+
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Server]:
+    server = Server(environment())
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def kact() -> Kact:
+def kact(forked: Server) -> Kact:
     """Run kact to its end: `kact("apply", "relu", path, stdin=b"...", code=0)`.
 
     `stdin` may also be an open file; `stdout` and `prepare` are subprocess's `stdout` and
@@ -34,17 +46,23 @@ def kact() -> Kact:
         prepare: Callable[[], None] | None = None,
         **env: str,
     ) -> subprocess.CompletedProcess[bytes]:
-        given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
-        done = subprocess.run(
-            command(*args),
-            **given,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            cwd=cwd,
-            env=environment(**env),
-            timeout=120,
-            preexec_fn=prepare,
-        )
+        where = str(cwd or Path.cwd())
+        python = any(name.startswith("PYTHON") for name in env)
+        plain = prepare is None and not python and not REAL & {str(a) for a in args}
+        if plain:
+            done = forked.run(args, stdin=stdin, stdout=stdout, cwd=where, env=environment(**env))
+        else:
+            given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+            done = subprocess.run(
+                command(*args),
+                **given,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                cwd=where,
+                env=environment(**env),
+                timeout=120,
+                preexec_fn=prepare,
+            )
         assert b"Traceback" not in done.stderr, done.stderr.decode()
         assert done.returncode == code, (done.returncode, done.stderr.decode())
         return done
