@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value
+from kact_cli.activations.elsewhere import OTHERS, SPELLINGS
 from kact_cli.errors import ChainSyntaxError, UsageError
 from kact_cli.messages import nearest
 
@@ -158,6 +159,15 @@ class Chain:
         return ",".join(map(str, self.steps))
 
 
+def meant(word: str) -> str:
+    """What was meant by a `word` that names no activation, to end a message with."""
+    name = word.lower().replace("-", "_")
+    if name in SPELLINGS:
+        return f"; {word} is {SPELLINGS[name]}"
+    close = "" if name in OTHERS else nearest(name, ACTIVATIONS)
+    return close or f"; there are {', '.join(ACTIVATIONS)}"
+
+
 class _Parser:
     """Recursive descent over the tokens of a chain; each token knows its column."""
 
@@ -200,8 +210,7 @@ class _Parser:
             self.fail("an activation's name is missing here")
         name = word.lower().replace("-", "_")
         if name not in ACTIVATIONS:
-            known = nearest(name, ACTIVATIONS) or f"; there are {', '.join(ACTIVATIONS)}"
-            self.fail(f"unknown activation '{word}'{known}")
+            self.fail(f"unknown activation '{word}'{meant(word)}")
         self.at += 1
         given: dict[str, Value] = {}
         named = False

@@ -16,6 +16,23 @@ COMPUTE = "What to compute"
 PART = "Which part of the file"
 FILES = "Reading and writing"
 RUNNING = "Running"
+MEANT = {
+    **dict.fromkeys(("--dim", "--dims", "--axes"), "--axis"),
+    **dict.fromkeys(
+        ("--threads", "--workers", "--num-workers", "--processes", "--cores"), "--jobs"
+    ),
+    **dict.fromkeys(("--force", "--replace", "--clobber", "--yes"), "--overwrite"),
+    **dict.fromkeys(("--resume", "--continue", "--no-clobber"), "--skip-existing"),
+    **dict.fromkeys(("--sep", "--separator"), "--delimiter"),
+    **dict.fromkeys(("--cols", "--select", "--fields"), "--columns"),
+    **dict.fromkeys(("--na", "--na-values", "--nulls"), "--null"),
+    **dict.fromkeys(("--output-format", "--format", "--out-format"), "--to"),
+    **dict.fromkeys(("--input-format", "--in-format"), "--from"),
+    **dict.fromkeys(("--precision", "--type"), "--dtype"),
+    **dict.fromkeys(("--ignore-errors", "--continue-on-error"), "--keep-going"),
+    **dict.fromkeys(("--out", "--output", "--outdir", "--out-dir"), "--output-dir"),
+}
+"""Options by the names that they have elsewhere."""
 HEADINGS = (COMPUTE, PART, FILES, RUNNING)
 """In the order of the help."""
 
@@ -57,9 +74,32 @@ class Command(click.Command):
     whatever the ones before have made.
     """
 
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **attributes: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        examples: Sequence[str] = (),
+        too_many: Callable[[Sequence[str]], str] | None = None,
+        **attributes: Any,
+    ) -> None:
+        """`too_many` says what to do instead, to more arguments than the command takes."""
         super().__init__(*args, **attributes)
         self.examples = tuple(examples)
+        self.too_many = too_many
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.allow_extra_args = self.too_many is not None or ctx.allow_extra_args
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as e:
+            if (meant := MEANT.get(e.option_name)) is None:
+                raise
+            known = any(meant in param.opts for param in self.get_params(ctx))
+            hint = f". Did you mean '{meant}'?" if known else ""
+            raise click.UsageError(f"No such option '{e.option_name}'{hint}", e.ctx) from e
+        if rest and self.too_many is not None and not ctx.resilient_parsing:
+            taken = [p for p in self.get_params(ctx) if isinstance(p, click.Argument)]
+            ctx.fail(self.too_many([*(str(ctx.params[p.name or ""]) for p in taken), *rest]))
+        return rest
 
     def headings(self, ctx: click.Context) -> dict[str, list[click.Parameter]]:
         """The command's options by heading; those that kact did not declare are last."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kact_cli.chain import Chain
 from kact_cli.cli.console import Console
@@ -11,6 +13,22 @@ from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
 from kact_cli.options import Options
 from kact_cli.transform.route import transform
+
+
+def looks_like_chain(word: str) -> bool:
+    """Whether `word`, where a file was expected, is a chain and no file."""
+    with contextlib.suppress(UsageError):
+        return bool(Chain.parse(word)) and not os.path.lexists(word)
+    return False
+
+
+def too_many_files(chain: str, files: Sequence[str]) -> str:
+    """What is said to more files than an INPUT and an OUTPUT."""
+    named = " ".join(files) if len(files) < 5 else f"{files[0]} … {files[-1]}"
+    return (
+        f"{len(files)} files, where INPUT and OUTPUT are expected; for many files: "
+        f"kact batch {chain} {named} --output-dir DIR"
+    )
 
 
 def run(

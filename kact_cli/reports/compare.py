@@ -89,6 +89,10 @@ def _columnwise(
     if len(chosen[0]) != len(chosen[1]):
         counts = f"{len(chosen[0])} and {len(chosen[1])}"
         raise DataError(f"{a.source.name} and {b.source.name} have {counts} columns of numbers")
+    if not chosen[0]:
+        raise DataError(
+            f"{a.source.name} and {b.source.name} have no numbers to compare: no column is numeric"
+        )
     named, positions = (a, chosen[0]) if isinstance(a, OpenTable) else (b, chosen[1])
     labels = _labels([_columns(named)[i].name for i in positions])
     errors_ = _rows(
@@ -278,7 +282,7 @@ def _aligned(
         done += count
     if left != right:
         counts = [done + n + _count(rows) for n, rows in zip((left, right), pair, strict=True)]
-        raise DataError(f"{names[0]} has {counts[0]:,} rows, {names[1]} {counts[1]:,}")
+        raise DataError(f"{names[0]} has {counts[0]:,} rows and {names[1]} has {counts[1]:,}")
 
 
 def _count(rows: Iterable[list[ColumnBlock]]) -> int:

@@ -11,6 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from kact_cli.errors import DataError
+from kact_cli.options import Options
+from kact_cli.reports.compare import compare
+from kact_cli.reports.inspect import describe, summarize
+from kact_cli.reports.ulp import Tolerance
+from kact_cli.reports.values import open_numbers
 from tests.tools import tables_made as tables
 from tests.tools.run import Kact
 
@@ -58,7 +64,7 @@ def test_tolerances_and_exit_codes(kact: Kact, tmp_path: Path) -> None:
     kact("compare", "--atol", "3e-7", a, b)
     kact("compare", "--atol", "1e-9", a, b, code=1)
     text = kact("compare", "--max-ulp", 1, a, b, code=1).stdout.decode()
-    assert "1,001 beyond the tolerance (--max-ulp 1)" in text
+    assert "1,001 values differ by more than --max-ulp 1" in text
     assert "largest error, ULP" in text
 
 
@@ -166,3 +172,43 @@ def test_what_cannot_be_compared(kact: Kact, refused: Kact, tmp_path: Path) -> N
         refused("compare", other, x)
     refused("compare", table("p", x=[[1.0], [2.0]]), table("q", x=[[1.0], [2.0, 3.0]]))
     kact("compare", "-c", "x", x, tmp_path / "both.parquet")
+
+
+NOTHING_TO_COMPARE = [
+    ({"a": ["x", "y"]}, {"a": ["x"]}, "no numbers to compare"),
+    ({"a": ["x"]}, {"a": ["x"]}, "no numbers to compare"),
+    ({"a": [1.5, 2.5]}, {"a": [1.5]}, "has 2 rows and {b} has 1"),
+    ({"a": [1.5], "b": ["x"]}, {"a": ["x"], "b": ["x"]}, "no column of numbers 'a'"),
+]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize(("a", "b", "words"), NOTHING_TO_COMPARE)
+def test_what_cannot_be_compared_fails(
+    tmp_path: Path, a: dict[str, list[Any]], b: dict[str, list[Any]], words: str, suffix: str
+) -> None:
+    x = tables.write(pa.table(a), tmp_path / f"x.{suffix}")
+    y = tables.write(pa.table(b), tmp_path / f"y.{suffix}")
+    with (
+        open_numbers(str(x)) as left,
+        open_numbers(str(y)) as right,
+        pytest.raises(DataError) as refusal,
+    ):
+        compare(left, right, Tolerance(), Options())
+    assert words.format(b=y) in str(refusal.value)
+
+
+def test_columns_of_one_name_are_each_by_itself(tmp_path: Path) -> None:
+    columns = [pa.array([1.5, 2.5]), pa.array(["x", "y"]), pa.array([-1.5, 0.5] * 1)]
+    table = pa.Table.from_arrays(columns, names=["x", "x", "x"])
+    for suffix in ("parquet", "arrow"):
+        path = tables.write(table, tmp_path / f"t.{suffix}")
+        with open_numbers(str(path)) as numbers:
+            found = describe(numbers)
+            kinds = [column["type"] for column in found["columns"]]
+            assert kinds == ["double", "string", "double"]
+            summaries = summarize(numbers, Options())
+        assert {i: s.least for i, s in summaries.items()} == {0: 1.5, 2: -1.5}
+        if suffix == "parquet":
+            sizes = [column["bytes"] for column in found["columns"]]
+            assert len(set(sizes)) > 1

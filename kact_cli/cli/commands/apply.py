@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
 
 from kact_cli.activations import ACTIVATIONS, Activation
-from kact_cli.chain import Chain, Step
+from kact_cli.chain import Chain, Step, meant
 from kact_cli.cli.help import Command, Group
 from kact_cli.cli.options import (
     input_output,
@@ -16,8 +18,7 @@ from kact_cli.cli.options import (
     preview_option,
     transform_options,
 )
-from kact_cli.cli.run import run
-from kact_cli.messages import nearest
+from kact_cli.cli.run import looks_like_chain, run, too_many_files
 
 
 class ActivationGroup(Group):
@@ -34,8 +35,7 @@ class ActivationGroup(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            known = nearest(args[0], ACTIVATIONS) or f"; there are {', '.join(ACTIVATIONS)}"
-            ctx.fail(f"unknown activation '{args[0]}'{known}")
+            ctx.fail(f"unknown activation '{args[0]}'{meant(args[0])}")
         return super().resolve_command(ctx, args)
 
 
@@ -64,6 +64,14 @@ def _examples(activation: Activation) -> list[str]:
     ]
 
 
+def _too_many(name: str, given: Sequence[str]) -> str:
+    """What is said to more than an INPUT and an OUTPUT."""
+    if looks_like_chain(given[0]):
+        files = " ".join(given[1:])
+        return f"several activations are a chain: kact chain '{name},{given[0]}' {files}"
+    return too_many_files(name, given)
+
+
 def _command(activation: Activation) -> click.Command:
     names = [p.name for p in activation.parameters]
 
@@ -77,6 +85,7 @@ def _command(activation: Activation) -> click.Command:
     made = click.command(
         activation.name,
         cls=Command,
+        too_many=partial(_too_many, activation.name),
         examples=_examples(activation),
         short_help=activation.summary,
         help=f"{activation.summary}\n\n\b\n  {activation.formula}\n\n{activation.notes}".rstrip(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -9,12 +11,24 @@ import click
 from kact_cli.chain import Chain
 from kact_cli.cli.help import Command
 from kact_cli.cli.options import input_output, make_options, preview_option, transform_options
-from kact_cli.cli.run import run
+from kact_cli.cli.run import looks_like_chain, run, too_many_files
 from kact_cli.cli.types import ChainType
+from kact_cli.errors import UsageError
+from kact_cli.files.descriptors import STANDARD
+
+
+def _too_many(given: Sequence[str]) -> str:
+    """What is said to more than a SPEC, an INPUT and an OUTPUT."""
+    steps = list(itertools.takewhile(looks_like_chain, given))
+    if len(steps) > 1:
+        files = " ".join(given[len(steps) :])
+        return f"steps are joined by commas: kact chain '{','.join(steps)}' {files}".rstrip()
+    return too_many_files(f"'{given[0]}'", given[1:])
 
 
 @click.command(
     cls=Command,
+    too_many=_too_many,
     examples=[
         "kact chain elu:alpha=0.3,softmax:axis=0 logits.npy out.npy",
         'kact chain "relu(max_value=6),softmax" -c "logit_*" table.parquet out.parquet',
@@ -31,4 +45,6 @@ def command(spec: Chain, input: str, output: str, preview: str | None, **chosen:
     `relu:alpha=0.1:max_value=6,softmax:axis=0`. Spaces are free; `kact list` names the activations
     and their parameters.
     """
+    if looks_like_chain(input):
+        raise UsageError(_too_many([str(spec), input, *([] if output == STANDARD else [output])]))
     run(spec, input, output, make_options(**chosen), preview)

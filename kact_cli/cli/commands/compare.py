@@ -107,7 +107,7 @@ def _one(e: Errors) -> Iterator[str]:
     for title, count, first in (("NaN", e.nan, e.first_nan), ("null", e.null, e.first_null)):
         at = f", first at {_place(first)}" if first else ""
         if title == "NaN" or count:
-            rows.append((f"{title} in one alone", f"{count:,}{at}"))
+            rows.append((f"{title} in only one file", f"{count:,}{at}"))
     if e.zero_signs:
         rows.append(("0.0 against -0.0", f"{e.zero_signs:,}"))
     yield from columns(rows)
@@ -125,15 +125,18 @@ def _many(found: Comparison) -> Iterator[str]:
         rows.append([short(name, NAME_WIDTH), f"{e.differ:,} of {e.pairs:,}", *numbers])
     yield from columns(rows, right=range(1, len(titles)))
     if found.skipped:
-        yield f"not compared, being no numbers: {short(', '.join(found.skipped), 200)}"
+        yield f"not compared (not numeric): {short(', '.join(found.skipped), 200)}"
 
 
 def _verdict(found: Comparison, tolerance: Tolerance) -> str:
     given = {k.replace("_", "-"): v for k, v in asdict(tolerance).items() if v is not None}
-    limits = " or ".join(f"--{k} {v:g}" for k, v in given.items()) or "no tolerance"
-    if found.beyond:
-        return f"{found.beyond:,} beyond the tolerance ({limits})"
-    return f"all within the tolerance ({limits})"
+    limits = " or ".join(f"--{k} {v:g}" for k, v in given.items())
+    if not found.beyond:
+        return f"equal within {limits}" if limits else "equal"
+    values = "1 value differs" if found.beyond == 1 else f"{found.beyond:,} values differ"
+    if limits:
+        return f"{values} by more than {limits}"
+    return f"{values} (no tolerance given; --max-ulp 4 passes last digits)"
 
 
 def _as_json(found: Comparison, names: list[str], notes: list[str]) -> dict[str, Any]:

@@ -9,10 +9,9 @@ from typing import Any
 import click
 
 from kact_cli.activations import ACTIVATIONS, Activation, Value
-from kact_cli.chain import format_value
+from kact_cli.chain import format_value, meant
 from kact_cli.cli.help import COMPUTE, Command, option
 from kact_cli.errors import UsageError
-from kact_cli.messages import nearest
 
 
 @click.command(
@@ -42,7 +41,7 @@ def command(name: str | None, as_json: bool) -> None:
         return
     found = ACTIVATIONS.get(name.lower().replace("-", "_"))
     if found is None:
-        known = nearest(name, ACTIVATIONS) or f"; there are {', '.join(ACTIVATIONS)}"
+        known = meant(name)
         raise UsageError(f"unknown activation '{name}'{known}")
     if as_json:
         click.echo(json.dumps(_as_json(found), indent=2))

@@ -1,0 +1,97 @@
+"""What a wrong word was meant to be: names from elsewhere, and never another function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kact_cli.activations import ACTIVATIONS
+from kact_cli.activations.elsewhere import OTHERS, SPELLINGS
+from kact_cli.chain import Chain, meant
+from kact_cli.cli import cli
+from kact_cli.errors import KactError
+
+
+def told(*args: str) -> str:
+    """What kact says to a wrong command line."""
+    done = CliRunner().invoke(cli, args)
+    assert done.exit_code != 0
+    return str(done.exception) if isinstance(done.exception, KactError) else done.output
+
+
+NAMES = [
+    ("relu6", "relu --max-value 6"),
+    ("ReLU6", "relu(max_value=6)"),
+    ("leaky_relu", "relu --alpha 0.2 as Keras 3"),
+    ("leaky-relu", "relu(alpha=0.2)"),
+    ("exp", "exponential"),
+    ("expit", "sigmoid"),
+    ("sotfmax", "did you mean 'softmax'?"),
+    ("softplsu", "did you mean 'softplus'?"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), [n for n in NAMES if n[0].lower() not in ACTIVATIONS])
+@pytest.mark.parametrize("command", ["apply", "chain", "list"])
+def test_a_name_from_elsewhere_is_known(name: str, words: str, command: str) -> None:
+    assert words in told(command, name)
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS - set(ACTIVATIONS)))
+def test_another_function_is_never_suggested(name: str) -> None:
+    assert "did you mean" not in meant(name)
+
+
+def test_what_a_spelling_says_is_a_chain() -> None:
+    for text in SPELLINGS.values():
+        Chain.parse(text.rpartition("in a chain ")[2])
+
+
+OPTIONS = [
+    (("apply", "softmax", "--dim", "1"), "--axis"),
+    (("apply", "relu", "--threads", "3"), "--jobs"),
+    (("batch", "relu", ".", "--workers", "3"), "--jobs"),
+    (("chain", "relu", "--force"), "--overwrite"),
+    (("batch", "relu", ".", "--resume"), "--skip-existing"),
+    (("apply", "relu", "--sep", ";"), "--delimiter"),
+]
+
+
+@pytest.mark.parametrize(("args", "flag"), OPTIONS)
+def test_an_option_from_elsewhere_is_known(args: tuple[str, ...], flag: str) -> None:
+    assert f"Did you mean '{flag}'?" in told(*args)
+
+
+def test_an_option_that_the_command_has_not_is_not_suggested() -> None:
+    assert "Did you mean" not in told("apply", "relu", "--dim", "1")
+
+
+ARGUMENTS = [
+    (("apply", "relu", "a", "b", "c"), "kact batch relu a b c --output-dir DIR"),
+    (("apply", "relu", *"abcdef"), "kact batch relu a … f --output-dir DIR"),
+    (("chain", "relu,elu", "a", "b", "c"), "kact batch 'relu,elu' a b c --output-dir DIR"),
+    (("chain", "elu", "softmax", "in", "out"), "joined by commas: kact chain 'elu,softmax' in out"),
+    (("chain", "elu", "softmax", "in"), "joined by commas: kact chain 'elu,softmax' in"),
+    (("chain", "elu", "relu(0.1)", "tanh", "a", "b"), "kact chain 'elu,relu(0.1),tanh' a b"),
+    (("apply", "relu", "softmax", "in", "out"), "kact chain 'relu,softmax' in out"),
+]
+
+
+@pytest.mark.parametrize(("args", "words"), ARGUMENTS)
+def test_one_argument_too_many_says_what_to_run(
+    args: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert words in told(*args)
+
+
+def test_a_file_may_be_called_like_an_activation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "softmax").write_text("a,b\n1.5,2.5\n")
+    done = CliRunner().invoke(cli, ["chain", "relu", "softmax", "out.csv"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "out.csv").read_text() == "a,b\n1.5,2.5\n"
