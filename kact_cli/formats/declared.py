@@ -51,8 +51,8 @@ ARROW = Format(
     "table",
     (".arrow", ".feather", ".ipc"),
     (b"ARROW1",),
-    "arrow:ArrowFileReader",
-    "arrow:ArrowFileWriter",
+    "arrow.read:ArrowFileReader",
+    "arrow.write:ArrowFileWriter",
     seeks=True,
 )
 ARROW_STREAM = Format(
@@ -60,8 +60,8 @@ ARROW_STREAM = Format(
     "table",
     (".arrows",),
     (b"\xff\xff\xff\xff",),
-    "arrow:ArrowStreamReader",
-    "arrow:ArrowStreamWriter",
+    "arrow.read:ArrowStreamReader",
+    "arrow.write:ArrowStreamWriter",
 )
 CSV = Format(
     "csv",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -20,9 +20,8 @@ def compute(
     """The part's columns `arrays`, computed, as arrays of `types`; nulls stay where they are."""
     if part.item is not None:
         leaves = Leaves.of(arrays[0])
-        data = np.array(values(leaves.values), part.program.source)
-        out = np.empty(len(data), part.results[0])
-        for where, block, nulls in _item_blocks(part, leaves, data):
+        out = np.empty(len(leaves.values), part.results[0])
+        for where, block, nulls in _item_blocks(part, leaves):
             done = part.transform(block, state, nulls)
             if where is None:
                 out = done.reshape(-1)
@@ -31,11 +30,10 @@ def compute(
         return [leaves.rebuild(out, types[0])]
     masks = [null_mask(a) for a in arrays]
     if not part.columnar:
-        block = np.array(values(arrays[0]), part.program.source)
-        done = part.transform(block, state, masks[0])
+        done = part.transform(_copied(arrays[0], part), state, masks[0])
         return [arrow_array(done, masks[0], types[0])]
     outs = [np.empty(len(arrays[0]), dtype) for dtype in part.results]
-    for rows, block, nulls in _blocks(part, arrays, masks):
+    for rows, block, nulls in _row_blocks(part, arrays, masks):
         done = part.transform(block, state, nulls)
         with np.errstate(over="ignore"):  # float16 beside wider columns: inf, as by itself
             for out, column in zip(outs, done, strict=True):
@@ -49,18 +47,8 @@ def statistics(
     """The statistics of a batch for a streamed reduction; None for a batch without rows."""
     if len(arrays[0]) == 0:
         return None
-    masks = [null_mask(a) for a in arrays]
     total: Statistics | None = None
-    blocks: Iterable[tuple[Array, Array | None]]
-    if part.item is not None:
-        leaves = Leaves.of(arrays[0])
-        data = np.array(values(leaves.values), part.program.source)
-        blocks = ((b, n) for _, b, n in _item_blocks(part, leaves, data))
-    elif part.columnar:
-        blocks = ((b, n) for _, b, n in _blocks(part, arrays, masks))
-    else:
-        blocks = [(np.array(values(arrays[0]), part.program.source), masks[0])]
-    for block, nulls in blocks:
+    for block, nulls in _blocks(part, arrays):
         found = part.statistics(block, reduction, state, nulls)
         total = found if total is None else merge(part, reduction, total, found)
     return total
@@ -71,7 +59,26 @@ def merge(part: Part, reduction: Reduction, a: Statistics, b: Statistics) -> Sta
     return merge_statistics(part.program.chain, reduction.step, a, b)
 
 
-def _blocks(
+def _blocks(part: Part, arrays: Sequence[pa.Array]) -> Iterator[tuple[Array, Array | None]]:
+    """The rows of a part as blocks to be computed, and where each is null."""
+    if part.item is not None:
+        for _, block, nulls in _item_blocks(part, Leaves.of(arrays[0])):
+            yield block, nulls
+        return
+    masks = [null_mask(a) for a in arrays]
+    if not part.columnar:
+        yield _copied(arrays[0], part), masks[0]
+        return
+    for _, block, nulls in _row_blocks(part, arrays, masks):
+        yield block, nulls
+
+
+def _copied(array: pa.Array, part: Part) -> Array:
+    """The values of an array as a block that may be overwritten."""
+    return np.array(values(array), part.program.source)
+
+
+def _row_blocks(
     part: Part, arrays: Sequence[pa.Array], masks: Sequence[Array | None]
 ) -> Iterator[tuple[slice, Array, Array | None]]:
     """The columns side by side, a cache-sized number of rows at a time: (columns, rows)."""
@@ -94,34 +101,42 @@ def _blocks(
         yield rows, block, nulls
 
 
-def _item_blocks(
-    part: Part, leaves: Leaves, data: Array
-) -> Iterator[tuple[Array | None, Array, Array | None]]:
+def _item_blocks(part: Part, leaves: Leaves) -> Iterator[tuple[Array | None, Array, Array | None]]:
     """The items of a list column as blocks (rows, *item).
 
     Lists of different lengths come length by length, each with the positions of its values;
     elsewhere the positions are None: the block is everything.
     """
-    nulls = leaves.nulls() if part.reductions else None
+    data = _copied(leaves.values, part)
     if not part.reductions:
         yield None, data, None
         return
-    if leaves.offsets is None or not part.ragged:
-        # Around innermost lists of one length there may be ragged ones, whose axes do not reduce
-        item = part.item or ()
-        shape = (-1, *(n or 0 for n in (item[-1:] if part.ragged else item)))
-        if data.size:
-            yield None, data.reshape(shape), nulls.reshape(shape) if nulls is not None else None
-        return
-    starts, lengths = leaves.offsets[:-1], np.diff(leaves.offsets)
-    distinct = np.unique(lengths)
-    if len(distinct) == 1 and distinct[0]:
-        shape = (-1, int(distinct[0]))
-        yield None, data.reshape(shape), nulls.reshape(shape) if nulls is not None else None
-        return
+    nulls = leaves.nulls()
+    shape = _common_shape(part, leaves)
+    if shape is None:
+        for where in _by_length(leaves):
+            yield where, data[where], None if nulls is None else nulls[where]
+    elif data.size:
+        yield None, data.reshape(shape), None if nulls is None else nulls.reshape(shape)
+
+
+def _common_shape(part: Part, leaves: Leaves) -> tuple[int, ...] | None:
+    """The shape that all values of a list column have as one block; None where lengths differ."""
+    if not part.ragged:
+        return (-1, *(n or 0 for n in part.item or ()))
+    if leaves.offsets is None:
+        # Around innermost lists of one length there are ragged ones, whose axes do not reduce
+        return (-1, (part.item or (0,))[-1] or 0)
+    lengths = np.unique(np.diff(leaves.offsets))
+    return (-1, int(lengths[0])) if len(lengths) == 1 and lengths[0] else None
+
+
+def _by_length(leaves: Leaves) -> Iterator[Array]:
+    """The positions of the values of all lists of one length (lists, length), length by length."""
+    offsets = np.zeros(1, np.int64) if leaves.offsets is None else leaves.offsets
+    starts, lengths = offsets[:-1], np.diff(offsets)
     order = np.argsort(lengths, kind="stable")
-    bounds = [*np.searchsorted(lengths[order], distinct).tolist(), len(order)]
-    for length, a, b in zip(distinct.tolist(), bounds, bounds[1:], strict=False):
+    distinct, firsts = np.unique(lengths[order], return_index=True)
+    for length, lists in zip(distinct, np.split(starts[order], firsts[1:]), strict=False):
         if length:
-            rows = starts[order[a:b], None] + np.arange(length)
-            yield rows, data[rows], nulls[rows] if nulls is not None else None
+            yield lists[:, None] + np.arange(length)

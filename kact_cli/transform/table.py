@@ -8,7 +8,7 @@ from kact_cli.chain import Chain
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
-from kact_cli.formats.arrow import spooled_rows
+from kact_cli.formats.arrow.read import spooled_rows
 from kact_cli.formats.base import FAULTS, TableReader, TableWriter
 from kact_cli.formats.declared import Format
 from kact_cli.formats.open import open_reader, open_writer

@@ -34,7 +34,12 @@ from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped, copy_r
 from kact_cli.formats.parquet.pages import EncodedChunk
 from kact_cli.formats.parquet.plan import RewritePlan
 from kact_cli.formats.parquet.read import RowGroupReader
-from kact_cli.formats.parquet.row_group import FinishedGroup, NewGroup, page_format, write_indexes
+from kact_cli.formats.parquet.row_group import (
+    FinishedGroup,
+    MovedRowGroup,
+    page_format,
+    write_indexes,
+)
 from kact_cli.parallel.pools import thread_pool
 
 UNIT_BYTES = 1 << 20
@@ -67,7 +72,7 @@ class Encode:
 Task = Copy | Encode
 Done = tuple[int, list[EncodedChunk]]
 """Where the bytes of a task start in the new file, and what was encoded."""
-Waiting = tuple[NewGroup, Task, Any]
+Waiting = tuple[MovedRowGroup, Task, Any]
 """A group, a task of it, and the future of what becomes of that."""
 
 
@@ -121,12 +126,12 @@ def _finished_groups(
     plan: RewritePlan, source: int, layout: OutputOrder, work: _Worker, workers: int
 ) -> Iterator[FinishedGroup]:
     """Do everything, a bounded number of tasks ahead of the one that is waited for."""
-    window: deque[Waiting | NewGroup] = deque()
+    window: deque[Waiting | MovedRowGroup] = deque()
     number = 0
 
     def collect() -> Iterator[FinishedGroup]:
         first = window.popleft()
-        if isinstance(first, NewGroup):
+        if isinstance(first, MovedRowGroup):
             yield first.finish()
             return
         group, task, future = first
@@ -142,7 +147,7 @@ def _finished_groups(
     try:
         with thread_pool(workers, wait=True) as (pool, _), layout.stopped_by_failure():
             for index, raw in enumerate(plan.footer.row_groups):
-                group = NewGroup(source, raw)
+                group = MovedRowGroup(source, raw)
                 for task in _tasks(plan, source, index, group):
                     window.append((group, task, pool.submit(work, number, task)))
                     number += 1
@@ -155,7 +160,7 @@ def _finished_groups(
         raise layout.failure from None
 
 
-def _tasks(plan: RewritePlan, source: int, index: int, group: NewGroup) -> Iterator[Task]:
+def _tasks(plan: RewritePlan, source: int, index: int, group: MovedRowGroup) -> Iterator[Task]:
     """The tasks of a row group, in the order of its columns."""
     units = {task.leaves[0]: task for task in _units(plan, source, index, group)}
     done = set(chain.from_iterable(task.leaves for task in units.values()))
@@ -184,7 +189,7 @@ def _pieces(run: Copy | None) -> Iterator[Copy]:
         yield Copy(run.start + done, min(PIECE_BYTES, run.size - done), ())
 
 
-def _units(plan: RewritePlan, source: int, index: int, group: NewGroup) -> Iterator[Encode]:
+def _units(plan: RewritePlan, source: int, index: int, group: MovedRowGroup) -> Iterator[Encode]:
     """What is to be encoded in a row group: columns together, or as much as is worth a task."""
     if group.rows == 0:
         return
@@ -205,7 +210,7 @@ def _unit(
     plan: RewritePlan,
     source: int,
     index: int,
-    group: NewGroup,
+    group: MovedRowGroup,
     leaves: Sequence[int],
     sizes: list[int],
 ) -> Encode:

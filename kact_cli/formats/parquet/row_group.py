@@ -43,7 +43,7 @@ class FinishedGroup:
     indexes: dict[int, Indexes]
 
 
-class NewGroup:
+class MovedRowGroup:
     """A row group of the old file, to be told the new places of its chunks one by one."""
 
     def __init__(self, source: int, raw: bytes) -> None:
@@ -97,9 +97,13 @@ class NewGroup:
         # behind it; 0 says, as it should now, that there is no such copy.
         chunk = self.chunks[leaf]
         offset = chunk.integer(Chunk.OFFSET) or 0
-        inside = old <= offset < old + size
-        chunk.put(Chunk.OFFSET, I64, 0 if not inside else new if leaf in self._changed
-                  else offset - old + new)  # fmt: skip
+        if not old <= offset < old + size:
+            offset = 0
+        elif leaf in self._changed:
+            offset = new
+        else:
+            offset += new - old
+        chunk.put(Chunk.OFFSET, I64, offset)
         self._starts.append(new)
         if indexes != Indexes():
             self._indexes[leaf] = indexes

@@ -1,89 +1,29 @@
-"""Arrow IPC, files (`ARROW1`, footer at the end) and streams (messages in order).
-
-https://arrow.apache.org/docs/format/Columnar.html#serialization-and-interprocess-communication-ipc
-"""
+"""Arrow files and streams as record batches."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import struct
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.source import open_source
 from kact_cli.files.temporary import temporary_file
-from kact_cli.formats.base import FAULTS, Sink, TableReader
+from kact_cli.formats.arrow.messages import BATCHES, DICTIONARIES, blocks_of, codec_of
+from kact_cli.formats.base import FAULTS, TableReader
 
 if TYPE_CHECKING:
     from kact_cli.files.source import Source
-    from kact_cli.files.target import Target
     from kact_cli.options import Options
 
-CODECS = {0: "lz4", 1: "zstd"}
-RECORD_BATCH = 3
-BATCHES, DICTIONARIES = 3, 2
 MAGIC = b"ARROW1"
 BETWEEN_FILES = MAGIC + MAGIC + bytes(2)
 """The end of a file and the start of the next."""
 SLACK = 64
 """Bytes within which it is looked for: writers end their messages in more ways than one."""
-
-
-def _field(data: bytes, table: int, number: int) -> int | None:
-    """Where a field of a FlatBuffer's table is; None where it is not given.
-
-    A table starts with the distance back to a list of where its fields are.
-    """
-    fields = table - struct.unpack_from("<i", data, table)[0]
-    (size,) = struct.unpack_from("<H", data, fields)
-    at = struct.unpack_from("<H", data, fields + 4 + 2 * number)[0] if 4 + 2 * number < size else 0
-    return table + at if at else None
-
-
-def _follow(data: bytes, at: int | None) -> int | None:
-    """Where the reference at `at` leads to."""
-    return None if at is None else at + int(struct.unpack_from("<I", data, at)[0])
-
-
-def codec_of(message: bytes) -> str | None:
-    """How the buffers of a record batch are compressed, from its message's metadata.
-
-    Of a Message, field 1 is the kind and 2 the header; of a RecordBatch, 3 the compression; of a
-    BodyCompression, 0 the codec. None for what is not compressed, or no record batch.
-    """
-    try:
-        root = _follow(message, 0) or 0
-        kind, batch = _field(message, root, 1), _follow(message, _field(message, root, 2))
-        if kind is None or message[kind] != RECORD_BATCH or batch is None:
-            return None
-        compression = _follow(message, _field(message, batch, 3))
-        if compression is None:
-            return None
-        codec = _field(message, compression, 0)
-        return CODECS.get(0 if codec is None else message[codec])
-    except (struct.error, IndexError):
-        return None
-
-
-def blocks_of(footer: bytes, field: int) -> list[tuple[int, int, int]]:
-    """Where the messages of a file lie: of each its offset, the metadata's length, the body's.
-
-    Of a Footer, field 2 is the vector of dictionaries and 3 that of record batches. A vector's
-    length stands before its elements.
-    """
-    try:
-        at = _follow(footer, _field(footer, _follow(footer, 0) or 0, field))
-        if at is None:
-            return []
-        (count,) = struct.unpack_from("<I", footer, at)
-        return list(struct.iter_unpack("<qi4xq", footer[at + 4 : at + 4 + 24 * count]))
-    except struct.error:
-        return []
 
 
 class _Stream(io.RawIOBase):
@@ -225,79 +165,6 @@ class ArrowFileReader(TableReader):
 
     def facts(self) -> dict[str, Any]:
         return {"record_batches": self._reader.num_record_batches}
-
-
-class _ArrowWriter:
-    """Record batches as they come, compressed as `like`, an Arrow input, is."""
-
-    stream: ClassVar[bool]
-
-    def __init__(
-        self,
-        target: Target,
-        schema: pa.Schema,
-        computed: Sequence[int],
-        options: Options,
-        like: TableReader | None = None,
-    ) -> None:
-        self._name, self._schema = target.name, schema
-        self._like = like if isinstance(like, ArrowStreamReader | ArrowFileReader) else None
-        self._sink = Sink(target)
-        self._writer: Any = None
-        self._dictionaries: dict[int, pa.Array] = {}
-
-    def _open(self) -> Any:
-        """The writer, once a batch has been read and `like` knows its codec."""
-        options = pa.ipc.IpcWriteOptions(
-            emit_dictionary_deltas=True, compression=self._like.codec if self._like else None
-        )
-        make = pa.ipc.new_stream if self.stream else pa.ipc.new_file
-        return make(self._sink, self._schema, options=options)
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        with prefixed(self._name, *FAULTS):
-            self._writer = self._writer or self._open()
-            self._writer.write_batch(batch if self.stream else self._extended(batch))
-
-    def _extended(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch with dictionaries that add to those before: a file cannot replace them."""
-        columns = batch.columns
-        for i, column in enumerate(columns):
-            if pa.types.is_dictionary(column.type):
-                columns[i] = self._extend(i, column)
-        return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
-
-    def _extend(self, number: int, column: pa.DictionaryArray) -> pa.DictionaryArray:
-        new, known = column.dictionary, self._dictionaries.get(number)
-        if known is None or new.slice(0, len(known)).equals(known):
-            self._dictionaries[number] = new
-            return column
-        unknown = pc.is_null(pc.index_in(new, value_set=known))
-        known = pa.concat_arrays([known, pc.unique(new.filter(unknown))])
-        self._dictionaries[number] = known
-        indices = pc.index_in(new, value_set=known).take(column.indices)
-        return pa.DictionaryArray.from_arrays(
-            indices.cast(column.type.index_type), known, ordered=column.type.ordered
-        )
-
-    def close(self) -> None:
-        with prefixed(self._name, *FAULTS):
-            (self._writer or self._open()).close()
-
-    def abandon(self) -> None:
-        self._sink.abandoned = True
-
-
-class ArrowStreamWriter(_ArrowWriter):
-    """An Arrow stream."""
-
-    stream = True
-
-
-class ArrowFileWriter(_ArrowWriter):
-    """An Arrow file."""
-
-    stream = False
 
 
 @contextlib.contextmanager

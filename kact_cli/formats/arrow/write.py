@@ -1,0 +1,90 @@
+"""Record batches as Arrow files and streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kact_cli.errors import prefixed
+from kact_cli.formats.arrow.read import ArrowFileReader, ArrowStreamReader
+from kact_cli.formats.base import FAULTS, Sink, TableReader
+
+if TYPE_CHECKING:
+    from kact_cli.files.target import Target
+    from kact_cli.options import Options
+
+
+class _ArrowWriter:
+    """Record batches as they come, compressed as `like`, an Arrow input, is."""
+
+    stream: ClassVar[bool]
+
+    def __init__(
+        self,
+        target: Target,
+        schema: pa.Schema,
+        computed: Sequence[int],
+        options: Options,
+        like: TableReader | None = None,
+    ) -> None:
+        self._name, self._schema = target.name, schema
+        self._like = like if isinstance(like, ArrowStreamReader | ArrowFileReader) else None
+        self._sink = Sink(target)
+        self._writer: Any = None
+        self._dictionaries: dict[int, pa.Array] = {}
+
+    def _open(self) -> Any:
+        """The writer, once a batch has been read and `like` knows its codec."""
+        options = pa.ipc.IpcWriteOptions(
+            emit_dictionary_deltas=True, compression=self._like.codec if self._like else None
+        )
+        make = pa.ipc.new_stream if self.stream else pa.ipc.new_file
+        return make(self._sink, self._schema, options=options)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        with prefixed(self._name, *FAULTS):
+            self._writer = self._writer or self._open()
+            self._writer.write_batch(batch if self.stream else self._extended(batch))
+
+    def _extended(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with dictionaries that add to those before: a file cannot replace them."""
+        columns = batch.columns
+        for i, column in enumerate(columns):
+            if pa.types.is_dictionary(column.type):
+                columns[i] = self._extend(i, column)
+        return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
+
+    def _extend(self, number: int, column: pa.DictionaryArray) -> pa.DictionaryArray:
+        new, known = column.dictionary, self._dictionaries.get(number)
+        if known is None or new.slice(0, len(known)).equals(known):
+            self._dictionaries[number] = new
+            return column
+        unknown = pc.is_null(pc.index_in(new, value_set=known))
+        known = pa.concat_arrays([known, pc.unique(new.filter(unknown))])
+        self._dictionaries[number] = known
+        indices = pc.index_in(new, value_set=known).take(column.indices)
+        return pa.DictionaryArray.from_arrays(
+            indices.cast(column.type.index_type), known, ordered=column.type.ordered
+        )
+
+    def close(self) -> None:
+        with prefixed(self._name, *FAULTS):
+            (self._writer or self._open()).close()
+
+    def abandon(self) -> None:
+        self._sink.abandoned = True
+
+
+class ArrowStreamWriter(_ArrowWriter):
+    """An Arrow stream."""
+
+    stream = True
+
+
+class ArrowFileWriter(_ArrowWriter):
+    """An Arrow file."""
+
+    stream = False
