@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from enum import IntEnum
 
@@ -47,7 +48,18 @@ def reason(error: BaseException) -> str:
     """What went wrong, in one line; of the operating system's errors without number and path."""
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
         return os.strerror(error.errno).lower()
-    return " ".join(str(error).split())[:300]
+    return without_secrets(" ".join(str(error).split()))[:300]
+
+
+def without_secrets(text: str) -> str:
+    """`text`, in which URIs have lost what stands before an @, as in s3://KEY:SECRET@bucket.
+
+    A secret may have slashes in it, which nobody has escaped: where there is a colon before the
+    first of them, everything up to the @ goes.
+    """
+    if "://" not in text or "@" not in text:
+        return text
+    return re.sub(r"(?<=://)(?:[^/@\s'\"]*:[^@\s'\"]*|[^/@\s'\"]*)@", "", text)
 
 
 @contextlib.contextmanager

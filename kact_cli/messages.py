@@ -6,15 +6,20 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kact_cli.errors import KactError, reason
+from kact_cli.errors import KactError, reason, without_secrets
 
 if TYPE_CHECKING:
     pass
 
 
 def display(path: str) -> str:
-    """`path` as it can be shown on one line of a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in path)
+    """`path` as it can be shown on one line of a terminal, without the secrets of a URI."""
+    path = without_secrets(path)
+    return path if path.isprintable() else "".join(map(_printable, path))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]
 
 
 def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:

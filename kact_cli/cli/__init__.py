@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from kact_cli import __version__
-from kact_cli.errors import ChainSyntaxError, ExitCode, KactError
+from kact_cli.errors import ChainSyntaxError, ExitCode, KactError, without_secrets
+from kact_cli.messages import display, nearest
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -108,7 +109,6 @@ class LazyGroup(click.Group):
 def _meant(word: str) -> str:
     """What was meant by a word that is no command: an activation's name, or a near miss."""
     from kact_cli.activations import ACTIVATIONS
-    from kact_cli.messages import nearest
 
     if word.lower() in ACTIVATIONS:
         return f"; did you mean 'kact apply {word.lower()}'?"
@@ -164,11 +164,12 @@ def _run() -> int:
     except click.ClickException as e:
         context = getattr(e, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context else ""
-        _complain(_shown(e.format_message()) + hint)
+        _complain(display(e.format_message()) + hint)
         return ExitCode.USAGE
     except KactError as e:
         # A column's name may hold anything; the lines of a caret are the error's own
-        _complain(str(e) if isinstance(e, ChainSyntaxError) else _shown(str(e)))
+        shown = without_secrets if isinstance(e, ChainSyntaxError) else display
+        _complain(shown(str(e)))
         return e.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT
@@ -202,11 +203,6 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     for other in _SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     raise Terminated(number)
-
-
-def _shown(text: str) -> str:
-    """`text` as one line that a terminal shows as it is."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _complain(message: str) -> None:

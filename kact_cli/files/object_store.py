@@ -22,13 +22,15 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
-from kact_cli.errors import DataError, UsageError, prefixed
+from kact_cli.errors import DataError, KactError, UsageError, prefixed
 from kact_cli.files.descriptors import copy, write_full
 from kact_cli.messages import display
 
 SCHEMES = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")
 _WHOLE = ("s3", "gs", "gcs", "abfs", "abfss")
 """Schemes whose stores show an object when its upload ends."""
+_SERVERS = ("hdfs", "viewfs")
+"""Schemes whose URIs name a server, which may have a port, or none."""
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(?:/(.*))?", re.S)
 _QUERY = re.compile(r"\?((?:[a-z_]+=[^&/?]*)(?:&[a-z_]+=[^&?]*)*)$")
 PIECE_BYTES = 8 * 1024 * 1024
@@ -75,8 +77,13 @@ def parse(text: str) -> Uri | str:
         return "/" + unquote(path)
     if scheme not in SCHEMES:
         known = ", ".join(f"{s}://" for s in ("file", *SCHEMES))
-        raise UsageError(f"{display(text)}: unknown scheme '{scheme}'; there are {known}")
-    if not authority and scheme not in ("hdfs", "viewfs"):
+        shown = display(text.partition("?")[0])
+        raise UsageError(f"{shown}: unknown scheme '{scheme}'; there are {known}")
+    if ":" in authority.rpartition("@")[2] and scheme not in _SERVERS:
+        raise UsageError(
+            f"{scheme}://: a bucket's name has no colon; a / in a secret key is written %2F"
+        )
+    if not authority and scheme not in _SERVERS:
         raise UsageError(f"{display(text)}: a bucket is missing")
     query = _QUERY.search(path)
     return Uri(
@@ -102,11 +109,20 @@ def _open(uri: Uri) -> tuple[Any, str]:
 
 @contextlib.contextmanager
 def _named(uri: Uri) -> Iterator[None]:
-    """Put the URI before what Arrow says is wrong, as one line."""
+    """Put the URI before what Arrow says is wrong, as one line without the URI's secrets."""
     import pyarrow as pa
 
-    with prefixed(display(str(uri)), OSError, pa.ArrowException):
-        yield
+    try:
+        with prefixed(display(str(uri)), OSError, pa.ArrowException):
+            yield
+    except KactError as e:
+        hidden = str(e)
+        key, _, secret = uri.authority.rpartition("@")[0].partition(":")
+        if secret:
+            hidden = hidden.replace(secret, "***").replace(key, "***")
+        if hidden == str(e):
+            raise
+        raise type(e)(hidden) from e
 
 
 @dataclass(frozen=True)

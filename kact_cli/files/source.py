@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.descriptors import (
@@ -25,6 +26,9 @@ from kact_cli.files.descriptors import (
 )
 from kact_cli.files.temporary import temporary_file
 from kact_cli.messages import display
+
+if TYPE_CHECKING:
+    from kact_cli.files.object_store import Uri
 
 
 def is_named_file(path: str) -> bool:
@@ -109,7 +113,17 @@ class Source:
 
 
 def open_source(path: str) -> Source:
-    """Open INPUT: a path, or `-` for standard input. Raises DataError saying why it cannot."""
+    """Open INPUT: a path, a URI, or `-` for standard input.
+
+    What a URI names is read into a temporary file first. Raises DataError saying why it cannot.
+    """
+    if "://" in path:
+        from kact_cli.files.object_store import Uri, parse
+
+        place = parse(path)
+        if isinstance(place, Uri):
+            return _fetched(place)
+        path = place
     name = "standard input" if path == STANDARD else display(path)
     fd = descriptor(path, standard=0)
     with prefixed(name, OSError, ValueError):
@@ -126,3 +140,16 @@ def open_source(path: str) -> Source:
             return Source(fd, name, path if owned else None, size, owned=owned)
         enlarge_pipe(fd)
         return Source(fd, name, None, None, owned=owned)
+
+
+def _fetched(uri: Uri) -> Source:
+    """What there is at `uri`, in a file that has no name any more: nothing can leave it behind."""
+    from kact_cli.files.object_store import fetch
+
+    with temporary_file() as path:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        return Source(fd, display(str(uri)), None, fetch(uri, fd))
+    except BaseException:
+        os.close(fd)
+        raise

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kact_cli.errors import DataError, UsageError, prefixed
 from kact_cli.files.descriptors import (
@@ -28,8 +28,11 @@ from kact_cli.files.descriptors import (
     write_full,
 )
 from kact_cli.files.source import Source
-from kact_cli.files.temporary import temporary_file
+from kact_cli.files.temporary import temporary_file, temporary_path
 from kact_cli.messages import display
+
+if TYPE_CHECKING:
+    from kact_cli.files.object_store import Uri
 
 
 def temporary_prefix(name: str) -> str:
@@ -45,7 +48,17 @@ class Target:
     """
 
     def __init__(self, path: str, *, overwrite: bool = False, fsync: bool = False) -> None:
-        """OUTPUT: a path, or `-` for standard output. Nothing is opened before `with`."""
+        """OUTPUT: a path, a URI, or `-` for standard output. Nothing is opened before `with`.
+
+        What goes to a URI is written to a temporary file, and sent there at the end.
+        """
+        self._uri: Uri | None = None
+        if "://" in path:
+            from kact_cli.files.object_store import Uri, parse
+
+            place = parse(path)
+            self._uri = place if isinstance(place, Uri) else None
+            path = str(place)
         self.name = "standard output" if path == STANDARD else display(path)
         self._given = path
         self._overwrite = overwrite
@@ -72,6 +85,9 @@ class Target:
         return self
 
     def _open(self, path: str, overwrite: bool) -> None:
+        if self._uri is not None:
+            self._open_remote(self._uri, overwrite)
+            return
         fd = descriptor(_followed(path), standard=1)
         if fd is not None:
             self.fd = fd
@@ -105,6 +121,16 @@ class Target:
             with contextlib.suppress(OSError):
                 os.fchown(self.fd, found.st_uid, found.st_gid)
             os.fchmod(self.fd, stat.S_IMODE(found.st_mode))
+
+    def _open_remote(self, uri: Uri, overwrite: bool) -> None:
+        from kact_cli.files.object_store import look
+
+        found = None if overwrite else look(uri)
+        if found is not None and found.size is not None:
+            raise UsageError(f"{self.name} exists; give --overwrite to replace it")
+        self.path = temporary_path("upload")
+        self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.seekable = True
 
     def _adopt(self) -> None:
         """Take a descriptor as it is: a regular file (`> out.npy`) still allows offsets."""
@@ -162,6 +188,13 @@ class Target:
             # A pipe cannot be synchronised, and need not be
             with contextlib.suppress(OSError) if self._final is None else contextlib.nullcontext():
                 os.fsync(self.fd)
+        if self._uri is not None and self.path is not None:
+            from kact_cli.files.object_store import put
+
+            self._close()
+            put(self.path, self._uri)
+            os.unlink(self.path)
+            return
         if self._final is None or self.path is None:
             if self.seekable:
                 os.lseek(self.fd, 0, os.SEEK_END)

@@ -31,7 +31,7 @@ called as `transform(chain, source, found, target, wanted, options)`."""
 
 
 def transform(chain: Chain, source: str, target: str, options: Options) -> None:
-    """Apply `chain` to the file `source` and write `target`; `-` is standard input or output.
+    """Apply `chain` to `source` and write `target`: paths, URIs, or `-` for the standard streams.
 
     Raises a KactError, with the target as it was, when anything goes wrong.
     """
@@ -41,11 +41,12 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
         check_format(options.float_format)
     with contextlib.closing(open_source(source)) as opened:
         found = detect(opened, options.source_format)
-        wanted = output_format(target, found, options.target_format)
+        out = Target(target, overwrite=options.overwrite, fsync=options.fsync)
+        wanted = output_format(out.name, found, options.target_format)
         check_typed(options, [found], wanted)
         jobs = "a thread for each core" if options.jobs is None else f"{options.jobs} jobs"
         options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
-        with Target(target, overwrite=options.overwrite, fsync=options.fsync) as out:
+        with out:
             out.refuse_same_file(opened)
             name = WAYS.get(found.name, "table") if found is wanted else "table"
             way = import_module(f"kact_cli.transform.{name}")
