@@ -12,7 +12,7 @@ takes no part in a reduction: what stands in its place there is the activation's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,9 +97,9 @@ def parts_of_columns(
     # resolve_axes needs the rank; the number of rows does not matter
     what = "a tensor (rows, columns)"
     axes = {i: resolve_axes(s, (2, 2), what) for i, s in enumerate(chain.steps) if s.axis_name}
-    across = any(1 in a for a in axes.values())
-    everything = list(range(len(columns)))
-    groups = [everything] if across or not columnar else [[i] for i in everything]
+    across = any(1 in found for found in axes.values())
+    together = across or not columnar
+    groups = [range(len(columns))] if together else [range(i, i + 1) for i in range(len(columns))]
     parts = []
     for group in groups:
         widest = np.result_type(*(dtypes[i] for i in group)) if len(group) > 1 else dtypes[group[0]]
@@ -108,16 +108,23 @@ def parts_of_columns(
         if len(set(results)) > 1:
             # What the columns have in common until each goes back to its own dtype
             program = program._replace(result=program.work)
-        reductions = []
-        for step, found in axes.items():
-            if columnar and across:
-                dims = tuple(sorted(1 - a for a in found))
-            else:
-                dims = tuple(sorted(found)) if across else (0,)
-            reductions.append(Reduction(step, dims, streamed=0 in found))
+        reductions = tuple(
+            Reduction(step, _dims(found, across=across, columnar=columnar), streamed=0 in found)
+            for step, found in axes.items()
+        )
         positions = tuple(columns[i] for i in group)
-        parts.append(Part(positions, program, results, tuple(reductions), columnar and across))
+        parts.append(Part(positions, program, results, reductions, columnar and across))
     return parts
+
+
+def _dims(axes: Iterable[int], *, across: bool, columnar: bool) -> tuple[int, ...]:
+    """Which dims of a block the axes of the table (rows, columns) are.
+
+    A column by itself is a vector; columnar blocks lie in memory as (columns, rows).
+    """
+    if not across:
+        return (0,)
+    return tuple(sorted(1 - a if columnar else a for a in axes))
 
 
 def part_of_list(

@@ -61,7 +61,7 @@ def cells(type_: pa.DataType) -> st.SearchStrategy[Any]:
     elif pa.types.is_boolean(type_):
         item = st.booleans()
     else:
-        info = np.iinfo(type_.to_pandas_dtype())
+        info = np.iinfo(numpy_dtype(type_))
         item = st.integers(int(info.min), int(info.max))
     return st.none() | item
 
@@ -241,9 +241,18 @@ def test_shapes_of_rows() -> None:
     assert item_shape(TENSORS[1]) == ((2, 3, 2), (2, 0, 1))
 
 
+@pytest.mark.parametrize("kind", ["int", "uint", "float"])
+def test_every_number_has_numpys_dtype_of_its_name(kind: str) -> None:
+    for bits in (8, 16, 32, 64)[kind == "float" :]:
+        name = f"{kind}{bits}"
+        assert numpy_dtype(pa.list_(pa.type_for_alias(name))) == np.dtype(name)
+    assert numpy_dtype(pa.bool_()) == np.dtype(bool)
+    assert numpy_dtype(pa.decimal128(9, 2)) == np.dtype(np.float64)
+
+
 @pytest.mark.parametrize("type_", [*LISTS, *TENSORS], **IDS)
 def test_a_type_stays_where_the_dtype_does(type_: pa.DataType) -> None:
-    same = np.dtype(leaf_type(type_).to_pandas_dtype())
+    same = numpy_dtype(type_)
     assert result_type(type_, same).equals(type_, check_metadata=True)
     other = np.dtype(np.float16 if same != np.float16 else np.float32)
     changed = result_type(type_, other)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from kact_cli.chain import Chain
 from kact_cli.errors import UsageError
 from kact_cli.options import Options
+from kact_cli.tables.arrays import numpy_dtype
 from kact_cli.tables.job import TableJob, TableRun
 from tests.tools.numbers import EXACT, Array
 
@@ -71,7 +72,7 @@ def expected(chain: str, x: Array, absent: Array) -> Array:
 def columns_of(x: Array, absent: Array, types: Sequence[pa.DataType]) -> pa.Table:
     """A table of the columns of `x`, null where `absent`, between others that pass through."""
     arrays = {
-        f"x{n}": pa.array(x[:, n].astype(t.to_pandas_dtype()), t, mask=absent[:, n])
+        f"x{n}": pa.array(x[:, n].astype(numpy_dtype(t)), t, mask=absent[:, n])
         for n, t in enumerate(types)
     }
     rows = pa.array(range(len(x)))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from kact_cli.formats.parquet.footer import OPTIONAL, REPEATED, REQUIRED, Leaf
 from kact_cli.formats.parquet.levels import Values, join, page_dtype, take_apart
+from kact_cli.tables.arrays import numpy_dtype
 from tests.tools.parquet import rewritten
 
 LIST_LEAF = Leaf((b"v", b"list", b"element"), 4, 0, (OPTIONAL, REPEATED, OPTIONAL))
@@ -39,7 +40,7 @@ def items(field: pa.Field) -> st.SearchStrategy[Any]:
     elif pa.types.is_nested(kind):
         values = st.lists(items(kind.value_field), max_size=4)
     elif pa.types.is_floating(kind):
-        values = st.sampled_from([0.0, 1.5, -2.0, float("nan")]).map(kind.to_pandas_dtype())
+        values = st.sampled_from([0.0, 1.5, -2.0, float("nan")]).map(numpy_dtype(kind).type)
     else:
         values = st.integers(0, 100)
     return st.none() | values if field.nullable else values
