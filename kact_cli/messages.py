@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kact_cli.errors import KactError, reason, without_secrets
-
-if TYPE_CHECKING:
-    pass
 
 
 def display(path: str) -> str:
@@ -40,13 +37,32 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def human(count: int) -> str:
+def human(count: float) -> str:
     """A number of bytes in the largest unit that keeps it above one: `1.5 MiB`."""
     size, units = float(count), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
     while size >= 1024 and len(units) > 1:
         size /= 1024
         units.pop(0)
-    return f"{count:,} bytes" if units[0] == "bytes" else f"{size:.4g} {units[0]}"
+    return f"{count:,.0f} bytes" if units[0] == "bytes" else f"{size:.4g} {units[0]}"
+
+
+def amount(count: float, unit: str) -> str:
+    """So many of a unit: `1.5 MiB` for bytes, `12,000 values` for others."""
+    return human(count) if unit == "bytes" else f"{count:,.0f} {unit}"
+
+
+def rate(count: float, seconds: float, unit: str = "bytes") -> str:
+    """So many of a unit a second: `150 MiB/s`."""
+    return f"{amount(count / max(seconds, 1e-9), unit)}/s"
+
+
+def duration(seconds: float) -> str:
+    """A time in whole seconds: `12 s`, `2:30 min` or `1:05 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}:{rest:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"
 
 
 def describe(error: BaseException) -> str:
@@ -54,11 +70,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, KactError):
         return str(error)
     if isinstance(error, OSError):
-        return (
-            f"{display(os.fsdecode(error.filename))}: {reason(error)}"
-            if error.filename
-            else (reason(error))
-        )
+        name = f"{display(os.fsdecode(error.filename))}: " if error.filename else ""
+        return name + reason(error)
     if isinstance(error, MemoryError):
         return "not enough memory; a smaller --chunk-size or fewer --jobs may do"
     return " ".join(f"{type(error).__name__}: {error}".split())

@@ -21,11 +21,17 @@ class Observer:
     def tell(self, message: str) -> None:
         """Something that a person at a terminal may want to know, though nothing is amiss."""
 
-    def start(self, total: int, passes: int, unit: str = "bytes") -> None:
+    def start(self, total: int, passes: int, unit: str = "bytes", files: int = 1) -> None:
         """Work over `total` bytes (or `unit`) begins, all passes counted; 0: nobody knows."""
 
     def advance(self, count: int) -> None:
         """That many more are done. Threads call this."""
+
+    def started(self, name: str) -> None:
+        """One of several files is being worked on."""
+
+    def ended(self, name: str) -> None:
+        """One of several files is done, or has failed."""
 
 
 class Concern(NamedTuple):

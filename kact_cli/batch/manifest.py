@@ -10,11 +10,12 @@ import contextlib
 import dataclasses
 import json
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kact_cli import __version__
-from kact_cli.batch.inputs import Place, join, shown
+from kact_cli.batch.inputs import Item, Place, join, shown
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError, UsageError, reason
 from kact_cli.files import object_store as remote
@@ -96,14 +97,59 @@ def save(directory: Place, manifest: Manifest) -> None:
         target.write(memoryview(text.encode()))
 
 
-def check(old: Manifest | None, new: Manifest, directory: Place, *, skip: bool) -> None:
-    """Refuse to mix outputs of different making.
+class OutputDirectory:
+    """An output directory: what made the outputs in it, and what is about to make more."""
 
-    `skip`: outputs that exist are to be kept. Raises UsageError that says what differs.
-    """
-    where = shown(directory)
-    if old is None:
-        return
+    def __init__(self, place: Place, made: Manifest) -> None:
+        """Read the manifest. Raises UsageError where the outputs are of another making."""
+        self.place, self.made = place, made
+        self._before = before = load(place)
+        self._replacing = before is not None and before.replacing
+        if before is not None:
+            _check_same(before, made, shown(place))
+
+    def choose(
+        self, items: Sequence[Item], *, skip_existing: bool, overwrite: bool
+    ) -> tuple[list[Item], list[Item]]:
+        """Which items are to be done, and which are left because their outputs exist.
+
+        Raises UsageError where neither may be, or where what exists may be old.
+        """
+        where = shown(self.place)
+        if skip_existing and self._replacing:
+            raise UsageError(
+                f"in {where} a run with --overwrite was not finished: which outputs are new is "
+                f"not known; give --overwrite again"
+            )
+        existing = [item for item in items if item.exists]
+        if not existing or overwrite:
+            return list(items), []
+        target = shown(existing[0].target)
+        if not skip_existing:
+            raise UsageError(
+                f"{target} exists; --skip-existing leaves what is there, --overwrite replaces it"
+            )
+        if self._before is None:
+            raise UsageError(
+                f"{target} exists, and what made it is not known: there is no {NAME} in {where}"
+            )
+        return [item for item in items if not item.exists], existing
+
+    def begin(self, items: Iterable[Item]) -> None:
+        """Write the manifest, before any of the items is done."""
+        replacing = any(item.exists for item in items)
+        if self._before is None or (replacing and not self._replacing):
+            save(self.place, dataclasses.replace(self.made, replacing=replacing))
+            self._replacing = replacing
+
+    def end(self) -> None:
+        """All items are done: no output is an old one."""
+        if self._replacing:
+            save(self.place, self.made)
+
+
+def _check_same(old: Manifest, new: Manifest, where: str) -> None:
+    """Refuse to mix outputs of different making. Raises UsageError."""
     differences: list[tuple[str, Any, Any]] = [
         ("the chain", old.chain, new.chain),
         ("kact", old.kact, new.kact),
@@ -117,11 +163,6 @@ def check(old: Manifest | None, new: Manifest, directory: Place, *, skip: bool) 
                 f"{where} holds outputs of another run: there {what} is {_value(was)}, here "
                 f"{_value(is_)}; choose another --output-dir"
             )
-    if skip and old.replacing:
-        raise UsageError(
-            f"in {where} a run with --overwrite was not finished: which outputs are new is not "
-            f"known; give --overwrite again"
-        )
 
 
 def _value(value: object) -> str:

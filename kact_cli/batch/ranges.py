@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from kact_cli.batch.unit import FileTask, Listener, Outcome, make_parents
-from kact_cli.engine.plan import ALL_PASSES, Round, TensorUnit
+from kact_cli.engine.plan import Round, TensorUnit
 from kact_cli.errors import KactError, UsageError
 from kact_cli.files.object_store import is_uri
 from kact_cli.files.source import Source, open_source
@@ -22,7 +22,7 @@ from kact_cli.files.target import Target
 from kact_cli.formats.detect import detect, output_format
 from kact_cli.formats.npy import NpyTensor, write_header
 from kact_cli.transform.tensor import TensorJob
-from kact_cli.transform.tensor_unit import Done, Files, Partial, Task, add, assemble, run_unit
+from kact_cli.transform.tensor_unit import Files, StageState, StageTask, UnitResult, run_unit
 from kact_cli.types import State
 
 CUT_BYTES = 128 * 1024 * 1024
@@ -34,12 +34,12 @@ class RangeTask:
     """Some units of one pass over a file, and the statistics of the passes before."""
 
     number: int
-    task: Task
+    task: StageTask
     units: tuple[TensorUnit, ...]
     state: State
 
 
-def run_range(task: RangeTask) -> list[Done]:
+def run_range(task: RangeTask) -> list[UnitResult]:
     """What a worker does with a range. Raises DataError."""
     return [run_unit(task.task, unit, task.state) for unit in task.units]
 
@@ -56,9 +56,9 @@ def can_be_cut(task: FileTask, size: int) -> bool:
 
 
 class CutFile:
-    """A file in progress: gives out ranges, takes back what they found, commits at the end.
+    """A file in progress: it gives out ranges and takes back what they found.
 
-    Used as a context: whatever is not finished when it ends is taken back.
+    At the end it is committed, or aborted.
     """
 
     def __init__(self, task: FileTask) -> None:
@@ -98,22 +98,19 @@ class CutFile:
             self._target.name,
         )
         stage = job.plan.stages[0]
-        self._work = Task(job.program.staged(stage, 1, 0), stage, files)
+        self._stage = StageTask(job.program.staged(stage, 1, 0), stage, files)
+        self._known = StageState(self._stage)
         self._rounds = job.plan.rounds(0)
-        self._state: State = {}
-        self._begin(next(self._rounds, None))
+        self._begin()
 
-    def _begin(self, units: Round | None) -> None:
+    def _begin(self) -> None:
         """Start a round of ranges that do not depend on one another."""
-        while units is not None and units.count == 0:
-            units = next(self._rounds, None)
-        self._round = units
-        self._left: Iterator[TensorUnit] = iter(units or ())
+        self._round: Round | None = next((r for r in self._rounds if r.count), None)
+        self._left: Iterator[TensorUnit] = iter(self._round or ())
         self._given = self._merged = 0
-        self._waiting: dict[int, list[Done]] = {}
-        self._total: Partial = {}
-        if units is not None and units.passed == 0:
-            self._state = {}
+        self._waiting: dict[int, list[UnitResult]] = {}
+        if self._round is not None:
+            self._known.begin(self._round)
 
     def next(self, count: int) -> RangeTask | None:
         """The next range, of `count` units, or None while others have to be done first."""
@@ -122,33 +119,24 @@ class CutFile:
             return None
         self.out += 1
         self._given += 1
-        return RangeTask(self._given - 1, self._work, units, self._state)
+        return RangeTask(self._given - 1, self._stage, units, self._known.state)
 
-    def done(self, number: int, found: list[Done]) -> None:
+    def done(self, number: int, found: list[UnitResult]) -> None:
         """Take what a range found; in the order of the ranges, so that sums are the same."""
+        assert self._round is not None
         self.out -= 1
         self._waiting[number] = found
         while self._merged in self._waiting:
-            for done in self._waiting.pop(self._merged):
-                for where, statistics in done.found.values():
-                    step = self._reduced_step()
-                    add(self._work.program, step, self._total, where, statistics)
+            for result in self._waiting.pop(self._merged):
+                self._known.add(self._round, result)
             self._merged += 1
         if self.out == 0:
             first = next(self._left, None)
             if first is not None:
                 self._left = itertools.chain((first,), self._left)
                 return
-            if self._total and self._round is not None:
-                passed = self._round.passed
-                state = assemble(self._work.stage, self._round.slab, passed, self._total)
-                self._state = {**self._state, self._reduced_step(): state}
-            self._begin(next(self._rounds, None))
-
-    def _reduced_step(self) -> int:
-        assert self._round is not None
-        assert self._round.passed != ALL_PASSES
-        return self._work.stage.streamed[self._round.passed].step
+            self._known.end(self._round)
+            self._begin()
 
     @property
     def finished(self) -> bool:

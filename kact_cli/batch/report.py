@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -46,9 +45,8 @@ def _entry(item: Item, result: Result | None) -> dict[str, Any]:
     entry["seconds"] = round(outcome.seconds, 6)
     if outcome.read is not None and outcome.written is not None:
         entry["rows"] = outcome.read.rows
-        for name in ("nan", "inf"):
-            both = (dataclasses.asdict(c)[name] for c in (outcome.read, outcome.written))
-            entry[name] = dict(zip(("in", "out"), both, strict=True))
+        entry["nan"] = {"in": outcome.read.nan, "out": outcome.written.nan}
+        entry["inf"] = {"in": outcome.read.inf, "out": outcome.written.inf}
     if outcome.warnings:
         entry["warnings"] = list(outcome.warnings)
     return entry

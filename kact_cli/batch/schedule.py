@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 from kact_cli.batch.inputs import Item
 from kact_cli.batch.ranges import CUT_BYTES, CutFile, RangeTask, can_be_cut, run_range
@@ -19,20 +20,12 @@ from kact_cli.files.target import temporary_prefix
 from kact_cli.formats.detect import by_suffix
 from kact_cli.messages import describe
 from kact_cli.options import Observer, Options
-from kact_cli.parallel.processes import Answer, Function, Runner
 
+if TYPE_CHECKING:
+    from kact_cli.parallel.processes import Workers
 
-class Watch(Observer):
-    """What the person who watches a batch is told, beside warnings. This one says nothing."""
-
-    def begin(self, files: int, size: int) -> None:
-        """Work on that many files, of `size` bytes together, begins."""
-
-    def started(self, item: Item) -> None:
-        """A file is being worked on."""
-
-    def ended(self, item: Item) -> None:
-        """A file is done, or has failed."""
+LOOK_SECONDS = 2.0
+"""How long the end of a call is waited for before the workers are looked at again."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Result:
 
 
 @dataclass
-class _Job:
+class _FileRun:
     """A file in progress, and whether it is cut."""
 
     item: Item
@@ -57,16 +50,18 @@ class _Job:
 
 @dataclass(frozen=True)
 class _Call:
-    job: _Job
-    function: Function
+    """What a worker does for a file: all of it, a range of it, or counting in it."""
+
+    run: _FileRun
+    function: Callable[[Any], Any]
     argument: object
 
 
 class Batch:
-    """One run over the items, by a runner.
+    """One run over the items.
 
     `keep_going` finishes the rest when a file fails; `count` counts NaN and infinities;
-    `strict` makes failures of warnings.
+    `strict` makes failures of warnings. The observer of `options` is told of everything.
     """
 
     def __init__(
@@ -78,148 +73,154 @@ class Batch:
         keep_going: bool = False,
         count: bool = False,
         strict: bool = False,
-        watch: Watch | None = None,
     ) -> None:
         self._chain = chain
         # What is there by now may be this run's, done by a worker that was lost before it said so
         self._options = replace(options, observer=Observer(), overwrite=True)
+        self._observer = options.observer
         self._items = items
         self._keep_going = keep_going
         self._count, self._strict = count, strict
-        self._watch = watch or Watch()
-        self._share = sum(item.size for item in items)
+        self._size = sum(item.size for item in items)
         self._pending = deque(items)
-        self._cut: list[_Job] = []
+        self._cut: list[_FileRun] = []
         self._ready: deque[_Call] = deque()
-        self._calls: dict[int, _Call] = {}
-        self._keys = itertools.count()
-        self._shared = False
         self.results: list[Result] = []
 
-    def run(self, runner: Runner, *, shared: bool = False) -> None:
+    def run(self, workers: Workers) -> None:
         """Do everything; `results` grow as files end.
 
-        `shared`: on a cluster, where a lost worker may leave temporary files that nobody reports.
         Raises DataError for the first file that fails, unless it is to keep going.
         """
-        self._shared = shared
-        self._watch.begin(len(self._items), self._share)
+        self._observer.start(self._size, 1, files=len(self._items))
         whole = False
         try:
-            with runner:
-                self._loop(runner)
-            whole = not shared
+            with workers:
+                self._loop(workers)
+            whole = not workers.elsewhere
         finally:
-            for job in self._cut:
-                if job.cut is not None:
-                    job.cut.abort()
+            for run in self._cut:
+                if run.cut is not None:
+                    run.cut.abort()
             if not whole:
                 sweep(self._items)
 
-    def _loop(self, runner: Runner) -> None:
+    def _loop(self, workers: Workers) -> None:
+        ended: SimpleQueue[Any] = SimpleQueue()
+        calls: dict[Any, _Call] = {}
         while True:
-            while len(self._calls) < runner.capacity and (call := self._next(runner)):
-                key = next(self._keys)
-                self._calls[key] = call
-                runner.submit(key, call.function, call.argument)
-            if not self._calls:
+            while len(calls) < workers.capacity() and (call := self._next(workers)):
+                future = workers.submit(call.function, call.argument)
+                calls[future] = call
+                future.add_done_callback(ended.put)
+            if not calls:
                 return
-            answer = runner.next()
-            self._take(self._calls.pop(answer.key), answer)
+            try:
+                future = ended.get(timeout=LOOK_SECONDS)
+            except Empty:
+                continue
+            if future.cancelled():
+                raise DataError("the scheduler gave up the work")
+            self._take(calls.pop(future), future.result)
 
-    def _next(self, runner: Runner) -> _Call | None:
+    def _next(self, workers: Workers) -> _Call | None:
         """The next unit: of a file that is cut, if it has one now, else the next file."""
         while True:
             if self._ready:
                 return self._ready.popleft()
-            for job in self._cut:
-                if job.cut is not None and (part := job.cut.next(runner.grain)) is not None:
-                    return _Call(job, run_range, part)
+            for run in self._cut:
+                if run.cut is not None and (part := run.cut.next(workers.grain)) is not None:
+                    return _Call(run, run_range, part)
             if not self._pending:
                 return None
-            job = self._open(self._pending.popleft(), runner.capacity)
-            if job.cut is None and not job.failed:
-                return _Call(job, run_file, job.task)
+            run = self._open(self._pending.popleft(), workers)
+            if run.cut is None and not run.failed:
+                return _Call(run, run_file, run.task)
 
-    def _open(self, item: Item, workers: int) -> _Job:
+    def _open(self, item: Item, workers: Workers) -> _FileRun:
         """Begin a file, cut where that is of use."""
-        self._watch.started(item)
+        self._observer.started(item.name)
         options = replace(self._options, jobs=self._threads(item, workers))
         task = FileTask(self._chain, item.source, item.target, options, self._count, self._strict)
-        job = _Job(item, task)
-        if workers == 1 or not can_be_cut(task, item.size):
-            return job
+        run = _FileRun(item, task)
+        if workers.capacity() == 1 or not can_be_cut(task, item.size):
+            return run
         try:
             cut = CutFile(task)
         except Exception as e:
-            self._fail(job, describe(e))
-            return job
+            self._fail(run, describe(e))
+            return run
         if cut.whole:
             cut.abort()
-            return job
-        job.cut = cut
-        self._cut.append(job)
+            return run
+        run.cut = cut
+        self._cut.append(run)
         if cut.finished:
-            self._commit(job)
-        return job
+            self._commit(run)
+        return run
 
-    def _threads(self, item: Item, workers: int) -> int:
+    def _threads(self, item: Item, workers: Workers) -> int:
         """More than one for a table that would keep one worker busy when all others are done."""
-        if self._shared or item.size < CUT_BYTES:
+        if workers.elsewhere or item.size < CUT_BYTES:
             return 1
         found = by_suffix(item.source)
         if found is not None and found.kind == "tensor":
             return 1
-        return workers if item.size * workers > self._share else 1
+        count = workers.capacity()
+        return count if item.size * count > self._size else 1
 
-    def _take(self, call: _Call, answer: Answer) -> None:
-        job = call.job
-        if job.failed:
+    def _take(self, call: _Call, result: Callable[[], Any]) -> None:
+        """Take the result of a call that has ended."""
+        run = call.run
+        if run.failed:
             return
-        if answer.error is not None:
-            self._fail(job, answer.error)
-        elif isinstance(answer.value, Outcome):
-            self._watch.advance(job.item.size)
-            self._finish(job, answer.value)
-        elif isinstance(call.argument, RangeTask) and job.cut is not None:
-            self._watch.advance(sum(done.bytes for done in answer.value) // job.cut.passes)
-            job.cut.done(call.argument.number, answer.value)
-            if job.cut.finished:
-                self._commit(job)
-        elif job.outcome is not None:
-            read, written = answer.value
-            self._finish(job, replace(job.outcome, read=read, written=written))
-
-    def _commit(self, job: _Job) -> None:
-        assert job.cut is not None
-        self._cut.remove(job)
         try:
-            job.outcome = job.cut.commit()
+            value = result()
         except Exception as e:
-            self._fail(job, describe(e))
+            self._fail(run, describe(e))
+            return
+        if isinstance(value, Outcome):
+            self._observer.advance(run.item.size)
+            self._finish(run, value)
+        elif isinstance(call.argument, RangeTask) and run.cut is not None:
+            self._observer.advance(sum(unit.bytes for unit in value) // run.cut.passes)
+            run.cut.done(call.argument.number, value)
+            if run.cut.finished:
+                self._commit(run)
+        elif run.outcome is not None:
+            read, written = value
+            self._finish(run, replace(run.outcome, read=read, written=written))
+
+    def _commit(self, run: _FileRun) -> None:
+        assert run.cut is not None
+        self._cut.remove(run)
+        try:
+            run.outcome = run.cut.commit()
+        except Exception as e:
+            self._fail(run, describe(e))
             return
         if self._count:
-            self._ready.append(_Call(job, count_file, job.task))
+            self._ready.append(_Call(run, count_file, run.task))
         else:
-            self._finish(job, job.outcome)
+            self._finish(run, run.outcome)
 
-    def _finish(self, job: _Job, outcome: Outcome) -> None:
+    def _finish(self, run: _FileRun, outcome: Outcome) -> None:
         for message in outcome.warnings:
-            self._watch.warn(_naming(job.item, message))
+            self._observer.warn(_naming(run.item, message))
         for message in outcome.notes:
-            self._watch.note(_naming(job.item, message))
-        self.results.append(Result(job.item, outcome))
-        self._watch.ended(job.item)
+            self._observer.note(_naming(run.item, message))
+        self.results.append(Result(run.item, outcome))
+        self._observer.ended(run.item.name)
 
-    def _fail(self, job: _Job, error: str) -> None:
-        job.failed = True
-        if job in self._cut and job.cut is not None:
-            self._cut.remove(job)
-            job.cut.abort()
-        sweep([job.item])
-        error = _naming(job.item, error)
-        self.results.append(Result(job.item, error=error))
-        self._watch.ended(job.item)
+    def _fail(self, run: _FileRun, error: str) -> None:
+        run.failed = True
+        if run in self._cut and run.cut is not None:
+            self._cut.remove(run)
+            run.cut.abort()
+        sweep([run.item])
+        error = _naming(run.item, error)
+        self.results.append(Result(run.item, error=error))
+        self._observer.ended(run.item.name)
         if not self._keep_going:
             raise DataError(error)
 

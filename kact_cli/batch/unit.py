@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
-from kact_cli.batch.counts import Counts, count
 from kact_cli.batch.inputs import shown
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, KactError, UsageError, prefixed, reason
+from kact_cli.errors import DataError, KactError, UsageError, reason
 from kact_cli.files import object_store as remote
 from kact_cli.files.object_store import Uri
 from kact_cli.files.temporary import temporary_path
 from kact_cli.formats.detect import by_suffix
+from kact_cli.formats.npy import NpyTensor
 from kact_cli.messages import display
 from kact_cli.options import Observer, Options
+from kact_cli.reports.summary import nonfinite
+from kact_cli.reports.values import open_numbers
+from kact_cli.tables.columns import ColumnBlock, Kind, select
 from kact_cli.transform.route import transform
 
 
@@ -34,6 +38,14 @@ class FileTask:
     """Whether to count rows, NaN and infinities, which reads both files once more."""
     strict: bool = False
     """Whether a warning is an error."""
+
+
+class Counts(NamedTuple):
+    """Rows (the length of a tensor's first axis), NaN and infinities; a null is neither."""
+
+    rows: int
+    nan: int
+    inf: int
 
 
 @dataclass(frozen=True)
@@ -68,24 +80,23 @@ class Listener(Observer):
 
 
 def run_file(task: FileTask) -> Outcome:
-    """Transform one file, whole or not at all. Raises a KactError that names it."""
+    """Transform one file, whole or not at all. Raises a KactError."""
     started = time.perf_counter()
     listener = Listener(task.strict)
     options = replace(task.options, observer=listener)
-    name = shown(task.source)
-    with prefixed(name), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         source, target = remote.parse(task.source), remote.parse(task.target)
         read, write = source, target
         if isinstance(read, Uri):
             read = stack.enter_context(_temporary(read))
         if isinstance(write, Uri):
             write = stack.enter_context(_temporary(write))
-        with _renaming({display(read): name, display(write): shown(target)}, listener):
+        with _renaming({display(read): shown(source), display(write): shown(target)}, listener):
             if isinstance(source, Uri):
                 fetch(source, read)
             make_parents(write)
             transform(task.chain, read, write, options)
-            before, after = count_both(task, read, write) if task.count else (None, None)
+            before, after = _count_both(task, read, write) if task.count else (None, None)
         if isinstance(target, Uri):
             remote.put(write, target)
         taken, made = os.stat(read).st_size, os.stat(write).st_size
@@ -94,19 +105,42 @@ def run_file(task: FileTask) -> Outcome:
     return Outcome(taken, made, seconds, before, after, warnings, notes)
 
 
-def count_both(task: FileTask, read: str, write: str) -> tuple[Counts, Counts]:
-    """Count in an input and its output."""
-    options = task.options
-    before, columns = count(read, options)
-    written = replace(options, source_format=options.target_format)
-    after, _ = count(write, written, columns=columns)
-    return before, after
-
-
 def count_file(task: FileTask) -> tuple[Counts, Counts]:
-    """Count in a local file that is done, and in what it became."""
-    with prefixed(shown(task.source)):
-        return count_both(task, task.source, task.target)
+    """Count in a local file that is done, and in what it became. Raises a KactError."""
+    return _count_both(task, task.source, task.target)
+
+
+def _count_both(task: FileTask, read: str, write: str) -> tuple[Counts, Counts]:
+    before, columns = _count(read, task.options)
+    written = replace(task.options, source_format=task.options.target_format)
+    return before, _count(write, written, columns)[0]
+
+
+def _count(
+    path: str, options: Options, columns: Sequence[int] | None = None
+) -> tuple[Counts, Sequence[int] | None]:
+    """Count in the columns that `options` select or (of an output) at the positions `columns`.
+
+    Also returns the positions of the columns, None for a .npy.
+    """
+    rows = nan = inf = 0
+    blocks: Iterable[list[ColumnBlock]]
+    with open_numbers(path, options) as numbers:
+        if isinstance(numbers, NpyTensor):
+            blocks = ([ColumnBlock(block)] for block in numbers.blocks())
+        else:
+            if columns is None:
+                columns = select(numbers.columns, options.columns, options.exclude)
+            columns = [i for i in columns if numbers.columns[i].kind is not Kind.OTHER]
+            blocks = numbers.reader.numbers(columns)
+        for parts in blocks:
+            rows += parts[0].rows
+            for part in parts:
+                found = nonfinite(part.values if part.nulls is None else part.values[~part.nulls])
+                nan, inf = nan + found[0], inf + found[1] + found[2]
+        if isinstance(numbers, NpyTensor):
+            rows, columns = (numbers.header.shape or (1,))[0], None
+    return Counts(rows, nan, inf), columns
 
 
 def make_parents(path: str) -> None:

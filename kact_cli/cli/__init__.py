@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from kact_cli import __version__
-from kact_cli.errors import ChainSyntaxError, ExitCode, KactError, without_secrets
-from kact_cli.messages import display, nearest
+from kact_cli.errors import ChainSyntaxError, ExitCode, KactError, reason, without_secrets
+from kact_cli.messages import describe, display, nearest
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -45,9 +45,6 @@ kact applies Keras activations to tensors in files. To begin:
 
 `kact --help` shows every command, `kact COMMAND --help` its options.
 """
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(BaseException):
@@ -128,15 +125,33 @@ def cli(ctx: click.Context) -> None:
         click.echo(WELCOME, nl=False)
 
 
+def _refuse_other_systems() -> None:
+    """End with one line where there is not what kact is built on, as on Windows."""
+    try:
+        if not hasattr(signal, "SIGHUP"):
+            raise ImportError
+        for name in ("fcntl", "resource"):
+            import_module(name)
+    except ImportError:
+        _complain("this system lacks what kact needs; use Linux, macOS or, on Windows, WSL")
+        sys.exit(ExitCode.DATA)
+
+
+def _signals() -> tuple[signal.Signals, ...]:
+    """The signals that ask the process to end; not every system has them."""
+    return signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
 def main() -> NoReturn:
     """Run kact and end the process with its exit code."""
+    _refuse_other_systems()
     # One thread for each worker is kact's own affair; BLAS would start one for every core
     for name in ("OPENBLAS", "OMP", "MKL"):
         os.environ.setdefault(f"{name}_NUM_THREADS", "1")
     # Read when pyarrow is imported: its own memory pool keeps what it was given
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     _reserve_standard_streams()
-    for number in _SIGNALS:
+    for number in _signals():
         # `nohup kact` stays nohup
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _terminate)
@@ -177,11 +192,11 @@ def _run() -> int:
         return 128 + e.number
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
-    except MemoryError:
-        _complain("not enough memory; a smaller --chunk-size or fewer --jobs may do")
+    except MemoryError as e:
+        _complain(describe(e))
         return ExitCode.DATA
     except OSError as e:
-        _complain(f"{e.filename or 'standard output'}: {(e.strerror or str(e)).lower()}")
+        _complain(f"{e.filename or 'standard output'}: {reason(e)}")
         return ExitCode.DATA
 
 
@@ -200,15 +215,15 @@ def _send_again(dropped: sys.UnraisableHookArgs) -> None:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     # `timeout` sends its signal twice: the second must not end the clearing up after the first
-    for other in _SIGNALS:
+    for other in _signals():
         signal.signal(other, signal.SIG_IGN)
     raise Terminated(number)
 
 
 def _complain(message: str) -> None:
-    # A standard error that is closed or full must not hide the exit code
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        click.echo(f"kact: {message}", err=True)
+    from kact_cli.cli.console import complain  # nearly every run has nothing to complain of
+
+    complain(message)
 
 
 def _reserve_standard_streams() -> None:

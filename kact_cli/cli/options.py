@@ -9,8 +9,8 @@ import click
 
 from kact_cli.activations import Parameter
 from kact_cli.chain import format_value
-from kact_cli.cli.console import Console
 from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, Where, option
+from kact_cli.cli.progress import Progress
 from kact_cli.cli.types import ColumnsType, PathType, SizeType, ValueType
 from kact_cli.formats.declared import CSV, FORMATS, NPY, TABLES
 from kact_cli.options import Options
@@ -144,17 +144,23 @@ _PLAN = (
         envvar="KACT_CHUNK_SIZE",
         help="What is read, computed and written in one go.  [default: 2MiB]",
     ),
-    option(
+)
+"""What decides how the work is done, beside the jobs; `explain` takes these too."""
+
+
+def _jobs(default: str) -> Callable[[F], F]:
+    return option(
         RUNNING,
         "--jobs",
         "-j",
         type=click.IntRange(1, 1024),
         metavar="N",
         envvar="KACT_JOBS",
-        help="Worker processes.  [default: threads, one for each core]",
-    ),
-)
-"""What decides how the work is done; `explain` takes these too."""
+        help=f"Worker processes.  [default: {default}]",
+    )
+
+
+_THREADS = _jobs("threads, one for each core")
 
 _WARNINGS = (
     option(
@@ -228,7 +234,12 @@ def _decorated(command: F, options: Sequence[Callable[[F], F]]) -> F:
 
 def transform_options(command: F) -> F:
     """Every option of the commands that transform a tensor; they arrive as keyword arguments."""
-    return _decorated(command, (*_PLAN, *_TRANSFORM))
+    return _decorated(command, (*_PLAN, _THREADS, *_TRANSFORM))
+
+
+def batch_options(command: F) -> F:
+    """The same, where many files are done by processes anyway."""
+    return _decorated(command, (*_PLAN, _jobs("one for each core"), *_TRANSFORM))
 
 
 def preview_option(command: F) -> F:
@@ -245,7 +256,7 @@ def preview_option(command: F) -> F:
 
 def plan_options(command: F) -> F:
     """The options that decide what is done; they arrive as keyword arguments."""
-    return _decorated(command, (*_PLAN, *_WARNINGS))
+    return _decorated(command, (*_PLAN, _THREADS, *_WARNINGS))
 
 
 def reading_options(command: F) -> F:
@@ -263,13 +274,13 @@ def make_options(
 ) -> Options:
     """The library's options, from the keyword arguments of any of these sets."""
     columns, exclude = chosen.pop("columns", ()), chosen.pop("exclude", ())
-    console = Console(quiet=quiet, verbose=verbose, progress=progress, strict=strict)
+    observer = Progress(quiet=quiet, verbose=verbose, progress=progress, strict=strict)
     ctx = click.get_current_context()
     given = [p.typed(ctx) for p in ctx.command.params if isinstance(p, Option)]
     return Options(
         columns=tuple(columns),
         exclude=tuple(exclude),
         **chosen,
-        observer=console,
+        observer=observer,
         typed=tuple(concern for concern in given if concern is not None),
     )

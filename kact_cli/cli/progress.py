@@ -1,154 +1,170 @@
-"""How far a batch is: a display on a terminal, or lines now and then."""
+"""How far the work is, once it has taken a second: a bar on a terminal, or lines now and then."""
 
 from __future__ import annotations
 
 import contextlib
-import math
+import os
 import sys
+import threading
 import time
 from typing import Any
 
-from kact_cli.batch.inputs import Item
-from kact_cli.batch.schedule import Watch
-from kact_cli.cli.console import Console
-from kact_cli.messages import human
+from kact_cli.cli.console import UNWRITABLE, Console, is_terminal
+from kact_cli.messages import amount, display, duration, human, rate
 
-LINE_SECONDS = 2.0
-"""Between two lines, where lines are shown."""
-DRAW_SECONDS = 0.1
-"""Between two states of the display. No thread draws it: with one, workers could not be forked."""
-NAMES = 60
+PATIENCE = 1.0
+"""Seconds of work before anything is said of it."""
+BAR_SECONDS, LINE_SECONDS = 0.1, 5.0
+"""Seconds between two states of the bar, and between two lines."""
+NAMES = 24
 """The most characters that the names of the files in work may take."""
-_UNWRITABLE = (OSError, ValueError, AttributeError)
 
 
-class Progress(Console, Watch):
-    """Shows nothing; counts for those that do. Used as a context around the batch."""
+class Progress(Console):
+    """A console that also shows the progress: unless told (`progress`), on a terminal.
 
-    def __init__(self, *, quiet: bool, verbose: bool) -> None:
-        super().__init__(quiet=quiet, verbose=verbose)
-        self.files = self.ended_files = self.size = self.done = 0
-        self.names: dict[str, str] = {}
-        self._first = self._last = time.monotonic()
-        self._every = LINE_SECONDS
+    The bar is rich's, and rich is imported when it is first drawn. No thread draws it: the
+    calls of `advance` do.
+    """
 
-    def begin(self, files: int, size: int) -> None:
-        self.files, self.size = files, size
-        self._first = self._last = time.monotonic()
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        verbose: bool = False,
+        strict: bool = False,
+        progress: bool | None = None,
+    ) -> None:
+        super().__init__(quiet=quiet, verbose=verbose, strict=strict)
+        terminal = is_terminal()
+        self._shown = (terminal and not quiet) if progress is None else progress
+        self._by_bar = terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+        self._created = self._begun = time.monotonic()
+        self._drawn = 0.0
+        self._total = self._done = self._files = self._ended = 0
+        self._passes, self._unit = 1, "bytes"
+        self._names: list[str] = []
+        self._bar: Any = None
+        self._lock = threading.Lock()
 
-    def started(self, item: Item) -> None:
-        self.names[item.target] = item.name
-        self._changed()
+    def start(self, total: int, passes: int, unit: str = "bytes", files: int = 1) -> None:
+        self._total, self._passes, self._unit, self._files = total, passes, unit, files
+        self._done, self._begun = 0, time.monotonic()
+        if passes > 1:
+            self.note(f"{passes} passes")
 
     def advance(self, count: int) -> None:
-        self.done += count
-        self._changed()
+        with self._lock:
+            self._done += count
+            self._changed()
 
-    def ended(self, item: Item) -> None:
-        self.ended_files += 1
-        self.names.pop(item.target, None)
-        self._changed()
+    def started(self, name: str) -> None:
+        with self._lock:
+            self._names.append(name)
+            self._changed()
+
+    def ended(self, name: str) -> None:
+        with self._lock:
+            self._names.remove(name)
+            self._ended += 1
+            self._changed()
+
+    def finish(self) -> None:
+        """The work is done, or given up: nothing half-written stays on the terminal."""
+        self._shown = False
+        if self._bar is not None:
+            with contextlib.suppress(*UNWRITABLE):
+                self._bar.stop()
+            self._bar = None
+
+    def report(self) -> None:
+        """The end of the work, for `--verbose`: how much it was, and how fast."""
+        if self.verbose:
+            seconds = time.monotonic() - self._created
+            speed = f", {rate(self._done, seconds, self._unit)}" if self._done else ""
+            self.note(
+                f"{amount(self._done, self._unit)} in {seconds:.2f} s{speed}, "
+                f"peak memory {human(peak_memory())}"
+            )
+
+    def say(self, message: str) -> None:
+        if self._bar is None:
+            super().say(message)
+            return
+        with contextlib.suppress(*UNWRITABLE):
+            self._bar.console.print(f"kact: {display(message)}", soft_wrap=True)
 
     def _changed(self) -> None:
-        now = time.monotonic()
-        if now - self._last >= self._every:
-            self._last = now
-            with contextlib.suppress(*_UNWRITABLE):
-                self.draw()
-
-    def draw(self) -> None:
-        """Show how far it is."""
-
-    def current(self) -> str:
-        """The names of some of the files in work."""
-        text = ", ".join(name.rpartition("/")[2] for name in self.names.values())
-        return text if len(text) <= NAMES else text[: NAMES - 1] + "…"
-
-    def state(self) -> str:
-        """Files, bytes, rate and time left, as words."""
-        seconds = time.monotonic() - self._first
-        rate = self.done / seconds if seconds > 0 else 0.0
-        text = f"{self.ended_files:,}/{self.files:,} files, {human(self.done)} of "
-        text += f"{human(self.size)}, {human(int(rate))}/s"
-        if rate and self.done < self.size:
-            text += f", {_duration((self.size - self.done) / rate)} left"
-        return text
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is left on the screen."""
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-class Lines(Progress):
-    """A line now and then, for a log."""
-
-    def draw(self) -> None:
-        names = self.current()
-        self._say(f"kact: {self.state()}{': ' if names else ''}{names}")
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(*_UNWRITABLE):
-            self.draw()
-
-
-class Display(Progress):
-    """A bar at the bottom of the terminal, by rich."""
-
-    _live: Any = None
-
-    def __enter__(self) -> Display:
-        import rich.console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bar
-
-        self._every = DRAW_SECONDS
-        columns = BarColumn(), TextColumn("{task.description}", markup=False)
-        with contextlib.suppress(*_UNWRITABLE):
-            console = rich.console.Console(stderr=True)
-            live = Bar(*columns, console=console, auto_refresh=False, transient=True)
-            self._task = live.add_task("", total=None)
-            live.start()
-            self._live = live
-        return self
-
-    def begin(self, files: int, size: int) -> None:
-        super().begin(files, size)
-        self._last = -math.inf  # at once: there is something to see
-
-    def draw(self) -> None:
-        if self._live is not None:
-            text = f"{self.state()}  {self.current()}"
-            total = max(self.size, 1)
-            self._live.update(self._task, description=text, total=total, completed=self.done)
-            self._live.refresh()
-
-    def _say(self, line: str) -> None:
-        if self._live is None:
-            super()._say(line)
+        """Show the state if it is time to."""
+        if not self._shown:
             return
-        with contextlib.suppress(*_UNWRITABLE):
-            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        now = time.monotonic()
+        seconds = BAR_SECONDS if self._by_bar else LINE_SECONDS
+        if now - self._begun > PATIENCE and now - self._drawn > seconds:
+            self._drawn = now
+            if self._by_bar:
+                self._draw(self._state(now - self._begun))
+            else:
+                self.say(self._state(now - self._begun))
 
-    def __exit__(self, *_: object) -> None:
-        live, self._live = self._live, None
-        with contextlib.suppress(*_UNWRITABLE):
-            if live is not None:
-                live.stop()
+    def _state(self, seconds: float) -> str:
+        """How much is done, at what rate and how long the rest will take."""
+        done, total, unit = self._done, self._total, self._unit
+        names = ", ".join(name.rpartition("/")[2] for name in self._names)
+        shown = names if len(names) <= NAMES else names[: NAMES - 1] + "…"
+        files = f"{self._ended:,}/{self._files:,} files" + (f" ({shown})" if shown else "")
+        parts = [files] if self._files > 1 else []
+        if 0 < done <= total:
+            parts += [f"{100 * done // total} %", f"{amount(done, unit)} of {amount(total, unit)}"]
+            parts += [rate(done, seconds, unit), f"{duration(seconds * (total / done - 1))} left"]
+            if self._passes > 1:
+                number = min(self._passes, 1 + done * self._passes // total)
+                parts.append(f"pass {number} of {self._passes}")
+        else:
+            parts += [amount(done, unit), rate(done, seconds, unit)]
+        return ", ".join(parts)
+
+    def _draw(self, state: str) -> None:
+        """Draw the bar and the state, in one line however narrow the terminal is."""
+        with contextlib.suppress(*UNWRITABLE):
+            if self._bar is None:
+                self._bar = make_bar()
+                self._bar.add_task(state)
+                self._bar.start()
+            (task,) = self._bar.task_ids
+            total = self._total if self._done <= self._total else None
+            self._bar.update(task, description=state, completed=self._done, total=total or None)
+            self._bar.refresh()
 
 
-def make_watch(*, quiet: bool, verbose: bool, progress: bool | None) -> Progress:
-    """What shows the progress: as asked for, and on a terminal unless told not to."""
-    terminal = False
-    with contextlib.suppress(*_UNWRITABLE):
-        terminal = sys.stderr.isatty()
-    show = progress if progress is not None else terminal and not quiet
-    kind = Progress if not show else Display if terminal else Lines
-    return kind(quiet=quiet, verbose=verbose)
+def make_bar() -> Any:
+    """rich's display, which takes what it is given as it is."""
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+    from rich.table import Column
+
+    text = TextColumn(
+        "{task.description}",
+        markup=False,
+        table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
+    )
+    return Bar(
+        BarColumn(20),
+        text,
+        console=RichConsole(stderr=True, markup=False, emoji=False, highlight=False),
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        expand=True,
+    )
+
+
+def peak_memory() -> int:
+    """The most memory that this process, or one of its workers, has had, in bytes."""
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(w).ru_maxrss for w in who) * unit

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from kact_cli.chain import Chain
-from kact_cli.cli.console import Console
+from kact_cli.cli.progress import Progress
 from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
 from kact_cli.options import Options
@@ -52,11 +52,11 @@ def run(
 
 
 def watched(options: Options, work: Callable[[], None]) -> None:
-    """Do the work with its console: leave the terminal clean, and report at the end."""
-    console = options.observer
-    assert isinstance(console, Console)
+    """Do the work with its progress shown: leave the terminal clean, and report at the end."""
+    progress = options.observer
+    assert isinstance(progress, Progress)
     try:
         work()
     finally:
-        console.finish()
-    console.report()
+        progress.finish()
+    progress.report()

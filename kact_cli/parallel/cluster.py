@@ -1,4 +1,4 @@
-"""A Dask cluster as a runner: the same calls, on whatever machines it has.
+"""A Dask cluster does the same calls, on whatever machines it has.
 
 Its workers are trusted with everything that this user may do, and it with this machine: what goes
 between them is pickled, and unencrypted unless the cluster is set up otherwise.
@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kact_cli.errors import DataError, UsageError
-from kact_cli.messages import describe
-from kact_cli.parallel.processes import Answer, Function
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from kact_cli.parallel.processes import Workers
 
 CONNECT_SECONDS = 5
 WORKERS_SECONDS = 60
@@ -28,10 +25,11 @@ AHEAD = 4
 """Calls for each thread of the cluster, so that none waits for the next."""
 
 
-class Cluster:
+class Cluster(Workers):
     """The workers of the Dask scheduler at `address`. Raises DataError where there are none."""
 
     grain = 32  # a call costs the scheduler two milliseconds and more
+    elsewhere = True
 
     def __init__(self, address: str) -> None:
         try:
@@ -42,8 +40,6 @@ class Cluster:
             if name.partition(".")[0] == "distributed":  # kact says itself what went wrong
                 logging.getLogger(name).setLevel(logging.CRITICAL)
         self._address = address
-        self._ended: queue.SimpleQueue[tuple[int, Future[Any]]] = queue.SimpleQueue()
-        self._futures: set[Future[Any]] = set()
         try:
             self._client = distributed.Client(
                 address, timeout=CONNECT_SECONDS, set_as_default=False
@@ -55,47 +51,26 @@ class Cluster:
         except TimeoutError as e:
             raise DataError(f"the Dask scheduler at {address} has no workers") from e
         self._executor = self._client.get_executor(pure=False)
-        self.capacity = AHEAD
-        self._look()
+        self._threads = 1
+        self._looked = self._seen = 0.0
 
-    def _look(self) -> bool:
-        """Follow the size of the cluster; returns whether it has any worker."""
-        threads: int = sum(self._client.nthreads().values())
-        self.capacity = max(AHEAD, AHEAD * threads)
-        self._looked = time.monotonic()
-        return threads > 0
+    def capacity(self) -> int:
+        """Follows the size of the cluster."""
+        now = time.monotonic()
+        if now - self._looked > POLL_SECONDS:
+            self._looked, self._threads = now, sum(self._client.nthreads().values())
+            if self._threads:
+                self._seen = now
+            elif now - self._seen > WORKERS_SECONDS:
+                raise DataError(f"the Dask cluster at {self._address} has lost all its workers")
+        return AHEAD * max(1, self._threads)
 
-    def submit(self, key: int, function: Function, argument: Any) -> None:
-        future = self._executor.submit(function, argument)
-        self._futures.add(future)
-        future.add_done_callback(lambda ended: self._ended.put((key, ended)))
+    def submit(self, function: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = self._executor.submit(function, *args, **more)
+        return future
 
-    def next(self) -> Answer:
-        alone_since = time.monotonic()
-        while True:
-            try:
-                key, future = self._ended.get(timeout=POLL_SECONDS)
-                break
-            except queue.Empty:
-                if self._look():
-                    alone_since = time.monotonic()
-                elif time.monotonic() - alone_since > WORKERS_SECONDS:
-                    raise DataError(
-                        f"the Dask cluster at {self._address} has lost all its workers"
-                    ) from None
-        if time.monotonic() - self._looked > POLL_SECONDS:
-            self._look()
-        self._futures.discard(future)
-        if future.cancelled():
-            raise DataError(f"the Dask scheduler at {self._address} gave up the work")
-        error = future.exception()
-        return Answer(key, error=describe(error)) if error else Answer(key, future.result())
-
-    def __enter__(self) -> Cluster:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for future in list(self._futures):
-            future.cancel()
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
+        """Cancel what is not done, whatever the arguments say."""
         with contextlib.suppress(Exception):  # whatever a cluster that goes away may raise
+            self._executor.shutdown(wait=False)
             self._client.close(timeout=POLL_SECONDS)

@@ -1,29 +1,24 @@
-"""Pools of threads and of processes, and work done through them in order."""
+"""Threads, how many there may be, and calls whose results are wanted in order."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from kact_cli.errors import reason
+from kact_cli.errors import DataError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-
 T = TypeVar("T")
-
-
 R = TypeVar("R")
 
 
-class WorkerLost(Exception):
-    """A worker process died, or could not start; whoever knows the file says so."""
+class WorkerLost(DataError):
+    """A worker process died, or none could start; who knows the file says which it is."""
 
 
 def usable_cores() -> int:
@@ -54,67 +49,18 @@ def thread_pool(jobs: int | None, *, wait: bool = False) -> Iterator[tuple[Execu
         pool.shutdown(wait=wait, cancel_futures=True)
 
 
-@contextlib.contextmanager
-def process_pool(jobs: int) -> Iterator[Executor]:
-    """A pool of `jobs` processes, which notice a dead parent and whose death is noticed."""
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
-    # Forking costs a tenth of spawning, but can deadlock once there are threads, as Arrow's are
-    alone = threading.active_count() == 1 and "pyarrow" not in sys.modules
-    fork = alone and sys.platform == "linux"
-    context = multiprocessing.get_context("fork" if fork else "spawn")
-    pool = ProcessPoolExecutor(jobs, context, initializer=_in_worker, initargs=(os.getpid(),))
-    try:
-        yield pool
-    except BaseException:
-        for process in list((pool._processes or {}).values()):
-            process.kill()
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-    pool.shutdown(wait=True)
-
-
-def _in_worker(parent: int) -> None:
-    """Set up a worker: leave signals to the parent, and leave when the parent has gone."""
-    import signal
-    import time
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def in_order(
     executor: Executor, window: int, function: Callable[[T], R], items: Iterable[T]
 ) -> Iterator[R]:
-    """`function` of each item, in order, with at most `window` of them in flight.
-
-    Raises WorkerLost when a worker has died, as one does that the system kills for its memory, and
-    when none can start.
-    """
-    from concurrent.futures import BrokenExecutor
-
+    """`function` of each item, in order, with at most `window` of them in flight."""
     pending: deque[Future[R]] = deque()
     try:
         for item in items:
-            try:
-                future = executor.submit(function, item)
-            except OSError as e:  # the processes of a pool start at its first work
-                raise WorkerLost(f"no worker process can start: {reason(e)}") from e
-            pending.append(future)
+            pending.append(executor.submit(function, item))
             if len(pending) >= window:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
-    except BrokenExecutor as e:
-        raise WorkerLost("a worker process was killed; fewer --jobs need less memory") from e
     finally:
         for future in pending:
             future.cancel()

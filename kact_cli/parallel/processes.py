@@ -1,7 +1,7 @@
-"""Worker processes, one connection each: what a dead one was doing is known, and the others go on.
+"""Executors for calls that take seconds: this process, or worker processes of this machine.
 
-Two things that `ProcessPoolExecutor` cannot say or do. Besides, it needs named semaphores, which
-some containers do not have and a killed process leaves behind.
+`ProcessPoolExecutor` does not serve: when one of its workers dies, every call fails and none says
+which worker it was; and it needs named semaphores, which some containers do not have.
 """
 
 from __future__ import annotations
@@ -14,174 +14,158 @@ import sys
 import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from types import TracebackType
-from typing import Any, Protocol
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
+from kact_cli.errors import DataError, KactError, reason
 from kact_cli.messages import describe
+from kact_cli.parallel.pools import WorkerLost
 
-Function = Callable[[Any], Any]
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What became of one call: its value, or in words why it has none."""
+class Workers(Executor):
+    """An executor that says how much work it wants. Used as a context, whose end stops the rest."""
 
-    key: int
-    value: Any = None
-    error: str | None = None
-
-
-class Runner(Protocol):
-    """Who does the work. Used as a context, whose end stops what is not done."""
-
-    capacity: int
-    """How many calls may be under way at once."""
-    grain: int
-    """How many of a plan's units, of 8 MiB each, are worth a call."""
-
-    def submit(self, key: int, function: Function, argument: Any) -> None:
-        """Start a call; never more than `capacity` of them."""
-        ...
-
-    def next(self) -> Answer:
-        """Wait for a call to end, and say how it did."""
-        ...
-
-    def __enter__(self) -> Runner: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-
-def call(key: int, function: Function, argument: Any) -> Answer:
-    """Call, and turn whatever goes wrong into words."""
-    try:
-        return Answer(key, function(argument))
-    except Exception as e:
-        return Answer(key, error=describe(e))
-
-
-class Inline:
-    """This process does the work, one call at a time."""
-
-    capacity = 1
     grain = 4
+    """How many of a plan's units, of 8 MiB each, are worth a call."""
+    elsewhere = False
+    """Whether the workers are on other machines, where a lost one may leave temporary files."""
 
-    def __init__(self) -> None:
-        self._calls: deque[tuple[int, Function, Any]] = deque()
-
-    def submit(self, key: int, function: Function, argument: Any) -> None:
-        self._calls.append((key, function, argument))
-
-    def next(self) -> Answer:
-        return call(*self._calls.popleft())
-
-    def __enter__(self) -> Inline:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._calls.clear()
+    def capacity(self) -> int:
+        """How many calls may be under way at once. Raises DataError when nobody is left."""
+        raise NotImplementedError
 
 
-@dataclass
-class Worker:
-    """A process, this end of its connection, and the call that it is busy with."""
+class Inline(Workers):
+    """This process does each call when it is submitted."""
+
+    def capacity(self) -> int:
+        return 1
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*args, **more))
+        except Exception as e:
+            future.set_exception(e)
+        return future
+
+
+class _Worker(NamedTuple):
+    """A process, and this end of its connection."""
 
     process: BaseProcess
     connection: Connection
-    key: int | None = None
 
 
-class Crew:
-    """Processes on this machine."""
+class Processes(Workers):
+    """Worker processes, each with a connection and a thread of its own that waits for its answers.
 
-    grain = 4
+    A call whose worker dies raises WorkerLost; the other workers go on, and another one is started
+    for the next call. Errors that are not KactErrors arrive as DataErrors, in words.
+    """
 
     def __init__(self, jobs: int) -> None:
-        self.capacity = jobs
-        self._workers: dict[Connection, Worker] = {}
-        self._idle: list[Worker] = []
-        self._lost: deque[Worker] = deque()
+        """Nothing starts before `with`."""
+        self._jobs = jobs
         self._directory = ""
+        self._lock = threading.Lock()
+        self._closed = False
+        self._workers: set[_Worker] = set()
+        self._idle: SimpleQueue[_Worker | None] = SimpleQueue()
+        self._threads = ThreadPoolExecutor(jobs)
 
-    def __enter__(self) -> Crew:
-        self._directory = tempfile.mkdtemp(prefix="kact-batch-")
+    def capacity(self) -> int:
+        return self._jobs
+
+    def __enter__(self) -> Processes:
+        try:
+            # Without a directory for temporary files, a call that needs one says so
+            with contextlib.suppress(OSError):
+                self._directory = tempfile.mkdtemp(prefix="kact-jobs-")
+            # All now: no process can be forked once there are threads
+            for _ in range(self._jobs):
+                self._idle.put(self._start())
+        except BaseException:
+            self.shutdown()
+            raise
         return self
 
-    def submit(self, key: int, function: Function, argument: Any) -> None:
-        worker = self._idle.pop() if self._idle else self._start()
-        worker.key = key
-        try:
-            worker.connection.send((key, function, argument))
-        except OSError:
-            self._lost.append(worker)
+    def submit(self, function: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:
+        return self._threads.submit(self._call, function, args, more)
 
-    def next(self) -> Answer:
-        if self._lost:
-            return self._bury(self._lost.popleft())
-        busy = [c for c, worker in self._workers.items() if worker.key is not None]
-        ready = wait(busy)[0]
-        assert isinstance(ready, Connection)
-        worker = self._workers[ready]
+    def _call(self, function: Callable[..., Any], args: Any, more: Any) -> Any:
+        """Have an idle worker do the call. Runs in a thread; there are as many as workers."""
+        worker = self._idle.get()
         try:
-            answer: Answer = ready.recv()
-        except (EOFError, OSError):
-            return self._bury(worker)
-        worker.key = None
-        self._idle.append(worker)
-        return answer
+            worker = worker or self._start()
+            try:
+                worker.connection.send((function, args, more))
+                value, error = worker.connection.recv()
+            except (EOFError, OSError) as e:
+                lost, worker = self._bury(worker), None
+                raise lost from e
+        finally:
+            self._idle.put(worker)
+        if error is not None:
+            raise error
+        return value
 
-    def _start(self) -> Worker:
+    def _start(self) -> _Worker:
+        """Start a worker. Raises WorkerLost where none can start."""
         import multiprocessing
 
         # Forking costs a tenth of spawning, but can deadlock once there are threads, as Arrow's are
         alone = threading.active_count() == 1 and "pyarrow" not in sys.modules
         fork = alone and sys.platform == "linux"
         context: Any = multiprocessing.get_context("fork" if fork else "spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(
-            target=_work, args=(theirs, os.getpid(), self._directory), daemon=True
-        )
-        # Until it has said that it leaves them to its parent
+        # The worker leaves signals to its parent; until it says so, they have to wait
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
-            process.start()
-            worker = self._workers[ours] = Worker(process, ours)
+            with self._lock:
+                if self._closed:
+                    raise WorkerLost("the work was given up")
+                ours, theirs = context.Pipe()
+                args = (theirs, os.getpid(), self._directory)
+                process = context.Process(target=_work, args=args, daemon=True)
+                process.start()
+                worker = _Worker(process, ours)
+                self._workers.add(worker)
+                theirs.close()
+        except OSError as e:
+            raise WorkerLost(f"no worker process can start: {reason(e)}") from e
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
         return worker
 
-    def _bury(self, worker: Worker) -> Answer:
-        """Say what a dead worker was doing; another will be started when it is needed."""
-        del self._workers[worker.connection]
+    def _bury(self, worker: _Worker) -> WorkerLost:
+        """Say how a worker died."""
+        with self._lock:
+            self._workers.discard(worker)
+            worker.process.join()
         worker.connection.close()
-        worker.process.join()
         code = worker.process.exitcode or 0
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         hint = "; fewer --jobs need less memory" if code == -signal.SIGKILL else ""
-        key = worker.key
-        assert key is not None
-        return Answer(key, error=f"the worker process {how}{hint}")
+        return WorkerLost(f"a worker process {how}{hint}")
 
-    def __exit__(self, *_: object) -> None:
-        for worker in self._workers.values():
-            worker.process.kill()
-        for worker in self._workers.values():
-            worker.process.join()
-            worker.connection.close()
-        self._workers.clear()
-        shutil.rmtree(self._directory, ignore_errors=True)
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
+        """Stop what is not done, whatever `cancel_futures` says, and remove temporary files."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._closed = True
+            for worker in self._workers:
+                worker.process.kill()
+            for worker in self._workers:
+                worker.process.join()
+        self._threads.shutdown(wait=wait)
+        if self._directory:
+            shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def _work(connection: Connection, parent: int, directory: str) -> None:
@@ -190,17 +174,29 @@ def _work(connection: Connection, parent: int, directory: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     os.environ.setdefault("ARROW_IO_THREADS", "2")
-    tempfile.tempdir = directory
+    tempfile.tempdir = directory or None
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
-        shutil.rmtree(directory, ignore_errors=True)
+        if directory:
+            shutil.rmtree(directory, ignore_errors=True)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while True:
-            connection.send(call(*connection.recv()))
+            function, args, more = connection.recv()
+            connection.send(_answer(function, args, more))
     # Not by returning: an upload that failed must not be closed
     os._exit(0)
+
+
+def _answer(function: Callable[..., Any], args: Any, more: Any) -> tuple[Any, KactError | None]:
+    """The value of a call, or the error: one that every process can read."""
+    try:
+        return function(*args, **more), None
+    except KactError as e:
+        return None, e
+    except Exception as e:
+        return None, DataError(describe(e))

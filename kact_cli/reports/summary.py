@@ -95,6 +95,19 @@ def _fitting(least: float, most: float) -> int:
     return exponent
 
 
+def nonfinite(values: Array) -> tuple[int, int, int]:
+    """How many of a vector's values are NaN, inf and -inf."""
+    if values.dtype.kind != "f":
+        return 0, 0, 0
+    with np.errstate(all="ignore"):
+        # One sum says of nearly every vector that there are none
+        if values.dtype.itemsize > 2 and math.isfinite(np.add.reduce(values, dtype=np.float64)):
+            return 0, 0, 0
+    kinds = np.isnan(values), values == np.inf, values == -np.inf
+    nan, positive, negative = (int(np.count_nonzero(kind)) for kind in kinds)
+    return nan, positive, negative
+
+
 @dataclass(frozen=True)
 class Summary:
     """A column, or a tensor. `least` to `histogram` are of its finite values, None without any."""
@@ -132,13 +145,9 @@ class Summary:
             values = values[~nulls]
         with np.errstate(all="ignore"):
             numbers = values.astype(np.float64)
-            nan = positive = negative = 0
-            if not np.isfinite(numbers).all():
-                nan = int(np.count_nonzero(np.isnan(numbers)))
-                positive = int(np.count_nonzero(numbers == np.inf))
-                negative = int(np.count_nonzero(numbers == -np.inf))
+            counts = (count, absent, *nonfinite(numbers))
+            if any(counts[2:]):
                 numbers = numbers[np.isfinite(numbers)]
-            counts = (count, absent, nan, positive, negative)
             if not len(numbers):
                 return cls(*counts)
             least, most = float(numbers.min()), float(numbers.max())

@@ -1,4 +1,4 @@
-"""Who does the work: this thread, threads of this process, or a pool of processes. One seam.
+"""One unit of a plan over a .npy, as any worker does it, and what units find is put together.
 
 A unit of work is a description (which chunks of which stage), never data: a worker opens the files,
 reads its own part and writes its own part. So the same function serves every executor, and the
@@ -11,20 +11,17 @@ import contextlib
 import math
 import os
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from kact_cli.engine.engine import engine_for, merge_statistics
 from kact_cli.engine.layout import runs
-from kact_cli.engine.plan import ALL_PASSES, Stage, TensorUnit
+from kact_cli.engine.plan import ALL_PASSES, Round, Stage, TensorUnit
 from kact_cli.engine.program import Program
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.descriptors import read_full, write_full
 from kact_cli.types import Array, Shape, State, Statistics
-
-if TYPE_CHECKING:
-    pass
 
 Partial = dict[tuple[int, ...], tuple[tuple[slice, ...], Statistics]]
 """Statistics of some of a slab's groups, by where they start: which part of the state, and what."""
@@ -41,7 +38,7 @@ class Files(NamedTuple):
     target_name: str
 
 
-class Task(NamedTuple):
+class StageTask(NamedTuple):
     """A stage of a plan over files: all that a worker has to know beside the unit."""
 
     program: Program
@@ -49,11 +46,11 @@ class Task(NamedTuple):
     files: Files
 
 
-class Stopped(Exception):
-    """The work was given up by another thread; never shown."""
+class GivenUp(Exception):
+    """Another thread gave up the work; never shown."""
 
 
-class Done(NamedTuple):
+class UnitResult(NamedTuple):
     """What became of a unit: how many bytes it read, and the statistics that it found."""
 
     bytes: int
@@ -61,8 +58,8 @@ class Done(NamedTuple):
 
 
 def run_unit(
-    task: Task, unit: TensorUnit, state: State, stop: threading.Event | None = None
-) -> Done:
+    task: StageTask, unit: TensorUnit, state: State, stop: threading.Event | None = None
+) -> UnitResult:
     """Do one unit of the task.
 
     `state` holds the statistics of the passes before. Raises DataError where the input ends early
@@ -75,7 +72,7 @@ def run_unit(
         work = UnitRun(task, source, target, stop)
         if unit.passed != ALL_PASSES:
             found = work.chunks(unit.slab, numbers, unit.passed, state)
-            return Done(work.bytes, found)
+            return UnitResult(work.bytes, found)
         for slab in numbers:
             whole = range(len(stage.chunks(slab)))
             known: State = {}
@@ -83,7 +80,7 @@ def run_unit(
                 found = work.chunks(slab, whole, passed, known)
                 known[reduction.step] = assemble(stage, slab, passed, found)
             work.chunks(slab, whole, stage.passes - 1, known)
-        return Done(work.bytes, {})
+        return UnitResult(work.bytes, {})
 
 
 def _open(opened: contextlib.ExitStack, file: int | str, flags: int) -> int:
@@ -97,7 +94,9 @@ def _open(opened: contextlib.ExitStack, file: int | str, flags: int) -> int:
 class UnitRun:
     """One unit's reading, computing and writing."""
 
-    def __init__(self, task: Task, source: int, target: int, stop: threading.Event | None) -> None:
+    def __init__(
+        self, task: StageTask, source: int, target: int, stop: threading.Event | None
+    ) -> None:
         self.task, self.stage = task, task.stage
         self.source, self.target, self.stop = source, target, stop
         self.engine = engine_for(task.program, task.stage.reductions)
@@ -111,7 +110,7 @@ class UnitRun:
         found: Partial = {}
         for number in numbers:
             if self.stop is not None and self.stop.is_set():
-                raise Stopped
+                raise GivenUp
             start, box = grid.box(number)
             absolute = tuple(a + b for a, b in zip(corner, start, strict=True))
             block = self._read(absolute, box)
@@ -157,6 +156,35 @@ class UnitRun:
                 where = files.target_offset + offset * itemsize
                 write_full(self.target, view[at : at + count * itemsize], where)
                 at += count * itemsize
+
+
+class StageState:
+    """The statistics that the passes over a stage have found, as each pass needs them."""
+
+    def __init__(self, task: StageTask) -> None:
+        self._program, self._stage = task.program, task.stage
+        self.state: State = {}
+        """What the finished passes have found, by the number of the step."""
+        self._total: Partial = {}
+
+    def begin(self, units: Round) -> None:
+        """Begin a round; the first pass over a slab knows nothing of the slab before."""
+        self._total = {}
+        if units.passed == 0:
+            self.state = {}
+
+    def add(self, units: Round, result: UnitResult) -> None:
+        """Merge what a unit of the round has found, in the order of the calls."""
+        for where, statistics in result.found.values():
+            step = self._stage.streamed[units.passed].step
+            add(self._program, step, self._total, where, statistics)
+
+    def end(self, units: Round) -> None:
+        """End a round, all of whose results have been added."""
+        if self._total:
+            found = assemble(self._stage, units.slab, units.passed, self._total)
+            # A new dictionary: units of the round before may still be pickled with the old one
+            self.state = {**self.state, self._stage.streamed[units.passed].step: found}
 
 
 def state_slices(dims: Shape, start: Shape, box: Shape) -> tuple[slice, ...]:

@@ -8,6 +8,7 @@ import os
 import pty
 import shutil
 import subprocess
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from kact_cli.errors import KactError
 from kact_cli.files.object_store import Uri, parse
 from kact_cli.files.target import temporary_prefix
 from kact_cli.options import Options
-from kact_cli.parallel.processes import Crew, Inline
+from kact_cli.parallel.processes import Inline, Processes
 from tests.tools.run import Kact, command, environment
 
 
@@ -367,14 +368,6 @@ def test_warnings_name_their_files(data: Path, kact: Kact, tmp_path: Path) -> No
         assert len(tree(tmp_path / f"s{jobs}")) == 3
 
 
-def test_progress_is_lines_when_piped(data: Path, kact: Kact, tmp_path: Path) -> None:
-    args = ["batch", "relu", data, "-o", tmp_path / "out", "--overwrite"]
-    assert not kact(*args).stderr
-    lines = kact(*args, "--progress").stderr.decode().splitlines()
-    assert lines[-1].startswith("kact: 4/4 files, ")
-    assert all(line.isprintable() for line in lines)
-
-
 def on_terminal(*args: str | Path) -> tuple[int, bytes]:
     """The exit code of kact, and what it wrote to a terminal."""
     ours, theirs = pty.openpty()
@@ -392,15 +385,16 @@ def on_terminal(*args: str | Path) -> tuple[int, bytes]:
     return process.wait(60), shown
 
 
-def test_display_shows_names_as_they_are(tmp_path: Path) -> None:
-    for number in range(40):
-        save(tmp_path / "in" / f"\x1b[31m[bold]{number}.npy", 300_000)
-    args = ["batch", "tanh", tmp_path / "in", "-o", tmp_path / "out", "--jobs", "2"]
+def test_bar_on_a_terminal_unless_quiet(tmp_path: Path) -> None:
+    for number in range(30):
+        save(tmp_path / "in" / f"\x1b[31m[bold]{number}.npy", 500_000)
+    chain = ",".join(["softplus,tanh"] * 10)  # more than a second of work
+    args = ["batch", chain, tmp_path / "in", "-o", tmp_path / "out", "--jobs", "2"]
     code, shown = on_terminal(*args)
     assert code == 0
     assert b"\\x1b[31m[bold]" in shown
     assert b"\x1b[31m[bold]" not in shown
-    assert b"/40 files" in shown
+    assert b"/30 files" in shown
     assert b"files" not in on_terminal(*args, "--overwrite", "--quiet")[1]
 
 
@@ -449,10 +443,10 @@ def test_ranges_give_the_bytes_of_one_worker(
     monkeypatch.setattr(ranges, "CUT_BYTES", 0)
     options = Options(chunk_bytes=50_000)
     outputs = []
-    for runner in (Inline(), Crew(jobs)):
-        out = tmp_path / type(runner).__name__
+    for workers in (Inline(), Processes(jobs)):
+        out = tmp_path / type(workers).__name__
         items = inputs.find([str(tmp_path / "in")], str(out), Selection(), None)
-        Batch(Chain.parse(chain.replace("None", "none")), options, items).run(runner)
+        Batch(Chain.parse(chain.replace("None", "none")), options, items).run(workers)
         outputs.append(tree(out))
     assert outputs[0] == outputs[1]
     assert outputs[0].keys() == {"a.npy"}
@@ -463,11 +457,13 @@ def test_many_workers_share_one_large_file(tmp_path: Path, monkeypatch: pytest.M
     array = save(tmp_path / "a.npy", 20_000_000)
     item = Item(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), array.nbytes)
     seen: list[int] = []
+    futures: list[Future[Any]] = []
 
-    class Counting(Crew):
-        def submit(self, *call: Any) -> None:
-            super().submit(*call)
-            seen.append(sum(w.key is not None for w in self._workers.values()))
+    class Counting(Processes):
+        def submit(self, *call: Any) -> Future[Any]:
+            futures.append(super().submit(*call))
+            seen.append(sum(not future.done() for future in futures))
+            return futures[-1]
 
     Batch(Chain.parse("relu"), Options(), [item]).run(Counting(3))
     assert max(seen) == 3
@@ -480,7 +476,7 @@ def test_broken_large_file_is_a_failure(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "b.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
     items = inputs.find([str(tmp_path / "b.npy")], str(tmp_path / "out"), Selection(), None)
     with pytest.raises(KactError, match=r"b\.npy is truncated"):
-        Batch(Chain.parse("relu"), Options(), items).run(Crew(2))
+        Batch(Chain.parse("relu"), Options(), items).run(Processes(2))
     assert not tree(tmp_path / "out")
 
 
@@ -494,10 +490,10 @@ def test_table_that_outweighs_all_others_gets_threads(
         pq.write_table(table, tmp_path / f"{number}.parquet")
     given: list[int | None] = []
 
-    class Seeing(Crew):
-        def submit(self, key: int, function: Any, argument: Any) -> None:
-            super().submit(key, function, argument)
-            given.append(argument.options.jobs)
+    class Seeing(Processes):
+        def submit(self, function: Any, /, *args: Any) -> Future[Any]:
+            given.append(args[0].options.jobs)
+            return super().submit(function, *args)
 
     items = inputs.find([str(tmp_path)], str(tmp_path / "out"), Selection(), None)
     Batch(Chain.parse("relu"), Options(), items).run(Seeing(3))

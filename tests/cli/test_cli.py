@@ -14,7 +14,7 @@ import pytest
 
 from kact_cli import __version__, apply
 from kact_cli.activations import ACTIVATIONS
-from tests.tools.run import Kact
+from tests.tools.run import Kact, environment
 
 X = np.array([[-2.0, -0.5, 0.0], [1.0, 7.0, np.inf]], "f4")
 
@@ -275,3 +275,19 @@ def test_an_option_without_effect_is_refused_where_it_was_typed(
 
 def test_an_option_without_effect_may_come_from_the_environment(kact: Kact, source: Path) -> None:
     kact("apply", "relu", source, KACT_COLUMNS="a", KACT_DELIMITER=";", KACT_FLOAT_FORMAT=".3g")
+
+
+@pytest.mark.parametrize("missing", ["fcntl", "resource", "SIGHUP"])
+def test_a_system_without_what_kact_needs_is_one_line(missing: str) -> None:
+    """As on Windows, where there are none of these."""
+    code = (
+        "import signal, sys\n"
+        f"if {missing!r} == 'SIGHUP': del signal.SIGHUP\n"
+        f"sys.modules[{missing!r}] = None\n"
+        "import kact_cli.cli; kact_cli.cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "list"], capture_output=True, text=True, env=environment()
+    )
+    said = "kact: this system lacks what kact needs; use Linux, macOS or, on Windows, WSL\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
