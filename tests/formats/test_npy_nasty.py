@@ -18,12 +18,8 @@ from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
 from kact_cli.formats.npy import HEADER_LIMIT, Header, read_header
-from tests.tools.run import (
-    Kact,
-    command,
-    environment,
-    npy,
-)
+from tests.tools.run import Kact, command, environment
+from tests.tools.tensors import npy
 
 
 def raw(text: bytes | str, version: bytes = b"\x01\x00", data: bytes = b"") -> bytes:

@@ -19,6 +19,7 @@ from kact_cli import apply
 from kact_cli.chain import Chain
 from kact_cli.options import Options
 from kact_cli.transform.route import transform
+from tests.tools.tensors import npy
 
 ELEMENTWISE = [
     "relu",
@@ -45,12 +46,6 @@ def reference(chain: Chain, x: np.ndarray) -> np.ndarray:
         else:
             y = apply(Chain((step,)), y)
     return y
-
-
-def npy(x: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, x)
-    return file.getvalue()
 
 
 def run(chain: Chain, x: np.ndarray, *, pipes: str = "", **options: Any) -> np.ndarray:
