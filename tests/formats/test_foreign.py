@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.orc as orc
-import pyarrow.parquet as pq
 import pytest
 
 from kact_cli.errors import DataError
@@ -124,11 +123,6 @@ def test_it_takes_what_only_looks_like_another_format(tmp_path: Path, case: str)
     (tmp_path / "x").write_bytes(data)
     convert("relu", tmp_path / "x", tmp_path / "out.csv", target_format="csv", **options)
     assert b"2.5" in (tmp_path / "out.csv").read_bytes()
-
-
-def parquet(table: pa.Table, path: Path, **options: bool | int) -> Path:
-    pq.write_table(table, path, **options)
-    return path
 
 
 def wide(rows: int) -> pa.Table:

@@ -52,7 +52,7 @@ def test_npy_of_many_blocks_with_everything_in_it(kact: Kact, tmp_path: Path) ->
 @pytest.mark.parametrize("piped", [False, True])
 def test_tables(kact: Kact, tmp_path: Path, suffix: str, piped: bool) -> None:
     table = measured()
-    path = write(table, tmp_path / f"t.{suffix}")
+    path = write(table, tmp_path / f"t.{suffix}", 1000)
     args = {"stdin": path.read_bytes()} if piped else {}
     found = told(kact, "--stats", *([] if piped else [path]), **args)
     assert found["format"] == suffix
@@ -99,13 +99,13 @@ def test_csv_dialect(kact: Kact, tmp_path: Path) -> None:
 
 
 def test_chosen_columns(kact: Kact, tmp_path: Path) -> None:
-    path = write(measured(), tmp_path / "t.parquet")
+    path = write(measured(), tmp_path / "t.parquet", 1000)
     found = told(kact, "--stats", "--columns", "logit_*", "--exclude", "logit_b", path)
     assert [c["name"] for c in found["columns"] if "stats" in c] == ["logit_a"]
 
 
 def test_for_people(kact: Kact, tmp_path: Path) -> None:
-    path = write(measured(), tmp_path / "t\x1b[31m.parquet")
+    path = write(measured(), tmp_path / "t\x1b[31m.parquet", 1000)
     text = kact("inspect", "--stats", path, PYTHONIOENCODING="utf-8").stdout.decode()
     assert text.replace("\n", "").isprintable()
     assert "3,000 rows in 3 row groups of 1,000" in text

@@ -58,7 +58,7 @@ def test_down_the_rows_it_is_the_whole_or_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "arrows", "csv"])
 @pytest.mark.parametrize("spec", ["elu,softmax", "softmax:axis=0,tanh"])
 def test_rows_of_a_table(kact: Kact, tmp_path: Path, suffix: str, spec: str) -> None:
-    path = write(measured(), tmp_path / f"t.{suffix}")
+    path = write(measured(), tmp_path / f"t.{suffix}", 1000)
     options = Options(columns=("logit_a", "logit_b"))
     found = preview(Chain.parse(spec), str(path), options)
     kact("chain", spec, path, tmp_path / f"o.{suffix}", "-c", "logit_*")
