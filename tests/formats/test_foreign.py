@@ -131,10 +131,10 @@ def wide(rows: int) -> pa.Table:
 
 
 SECOND: dict[str, tuple[Callable[[pa.Table, Path], Path], tuple[int, int]]] = {
-    f"{name}, {rows[0]} rows and {rows[1]}": (write, rows)
-    for name, write in {
-        "x.parquet": parquet,
-        "paged.parquet": lambda t, p: parquet(t, p, write_page_index=True, row_group_size=30),
+    f"{name}, {rows[0]} rows and {rows[1]}": (make, rows)
+    for name, make in {
+        "x.parquet": write,
+        "paged.parquet": lambda t, p: write(t, p, 30, write_page_index=True),
         "x.arrow": write,
         "zstd.arrow": lambda t, p: write(t, p, compression="zstd"),
     }.items()
