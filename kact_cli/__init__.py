@@ -15,13 +15,18 @@ if TYPE_CHECKING:
     from kact_cli.chain import Chain as Chain
     from kact_cli.engine.engine import apply as apply
 
-__version__ = "0.1.0"
+    __version__: str
+
 __all__ = ["ACTIVATIONS", "Chain", "__version__", "apply"]
 _HOMES = {"ACTIVATIONS": "activations", "Chain": "chain", "apply": "engine.engine"}
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when it is asked for: `kact --help` needs no NumPy
+    # Imported when it is asked for: `kact --help` needs no NumPy, and `kact apply` no version
+    if name == "__version__":
+        from kact_cli.version import version
+
+        return version()
     if name in _HOMES:
         return getattr(import_module(f"kact_cli.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'kact_cli' has no attribute '{name}'")

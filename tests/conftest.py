@@ -8,29 +8,43 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
-from tests.tools.forked import Server
+from tests.tools.forks import Forks
 from tests.tools.run import Kact, command, environment
 
-# A busy machine is no failure
-settings.register_profile("kact", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same cases on every run, printed where they fail and not shrunk, which may take minutes; a
+# busy machine is no failure. Random cases, and more of them: pytest --hypothesis-profile random
+settings.register_profile(
+    "kact",
+    deadline=None,
+    database=None,
+    derandomize=True,
+    max_examples=100,
+    phases=[Phase.explicit, Phase.generate],
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile(
+    "random",
+    settings.get_profile("kact"),
+    derandomize=False,
+    max_examples=2000,
+    phases=list(Phase),
+)
 settings.load_profile("kact")
 
 
-REAL = {"batch", "--jobs", "-j"}
-"""What makes processes of its own, and so runs as a process of its own in the tests."""
-
-
 @pytest.fixture(scope="session")
-def forked() -> Iterator[Server]:
-    server = Server(environment())
-    yield server
-    server.close()
+def forks() -> Iterator[Forks]:
+    """The process that forks a kact, started once."""
+    forks = Forks()
+    yield forks
+    forks.close()
 
 
 @pytest.fixture
-def kact(forked: Server) -> Kact:
+def kact(forks: Forks) -> Kact:
     """Run kact to its end: `kact("apply", "relu", path, stdin=b"...", code=0)`.
 
     `stdin` may also be an open file; `stdout` and `prepare` are subprocess's `stdout` and
@@ -46,11 +60,11 @@ def kact(forked: Server) -> Kact:
         prepare: Callable[[], None] | None = None,
         **env: str,
     ) -> subprocess.CompletedProcess[bytes]:
-        where = str(cwd or Path.cwd())
-        python = any(name.startswith("PYTHON") for name in env)
-        plain = prepare is None and not python and not REAL & {str(a) for a in args}
-        if plain:
-            done = forked.run(args, stdin=stdin, stdout=stdout, cwd=where, env=environment(**env))
+        # kact forks or spawns its workers according to what is loaded
+        with_workers = args[:1] == ("batch",) or {"--jobs", "-j"} & set(args)
+        of_the_start = prepare or any(name.startswith("PYTHON") for name in env)
+        if not with_workers and not of_the_start:
+            done = forks.run(command(*args)[3:], stdin, stdout, cwd, environment(**env))
         else:
             given = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
             done = subprocess.run(
@@ -58,7 +72,7 @@ def kact(forked: Server) -> Kact:
                 **given,
                 stdout=stdout,
                 stderr=subprocess.PIPE,
-                cwd=where,
+                cwd=cwd,
                 env=environment(**env),
                 timeout=120,
                 preexec_fn=prepare,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli import apply
@@ -76,7 +76,6 @@ def chains(draw: st.DrawFn) -> Chain:
     return Chain(tuple(steps))
 
 
-@settings(max_examples=500)
 @given(chains())
 def test_round_trip(chain: Chain) -> None:
     again = Chain.parse(str(chain))
@@ -89,7 +88,6 @@ def test_round_trip(chain: Chain) -> None:
                 assert math.copysign(1, x) == math.copysign(1, y)
 
 
-@settings(max_examples=300)
 @given(st.sampled_from([p for a in ACTIVATIONS.values() for p in a.parameters]), st.data())
 def test_values_round_trip(parameter: Parameter, data: st.DataObject) -> None:
     value = data.draw(values(parameter))
@@ -211,7 +209,6 @@ WORDS = [
 ]
 
 
-@settings(max_examples=1500)
 @given(st.one_of(st.text(max_size=40), st.lists(st.sampled_from(WORDS), max_size=14).map("".join)))
 def test_any_text_parses_or_is_a_syntax_error(text: str) -> None:
     try:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kact_cli import __version__
 from kact_cli.batch.inputs import Item, Place, join, shown
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError, UsageError, reason
@@ -22,6 +21,7 @@ from kact_cli.files import object_store as remote
 from kact_cli.files.object_store import Uri
 from kact_cli.files.target import Target
 from kact_cli.options import Options
+from kact_cli.version import version
 
 NAME = ".kact-batch.json"
 _NOT_IN_THE_BYTES = {"observer", "typed", "jobs", "overwrite", "fsync"}
@@ -44,7 +44,7 @@ class Manifest:
 
     @classmethod
     def make(cls, chain: Chain, options: Options) -> Manifest:
-        return cls(__version__, str(chain), options_in(options))
+        return cls(version(), str(chain), options_in(options))
 
 
 def options_in(options: Options) -> dict[str, Any]:

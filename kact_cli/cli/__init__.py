@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from kact_cli import __version__
 from kact_cli.errors import ChainSyntaxError, ExitCode, KactError, reason, without_secrets
 from kact_cli.messages import describe, display, nearest
 
@@ -112,8 +111,19 @@ def _meant(word: str) -> str:
     return nearest(word, list(COMMANDS))
 
 
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from kact_cli.version import version
+
+        click.echo(f"kact {version()}")
+        ctx.exit()
+
+
 @click.group(cls=LazyGroup, invoke_without_command=True)
-@click.version_option(__version__, prog_name="kact", message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version,
+    help="Show the version and exit.",
+)  # fmt: skip
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Apply Keras activations to tensors in files.

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 from urllib.request import Request, urlopen
 
 import boto3
@@ -22,122 +21,33 @@ from pyarrow.fs import LocalFileSystem
 from kact_cli.errors import DataError
 from kact_cli.files import object_store as remote
 from kact_cli.files.object_store import Uri
-from tests.batch.test_batch import save, tree
-from tests.tools.run import Kact, environment, start, wait_until
+from tests.tools.run import MIB, Kact, environment, start, tree, wait_until
+from tests.tools.s3 import KEYS, ODD, Bucket
+from tests.tools.tensors import normal, npy, save, zeros
 
 Refused = Callable[..., "subprocess.CompletedProcess[bytes]"]
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
-ODD = "a b%20c?[x]\x1bü.npy"
-
-
-def listening(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of an S3 server."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    with (tmp_path_factory.mktemp("moto") / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-            stdout=log,
-            stderr=log,
-        )
-        try:
-            assert wait_until(lambda: listening(port), 60)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.kill()
-            server.wait()
-
-
-@pytest.fixture
-def aws(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment of every test, and of the kact that it starts."""
-    for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint}.items():
-        monkeypatch.setenv(name, value)
-
-
-class Bucket:
-    """A bucket of its own, and what is in it, as another client sees it."""
-
-    def __init__(self, client: Any, name: str) -> None:
-        self.client, self.name = client, name
-        client.create_bucket(Bucket=name)
-
-    def put(self, key: str, data: bytes) -> None:
-        self.client.put_object(Bucket=self.name, Key=key, Body=data)
-
-    def get(self, key: str) -> bytes:
-        data: bytes = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
-        return data
-
-    def keys(self, prefix: str = "") -> list[str]:
-        found = self.client.list_objects_v2(Bucket=self.name, Prefix=prefix).get("Contents", [])
-        return [entry["Key"] for entry in found]
-
-    def uploads(self) -> list[Any]:
-        """Multipart uploads that were begun and neither ended nor aborted."""
-        listed = self.client.list_multipart_uploads(Bucket=self.name)
-        uploads: list[Any] = listed.get("Uploads", [])
-        return uploads
-
-
-@pytest.fixture
-def bucket(endpoint: str, aws: None, request: pytest.FixtureRequest) -> Iterator[Bucket]:
-    client = boto3.client("s3", endpoint_url=endpoint, region_name=KEYS["AWS_REGION"])
-    yield Bucket(client, f"bucket-{abs(hash(request.node.name)):x}")
-    client.close()
-
-
-def npy(*shape: int, seed: int = 0) -> bytes:
-    file = io.BytesIO()
-    np.save(file, np.random.default_rng(seed).normal(size=shape).astype("f4"))
-    return file.getvalue()
-
-
-@pytest.fixture
-def data(bucket: Bucket) -> dict[str, bytes]:
-    """Objects below `in/`: nested, of odd names, a table, and some that take no part."""
-    files = {
-        "a.npy": npy(10, 3),
-        f"x/{ODD}": npy(7, 3, seed=1),
-        "x/y/t.csv": b"id,v\n007,-1.5\nx,\n",
-        "x/README.txt": b"nothing",
-    }
-    for name, content in files.items():
-        bucket.put(f"in/{name}", content)
-    bucket.put("inside.npy", npy(3))
-    del files["x/README.txt"]
-    return files
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_from_a_bucket_to_a_bucket_is_as_from_files_to_files(
-    jobs: int, bucket: Bucket, data: dict[str, bytes], kact: Kact, tmp_path: Path
+    jobs: int, bucket: Bucket, objects: dict[str, bytes], kact: Kact, tmp_path: Path
 ) -> None:
-    for name, content in data.items():
+    for name, content in objects.items():
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).write_bytes(content)
     args = ["batch", "elu,softmax", "--jobs", jobs]
     kact(*args, tmp_path / "in", "-o", tmp_path / "local")
     kact(*args, f"s3://{bucket.name}/in", "-o", f"s3://{bucket.name}/out/", TMPDIR=str(tmp_path))
     assert sorted(bucket.keys("out/")) == sorted(
-        [f"out/{name}" for name in data] + ["out/.kact-batch.json"]
+        [f"out/{name}" for name in objects] + ["out/.kact-batch.json"]
     )
-    for name in data:
+    for name in objects:
         assert bucket.get(f"out/{name}") == (tmp_path / "local" / name).read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"in", "local"}
 
 
 def test_from_a_bucket_to_files_and_back_with_conversion_and_report(
-    bucket: Bucket, data: dict[str, bytes], kact: Kact, tmp_path: Path
+    bucket: Bucket, objects: dict[str, bytes], kact: Kact, tmp_path: Path
 ) -> None:
     local = tmp_path / "local"
     report = tmp_path / "report.json"
@@ -149,7 +59,7 @@ def test_from_a_bucket_to_files_and_back_with_conversion_and_report(
     assert (file["input"], file["rows"]) == (one, 7)
     kact("batch", "relu", local, "-o", f"s3://{bucket.name}/back", "--to", "npy")
     array = np.load(io.BytesIO(bucket.get(f"back/{ODD}")))
-    np.testing.assert_array_equal(array, np.maximum(np.load(io.BytesIO(data[f"x/{ODD}"])), 0))
+    np.testing.assert_array_equal(array, np.maximum(np.load(io.BytesIO(objects[f"x/{ODD}"])), 0))
 
 
 def test_large_object_is_uploaded_in_parts(bucket: Bucket, kact: Kact, tmp_path: Path) -> None:
@@ -163,9 +73,9 @@ def test_large_object_is_uploaded_in_parts(bucket: Bucket, kact: Kact, tmp_path:
 
 
 def test_failed_unit_uploads_nothing_and_is_named(
-    bucket: Bucket, data: dict[str, bytes], kact: Kact
+    bucket: Bucket, objects: dict[str, bytes], kact: Kact
 ) -> None:
-    whole = npy(3_000_000)
+    whole = npy(normal(3_000_000))
     bucket.put("in/short.npy", whole[:-1])
     args = ["batch", "relu", f"s3://{bucket.name}/in", "-o", f"s3://{bucket.name}/out", "-k"]
     done = kact(*args, code=1)
@@ -183,7 +93,7 @@ def test_failed_unit_uploads_nothing_and_is_named(
 
 
 def test_existing_objects_and_other_chains_are_refused(
-    bucket: Bucket, data: dict[str, bytes], kact: Kact, refused: Refused
+    bucket: Bucket, objects: dict[str, bytes], kact: Kact, refused: Refused
 ) -> None:
     to = ["-o", f"s3://{bucket.name}/out"]
     kact("batch", "relu", f"s3://{bucket.name}/in", *to)
@@ -197,12 +107,12 @@ def test_existing_objects_and_other_chains_are_refused(
 
 
 def test_output_below_the_input_is_no_input(
-    bucket: Bucket, data: dict[str, bytes], kact: Kact
+    bucket: Bucket, objects: dict[str, bytes], kact: Kact
 ) -> None:
     for _ in range(2):
         args = ["batch", "relu", f"s3://{bucket.name}/in", "-o", f"s3://{bucket.name}/in/out"]
         kact(*args, "--skip-existing")
-    assert len(bucket.keys("in/out/")) == len(data) + 1
+    assert len(bucket.keys("in/out/")) == len(objects) + 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -210,11 +120,7 @@ def test_output_below_the_input_is_no_input(
 def test_stopped_upload_is_never_visible(
     number: int, jobs: str, bucket: Bucket, tmp_path: Path
 ) -> None:
-    with open(tmp_path / "a.npy", "wb") as file:
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "|i1", "fortran_order": False, "shape": (400 * 2**20,)}
-        )
-        file.truncate(file.tell() + 400 * 2**20)
+    zeros(tmp_path / "a.npy", "|i1", 400 * MIB)
     args = ["batch", "relu", tmp_path / "a.npy", "-o", f"s3://{bucket.name}/out", "--jobs", jobs]
     (tmp_path / "tmp").mkdir()
     env = environment(TMPDIR=str(tmp_path / "tmp"))
@@ -232,7 +138,7 @@ def test_stopped_upload_is_never_visible(
 
 
 def test_errors_name_the_uri(
-    bucket: Bucket, data: dict[str, bytes], refused: Refused, kact: Kact, tmp_path: Path
+    bucket: Bucket, objects: dict[str, bytes], refused: Refused, kact: Kact, tmp_path: Path
 ) -> None:
     out = ["-o", tmp_path / "out"]
     done = refused("batch", "relu", f"s3://{bucket.name}/none.npy", *out)
@@ -253,7 +159,7 @@ def test_errors_name_the_uri(
 
 
 def test_credentials_come_from_the_environment(
-    bucket: Bucket, data: dict[str, bytes], endpoint: str, refused: Refused, kact: Kact
+    bucket: Bucket, objects: dict[str, bytes], endpoint: str, refused: Refused, kact: Kact
 ) -> None:
     iam = boto3.client("iam", endpoint_url=endpoint, region_name=KEYS["AWS_REGION"])
     iam.create_user(UserName="kact")
@@ -281,7 +187,7 @@ def test_credentials_come_from_the_environment(
         )
     finally:
         unchecked("inf")
-    assert len(bucket.keys("out/")) == len(data) + 1
+    assert len(bucket.keys("out/")) == len(objects) + 1
 
 
 def test_other_stores_get_a_new_name_at_the_end(

@@ -20,8 +20,8 @@ import pytest
 
 from kact_cli.activations import ACTIVATIONS
 from kact_cli.cli.completion import complete_chain, complete_columns
-from tests.tools import tables_made as tables
 from tests.tools.run import environment
+from tests.tools.tables import write
 
 START = {
     "bash": ["bash", "--norc", "--noprofile", "-i"],
@@ -82,7 +82,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             **{name: [4.0] for name in EVIL},
         }
     )
-    tables.write(table, place / "table.parquet")
+    write(table, place / "table.parquet")
     kact = place / "bin" / "kact"
     kact.parent.mkdir()
     kact.write_text(

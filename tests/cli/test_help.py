@@ -13,8 +13,8 @@ import pytest
 from kact_cli.activations import ACTIVATIONS
 from kact_cli.cli import COMMANDS, cli
 from kact_cli.cli.help import HEADINGS, Command, Option
-from tests.tools import tables_made as tables
 from tests.tools.run import Kact
+from tests.tools.tables import measured, write
 
 
 def find(*names: str) -> click.Command:
@@ -36,7 +36,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the files that the examples name."""
     place = tmp_path_factory.mktemp("examples")
     np.save(place / "logits.npy", np.random.default_rng(0).normal(0, 3, (20, 10)).astype("f4"))
-    tables.write(tables.sample(), place / "table.parquet")
+    write(measured(), place / "table.parquet", 1000)
     return place
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.tools.run import environment, start, wait_until
+from tests.tools.run import alive, descendants, environment, start, wait_until
 
 # Long enough for a signal to come in its midst: some 0.3 s after kact has started
 SLOW = "tanh," * 10 + "softmax(axis=0)"
@@ -32,23 +32,6 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def temporary_files(directory: Path) -> list[Path]:
     return [p for p in directory.iterdir() if p.name.startswith((".kact-", "kact-"))]
-
-
-def descendants(pid: int) -> set[int]:
-    """The processes under `pid`, as long as it lives."""
-    found = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, check=True)
-    parents = [tuple(map(int, line.split())) for line in found.stdout.splitlines()]
-    under = {pid}
-    for _ in range(4):
-        under |= {child for child, parent in parents if parent in under}
-    return under - {pid}
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def end(child: subprocess.Popen[bytes], seconds: float = 10) -> tuple[int, bytes]:

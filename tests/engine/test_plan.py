@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import kact_cli.engine.plan
@@ -96,7 +96,6 @@ def check(plan: TensorPlan, shape: tuple[int, ...], limit: int, state: int) -> N
     assert plan.sequential == (len(plan.stages) == 1 and plan.stages[0].sequential)
 
 
-@settings(max_examples=600)
 @given(plans())
 def test_every_element_is_written_once(made: tuple[TensorPlan, tuple[int, ...], int]) -> None:
     check(*made, state=2**20)
@@ -104,7 +103,6 @@ def test_every_element_is_written_once(made: tuple[TensorPlan, tuple[int, ...], 
 
 @pytest.mark.parametrize("unit", [1, 64])
 @pytest.mark.parametrize("state", [12, 60, 400])
-@settings(max_examples=150)
 @given(st.data())
 def test_little_room_for_statistics_and_small_units(
     state: int, unit: int, data: st.DataObject

@@ -1,51 +1,16 @@
-"""The output is whole or absent, wherever it goes: files, links, pipes, devices, full disks."""
+"""The output is whole or absent, whatever its name: new, existing, links, odd names."""
 
 from __future__ import annotations
 
-import io
 import os
 import stat
-import subprocess
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.tools.run import (
-    Kact,
-    command,
-    environment,
-    npy,
-    start,
-    wait_until,
-)
-
-X = np.array([[-1.5, 2.0], [0.0, -3.0]], "f4")
-Y = np.maximum(X, 0)
-BIG = np.random.default_rng(0).normal(size=(3, 700_001)).astype("f4")
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "in.npy"
-    np.save(path, X)
-    return path
-
-
-@pytest.fixture
-def big(tmp_path: Path) -> Path:
-    path = tmp_path / "big.npy"
-    np.save(path, BIG)
-    return path
-
-
-def holds(path: Path, wanted: np.ndarray = Y) -> bool:
-    return np.array_equal(np.load(path), wanted)
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(p.name for p in directory.iterdir())
+from tests.tools.run import Kact, names, start, wait_until
+from tests.tools.tensors import BIG, X, Y, holds, npy
 
 
 def test_existing_output_is_refused_and_untouched(
@@ -145,147 +110,6 @@ def test_output_may_be_the_input(
     np.testing.assert_allclose(np.load(target), e / e.sum(0), rtol=1e-6)
     if through == "hard link":
         assert holds(big, BIG)
-
-
-def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
-    """A line of bash in which `kact` is kact."""
-    run = " ".join(map(str, command()))
-    return subprocess.run(
-        ["bash", "-c", f'kact() {{ {run} "$@"; }}; {line}'],
-        cwd=cwd,
-        capture_output=True,
-        env=environment(),
-        timeout=60,
-    )
-
-
-def test_redirected_output(source: Path, tmp_path: Path) -> None:
-    done = shell("kact apply relu < in.npy > out.npy", tmp_path)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert holds(tmp_path / "out.npy")
-
-
-def test_redirected_output_after_other_text(source: Path, tmp_path: Path) -> None:
-    line = "{ printf before; kact apply relu in.npy - ; printf after; } > out"
-    assert shell(line, tmp_path).returncode == 0
-    assert (tmp_path / "out").read_bytes() == b"before" + npy(Y) + b"after"
-
-
-@pytest.mark.parametrize("chain", ["relu", "softmax(axis=0)"])
-@pytest.mark.parametrize("from_", ["< big.npy", "< <(cat big.npy)"])
-def test_appended_output(chain: str, from_: str, big: Path, tmp_path: Path) -> None:
-    line = f"printf before > out; kact chain '{chain}' {from_} >> out; echo after >> out"
-    assert shell(line, tmp_path).returncode == 0
-    whole = (tmp_path / "out").read_bytes()
-    assert whole.startswith(b"before")
-    assert whole.endswith(b"after\n")
-    y = np.load(io.BytesIO(whole[6:]))
-    e = np.exp(BIG.astype("f8"))
-    wanted = np.maximum(BIG, 0) if chain == "relu" else e / e.sum(0)
-    np.testing.assert_allclose(y, wanted, rtol=1e-6)
-
-
-def test_input_that_the_shell_has_emptied(source: Path, tmp_path: Path) -> None:
-    done = shell("kact apply relu < in.npy > in.npy", tmp_path)
-    assert done.returncode == 1
-    assert done.stderr.count(b"\n") == 1
-
-
-@pytest.mark.parametrize("chain", ["relu", "softmax(axis=0)"])
-def test_appending_to_the_input_is_refused(chain: str, source: Path, tmp_path: Path) -> None:
-    before = source.read_bytes()
-    for line in (
-        f"kact chain '{chain}' < in.npy >> in.npy",
-        f"kact chain '{chain}' in.npy >> in.npy",
-        f"kact chain '{chain}' in.npy /dev/stdout >> in.npy",
-        f"kact chain '{chain}' < in.npy 1<> in.npy",
-    ):
-        done = shell(line, tmp_path)
-        assert done.returncode == 1, line
-        assert b"also the input" in done.stderr
-        assert source.read_bytes() == before
-
-
-def test_failure_leaves_a_redirected_file_empty(tmp_path: Path) -> None:
-    (tmp_path / "short.npy").write_bytes(npy(BIG)[:-1])
-    (tmp_path / "kept").write_bytes(b"kept")
-    for run in ("relu short.npy", "relu - < short.npy", "'softmax(axis=0)' - < short.npy"):
-        for pipe in ("", "cat short.npy | "):
-            done = shell(
-                f"{pipe}kact chain {run if not pipe else run.split(' -')[0]} > out.npy", tmp_path
-            )
-            assert done.returncode == 1
-            assert done.stderr.count(b"\n") == 1
-            assert (tmp_path / "out.npy").read_bytes() == b""
-            assert shell(f"{pipe}kact chain {run} >> kept", tmp_path).returncode == 1
-            assert (tmp_path / "kept").read_bytes() == b"kept"
-
-
-@pytest.mark.parametrize("chain", ["relu", "softmax(axis=0)"])
-def test_named_pipes(chain: str, kact: Kact, big: Path, tmp_path: Path) -> None:
-    out, first = tmp_path / "out.fifo", tmp_path / "in.fifo"
-    os.mkfifo(out)
-    os.mkfifo(first)
-    got: list[bytes] = []
-    threads = [
-        threading.Thread(target=lambda: got.append(out.read_bytes())),
-        threading.Thread(target=lambda: first.write_bytes(big.read_bytes())),
-    ]
-    for thread in threads:
-        thread.start()
-    kact("chain", chain, first, out)
-    for thread in threads:
-        thread.join()
-    e = np.exp(BIG.astype("f8"))
-    wanted = np.maximum(BIG, 0) if chain == "relu" else e / e.sum(0)
-    np.testing.assert_allclose(np.load(io.BytesIO(got[0])), wanted, rtol=1e-6)
-    assert stat.S_ISFIFO(out.stat().st_mode)
-
-
-@pytest.mark.parametrize("device", ["null", "full", "zero"])
-@pytest.mark.parametrize("more", [(), ("--overwrite",), ("--jobs", "2")])
-def test_devices_are_written_to_and_stay(
-    device: str, more: tuple[str, ...], kact: Kact, refused: Kact, big: Path
-) -> None:
-    path = Path("/dev") / device
-    before = path.stat()
-    for chain in ("relu", "softmax(axis=0)"):
-        if device == "full":
-            assert b"no space" in refused("chain", chain, big, path, *more).stderr
-        else:
-            kact("chain", chain, big, path, *more)
-    after = path.stat()
-    assert stat.S_ISCHR(after.st_mode)
-    assert (after.st_rdev, after.st_mode, after.st_ino) == (
-        before.st_rdev,
-        before.st_mode,
-        before.st_ino,
-    )
-
-
-def test_names_of_standard_output(kact: Kact, source: Path, tmp_path: Path) -> None:
-    for name in ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
-        assert kact("apply", "relu", source, name).stdout == npy(Y)
-        with (tmp_path / "out").open("wb") as file:
-            kact("apply", "relu", source, name, stdout=file)
-        assert holds(tmp_path / "out")
-    for name in ("-", "/dev/stdin", "/dev/fd/0"):
-        assert kact("apply", "relu", name, stdin=npy(X)).stdout == npy(Y)
-    done = shell("kact apply relu in.npy /dev/fd/7 7> seven", tmp_path)
-    assert done.returncode == 0
-    assert holds(tmp_path / "seven")
-    assert shell("kact apply relu /dev/fd/8 - 8< in.npy", tmp_path).stdout == npy(Y)
-    assert shell("kact apply relu /dev/fd/9 -", tmp_path).returncode == 1
-    assert shell("kact apply relu in.npy /dev/fd/9", tmp_path).returncode == 1
-
-
-def test_symlink_to_standard_output(kact: Kact, source: Path, tmp_path: Path) -> None:
-    (tmp_path / "link.npy").symlink_to("/dev/stdout")
-    assert kact("apply", "relu", source, tmp_path / "link.npy").stdout == npy(Y)
-    assert (tmp_path / "link.npy").is_symlink()
-    with (tmp_path / "out").open("wb") as file:
-        kact("apply", "relu", source, tmp_path / "link.npy", stdout=file)
-    assert holds(tmp_path / "out")
 
 
 ODD = [

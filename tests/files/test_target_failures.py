@@ -9,55 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.tools.run import (
-    Kact,
-    command,
-    drop_privileges,
-    environment,
-    limit,
-    npy,
-)
-
-X = np.array([[-1.5, 2.0], [0.0, -3.0]], "f4")
-Y = np.maximum(X, 0)
-BIG = np.random.default_rng(0).normal(size=(3, 700_001)).astype("f4")
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    path = tmp_path / "in.npy"
-    np.save(path, X)
-    return path
-
-
-@pytest.fixture
-def big(tmp_path: Path) -> Path:
-    path = tmp_path / "big.npy"
-    np.save(path, BIG)
-    return path
-
-
-def holds(path: Path, wanted: np.ndarray = Y) -> bool:
-    return np.array_equal(np.load(path), wanted)
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(p.name for p in directory.iterdir())
-
-
-def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
-    """A line of bash in which `kact` is kact."""
-    run = " ".join(map(str, command()))
-    return subprocess.run(
-        ["bash", "-c", f'kact() {{ {run} "$@"; }}; {line}'],
-        cwd=cwd,
-        capture_output=True,
-        env=environment(),
-        timeout=60,
-    )
+from tests.tools.run import Kact, drop_privileges, environment, limit, names, shell
+from tests.tools.tensors import BIG, X, holds, npy
 
 
 def test_where_nothing_can_be_written(refused: Kact, source: Path, tmp_path: Path) -> None:

@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.orc as orc
-import pyarrow.parquet as pq
 import pytest
 
 from kact_cli.errors import DataError
-from tests.tools.run import npy
-from tests.tools.tables import convert, read, write_ipc
+from tests.tools.tables import convert, read, write
+from tests.tools.tensors import npy
 
 TABLE = pa.table({"a": [1.5, 2.5], "b": [0.5, 1.0]})
 CSV = b"a,b\n1.5,2.5\n"
@@ -126,23 +125,18 @@ def test_it_takes_what_only_looks_like_another_format(tmp_path: Path, case: str)
     assert b"2.5" in (tmp_path / "out.csv").read_bytes()
 
 
-def parquet(table: pa.Table, path: Path, **options: bool | int) -> Path:
-    pq.write_table(table, path, **options)
-    return path
-
-
 def wide(rows: int) -> pa.Table:
     text = pa.array([str(i % 7) for i in range(rows)]).dictionary_encode()
     return pa.table({"x": np.arange(rows) / 2, "y": np.ones(rows), "s": text})
 
 
 SECOND: dict[str, tuple[Callable[[pa.Table, Path], Path], tuple[int, int]]] = {
-    f"{name}, {rows[0]} rows and {rows[1]}": (write, rows)
-    for name, write in {
-        "x.parquet": parquet,
-        "paged.parquet": lambda t, p: parquet(t, p, write_page_index=True, row_group_size=30),
-        "x.arrow": write_ipc,
-        "zstd.arrow": lambda t, p: write_ipc(t, p, compression="zstd"),
+    f"{name}, {rows[0]} rows and {rows[1]}": (make, rows)
+    for name, make in {
+        "x.parquet": write,
+        "paged.parquet": lambda t, p: write(t, p, 30, write_page_index=True),
+        "x.arrow": write,
+        "zstd.arrow": lambda t, p: write(t, p, compression="zstd"),
     }.items()
     for rows in ((100, 100), (0, 100), (100, 0), (5, 5000), (5000, 5))
 }
@@ -161,7 +155,7 @@ def test_a_second_file_behind_is_refused(tmp_path: Path, case: str, to: str) -> 
 
 
 def test_streams_of_one_schema_are_read_on(tmp_path: Path) -> None:
-    parts = [write_ipc(TABLE, tmp_path / "x.arrows", stream=True).read_bytes()] * 3
+    parts = [write(TABLE, tmp_path / "x.arrows").read_bytes()] * 3
     (tmp_path / "x.arrows").write_bytes(b"".join(parts))
     for chain in ("relu", "softmax(axis=0)"):
         convert(chain, tmp_path / "x.arrows", tmp_path / "out.arrow", overwrite=True)
@@ -170,9 +164,9 @@ def test_streams_of_one_schema_are_read_on(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("what", ["other columns", "text", "bytes"])
 def test_what_else_follows_a_stream_is_refused(tmp_path: Path, what: str) -> None:
-    other = write_ipc(pa.table({"c": [1.5]}), tmp_path / "o.arrows", stream=True).read_bytes()
+    other = write(pa.table({"c": [1.5]}), tmp_path / "o.arrows").read_bytes()
     more = {"other columns": other, "text": b"hi", "bytes": bytes(range(1, 200))}[what]
-    path = write_ipc(TABLE, tmp_path / "x.arrows", stream=True)
+    path = write(TABLE, tmp_path / "x.arrows")
     path.write_bytes(path.read_bytes() + more)
     with pytest.raises(DataError, match=r"x\.arrows: .* follows"):
         convert("relu", path, tmp_path / "out.csv")

@@ -11,12 +11,8 @@ import numpy as np
 import pytest
 
 from kact_cli.formats.npy import Header, read_header, write_header
-from tests.tools.run import (
-    Kact,
-    npy,
-    start,
-    wait_until,
-)
+from tests.tools.run import Kact, start, wait_until
+from tests.tools.tensors import npy
 
 DTYPES = ["b1", *(f"{k}{n}" for k in "iu" for n in (1, 2, 4, 8)), "f2", "f4", "f8"]
 SHAPES = [(), (0,), (0, 5), (5, 0, 3), (7,), (3, 4), (1, 1), (2, 3, 4), (1, 2, 1, 3, 1, 2, 1, 2)]

@@ -13,17 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
 from kact_cli.formats.npy import HEADER_LIMIT, Header, read_header
-from tests.tools.run import (
-    Kact,
-    command,
-    environment,
-    npy,
-)
+from tests.tools.run import Kact, command, environment
+from tests.tools.tensors import npy
 
 
 def raw(text: bytes | str, version: bytes = b"\x01\x00", data: bytes = b"") -> bytes:
@@ -183,7 +179,6 @@ def only_data_errors(read: Callable[[int], bytes]) -> Header | None:
 GOOD = [raw(says("(3, 4)")), raw(says("(3L,)"), b"\x02\x00"), npy(np.ones((2, 3, 4), ">i8"))]
 
 
-@settings(max_examples=1000)
 @given(st.data())
 def test_mutated_headers_raise_nothing_but_data_errors(data: st.DataObject) -> None:
     content = bytearray(data.draw(st.sampled_from(GOOD)))
@@ -235,7 +230,6 @@ LITERALS = st.recursive(
 )
 
 
-@settings(max_examples=1000)
 @given(descr=LITERALS, order=LITERALS, shape=LITERALS)
 def test_any_literals_in_a_header_raise_nothing_but_data_errors(
     descr: str, order: str, shape: str

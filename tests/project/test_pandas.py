@@ -16,7 +16,7 @@ import pytest
 import kact_cli
 from kact_cli.formats.declared import FORMATS
 from tests.tools.run import environment
-from tests.tools.tables import write_ipc
+from tests.tools.tables import write
 
 PANDAS = """\
 import os, traceback
@@ -47,8 +47,8 @@ def samples(tmp_path: Path) -> dict[str, Path]:
     paths = {f.name: tmp_path / f"in{f.suffixes[0]}" for f in FORMATS}
     np.save(paths["npy"], np.ones(4, ">f4"))
     pq.write_table(TABLE, paths["parquet"])
-    write_ipc(TABLE, paths["arrow"])
-    write_ipc(TABLE, paths["arrows"], stream=True)
+    write(TABLE, paths["arrow"])
+    write(TABLE, paths["arrows"])
     paths["csv"].write_text('text,x,y\n"q, ""q""",1.5,2.5\n,,0.5\n"",3.5,-1.5\n')
     assert all(path.exists() for path in paths.values())
     return paths

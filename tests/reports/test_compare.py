@@ -17,8 +17,8 @@ from kact_cli.reports.compare import compare
 from kact_cli.reports.inspect import describe, summarize
 from kact_cli.reports.ulp import Tolerance
 from kact_cli.reports.values import open_numbers
-from tests.tools import tables_made as tables
 from tests.tools.run import Kact
+from tests.tools.tables import measured, write
 
 
 def told(kact: Kact, *args: Any, code: int = 0, **more: Any) -> Any:
@@ -99,10 +99,10 @@ def test_dtypes_meet_in_the_narrower_float(kact: Kact, tmp_path: Path) -> None:
     ("left", "right"), list(itertools.combinations(["parquet", "arrow", "arrows"], 2))
 )
 def test_tables_cut_into_other_batches(kact: Kact, tmp_path: Path, left: str, right: str) -> None:
-    table = tables.sample()
-    a = tables.write(table, tmp_path / f"a.{left}", 700)
+    table = measured()
+    a = write(table, tmp_path / f"a.{left}", 700)
     shuffled = table.select(["lists", "logit_b", "text", "logit_a", "id"])
-    assert told(kact, a, tables.write(shuffled, tmp_path / f"b.{right}", 1100))["passed"] is True
+    assert told(kact, a, write(shuffled, tmp_path / f"b.{right}", 1100))["passed"] is True
 
     numbers = table["logit_a"].to_numpy().copy()
     numbers[2345] += 1
@@ -110,7 +110,7 @@ def test_tables_cut_into_other_batches(kact: Kact, tmp_path: Path, left: str, ri
     lists[1800][1] += 0.5
     changed = table.set_column(2, "logit_a", pa.array(numbers))
     changed = changed.set_column(4, "lists", pa.array(lists, pa.list_(pa.float64())))
-    found = told(kact, a, tables.write(changed, tmp_path / f"c.{right}", 999), code=1)
+    found = told(kact, a, write(changed, tmp_path / f"c.{right}", 999), code=1)
     by_name = found["columns"]
     assert found["skipped"] == ["text"]
     assert {name: e["differ"] for name, e in by_name.items()} == {
@@ -122,17 +122,17 @@ def test_tables_cut_into_other_batches(kact: Kact, tmp_path: Path, left: str, ri
 
 
 def test_a_null_is_no_value(kact: Kact, tmp_path: Path) -> None:
-    a = tables.write(pa.table({"x": [1.0, None, None]}), tmp_path / "a.parquet")
-    b = tables.write(pa.table({"x": [1.0, None, 0.0]}), tmp_path / "b.parquet")
+    a = write(pa.table({"x": [1.0, None, None]}), tmp_path / "a.parquet")
+    b = write(pa.table({"x": [1.0, None, 0.0]}), tmp_path / "b.parquet")
     found = told(kact, "--atol", 9, a, b, code=1)["columns"]["x"]
     assert (found["null"], found["first_null"], found["compared"]) == (1, [2], 1)
 
 
 def test_csv_with_parquet(kact: Kact, tmp_path: Path) -> None:
-    table = tables.sample().drop(["lists"])
-    a = tables.write(table, tmp_path / "a.parquet")
-    b = tables.write(table, tmp_path / "a.csv")
-    assert told(kact, a, b)["columns"]["logit_a"]["pairs"] == tables.ROWS
+    table = measured().drop(["lists"])
+    a = write(table, tmp_path / "a.parquet")
+    b = write(table, tmp_path / "a.csv")
+    assert told(kact, a, b)["columns"]["logit_a"]["pairs"] == 3000
     piped = told(kact, "-", a, stdin=b.read_bytes())
     assert piped["columns"].keys() == {"id", "logit_a", "logit_b"}
 
@@ -143,7 +143,7 @@ def test_npy_with_a_table_by_position(kact: Kact, tmp_path: Path, order: str) ->
     np.save(tmp_path / "a.npy", np.asarray(rows, order=order))
     rows[150_000, 1] = 7
     table = pa.table({"t": ["x"] * len(rows), "p": rows[:, 0], "q": rows[:, 1]})
-    b = tables.write(table, tmp_path / "b.parquet", 50_000)
+    b = write(table, tmp_path / "b.parquet", 50_000)
     found = told(kact, tmp_path / "a.npy", b, code=1)
     assert found["columns"]["p"]["differ"] == 0
     assert found["columns"]["q"]["ulp"]["at"] == [150_000]
@@ -159,7 +159,7 @@ def test_what_cannot_be_compared(kact: Kact, refused: Kact, tmp_path: Path) -> N
     refused("compare", "--max-ulp", "-1", tmp_path / "a.npy", tmp_path / "a.npy", code=2)
 
     def table(name: str, **columns: Any) -> Path:
-        return tables.write(pa.table(columns), tmp_path / f"{name}.parquet")
+        return write(pa.table(columns), tmp_path / f"{name}.parquet")
 
     x = table("x", x=[1.0, 2.0])
     for other in (
@@ -187,8 +187,8 @@ NOTHING_TO_COMPARE = [
 def test_what_cannot_be_compared_fails(
     tmp_path: Path, a: dict[str, list[Any]], b: dict[str, list[Any]], words: str, suffix: str
 ) -> None:
-    x = tables.write(pa.table(a), tmp_path / f"x.{suffix}")
-    y = tables.write(pa.table(b), tmp_path / f"y.{suffix}")
+    x = write(pa.table(a), tmp_path / f"x.{suffix}")
+    y = write(pa.table(b), tmp_path / f"y.{suffix}")
     with (
         open_numbers(str(x)) as left,
         open_numbers(str(y)) as right,
@@ -202,7 +202,7 @@ def test_columns_of_one_name_are_each_by_itself(tmp_path: Path) -> None:
     columns = [pa.array([1.5, 2.5]), pa.array(["x", "y"]), pa.array([-1.5, 0.5] * 1)]
     table = pa.Table.from_arrays(columns, names=["x", "x", "x"])
     for suffix in ("parquet", "arrow"):
-        path = tables.write(table, tmp_path / f"t.{suffix}")
+        path = write(table, tmp_path / f"t.{suffix}")
         with open_numbers(str(path)) as numbers:
             found = describe(numbers)
             kinds = [column["type"] for column in found["columns"]]

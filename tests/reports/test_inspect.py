@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tests.tools import tables_made as tables
 from tests.tools.run import Kact
+from tests.tools.tables import measured, write
 
 
 def told(kact: Kact, *args: Any, **more: Any) -> Any:
@@ -51,8 +51,8 @@ def test_npy_of_many_blocks_with_everything_in_it(kact: Kact, tmp_path: Path) ->
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "arrows", "csv"])
 @pytest.mark.parametrize("piped", [False, True])
 def test_tables(kact: Kact, tmp_path: Path, suffix: str, piped: bool) -> None:
-    table = tables.sample()
-    path = tables.write(table, tmp_path / f"t.{suffix}")
+    table = measured()
+    path = write(table, tmp_path / f"t.{suffix}", 1000)
     args = {"stdin": path.read_bytes()} if piped else {}
     found = told(kact, "--stats", *([] if piped else [path]), **args)
     assert found["format"] == suffix
@@ -61,7 +61,7 @@ def test_tables(kact: Kact, tmp_path: Path, suffix: str, piped: bool) -> None:
         column, stats = table[name].combine_chunks(), columns[name]["stats"]
         kept = column.drop_null().to_numpy()
         kept = kept[~np.isnan(kept)]
-        assert stats["count"] == tables.ROWS
+        assert stats["count"] == 3000
         assert stats["nulls"] == column.null_count
         assert stats["nan"] == (pc.sum(pc.is_nan(column)).as_py() if name != "id" else 0)
         assert stats["mean"] == pytest.approx(kept.astype(float).mean(), rel=1e-6)
@@ -73,7 +73,7 @@ def test_tables(kact: Kact, tmp_path: Path, suffix: str, piped: bool) -> None:
 
 
 def test_parquet_layout(kact: Kact, tmp_path: Path) -> None:
-    found = told(kact, tables.write(tables.sample(), tmp_path / "t.parquet", 1024))
+    found = told(kact, write(measured(), tmp_path / "t.parquet", 1024))
     assert (found["rows"], found["row_groups"], found["rows_per_group"]) == (3000, 3, [952, 1024])
     assert found["created_by"].startswith("parquet-cpp")
     by_name = {c["name"]: c for c in found["columns"]}
@@ -84,7 +84,7 @@ def test_parquet_layout(kact: Kact, tmp_path: Path) -> None:
 
 def test_a_column_with_a_dot_in_its_name(kact: Kact, tmp_path: Path) -> None:
     table = pa.table({"a.b": [1.0, None], "a": [[1.0], [2.0]]})
-    found = told(kact, tables.write(table, tmp_path / "t.parquet"))
+    found = told(kact, write(table, tmp_path / "t.parquet"))
     assert [c["nulls"] for c in found["columns"]] == [1, 0]
 
 
@@ -99,13 +99,13 @@ def test_csv_dialect(kact: Kact, tmp_path: Path) -> None:
 
 
 def test_chosen_columns(kact: Kact, tmp_path: Path) -> None:
-    path = tables.write(tables.sample(), tmp_path / "t.parquet")
+    path = write(measured(), tmp_path / "t.parquet", 1000)
     found = told(kact, "--stats", "--columns", "logit_*", "--exclude", "logit_b", path)
     assert [c["name"] for c in found["columns"] if "stats" in c] == ["logit_a"]
 
 
 def test_for_people(kact: Kact, tmp_path: Path) -> None:
-    path = tables.write(tables.sample(), tmp_path / "t\x1b[31m.parquet")
+    path = write(measured(), tmp_path / "t\x1b[31m.parquet", 1000)
     text = kact("inspect", "--stats", path, PYTHONIOENCODING="utf-8").stdout.decode()
     assert text.replace("\n", "").isprintable()
     assert "3,000 rows in 3 row groups of 1,000" in text
@@ -118,10 +118,8 @@ def test_for_people(kact: Kact, tmp_path: Path) -> None:
 def test_nothing_in_it(kact: Kact, tmp_path: Path, stats: tuple[str, ...]) -> None:
     np.save(tmp_path / "x.npy", np.zeros((0, 5)))
     kact("inspect", *stats, tmp_path / "x.npy")
-    kact(
-        "inspect", *stats, tables.write(pa.table({"x": pa.array([], "f8")}), tmp_path / "x.parquet")
-    )
-    kact("inspect", *stats, tables.write(pa.table({"t": ["a"]}), tmp_path / "t.arrow"))
+    kact("inspect", *stats, write(pa.table({"x": pa.array([], "f8")}), tmp_path / "x.parquet"))
+    kact("inspect", *stats, write(pa.table({"t": ["a"]}), tmp_path / "t.arrow"))
 
 
 def test_broken_files_are_one_line(refused: Kact, tmp_path: Path) -> None:

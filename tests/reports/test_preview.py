@@ -16,8 +16,8 @@ from kact_cli.cli.preview import lines
 from kact_cli.errors import UsageError
 from kact_cli.options import Options
 from kact_cli.reports.preview import SAMPLE, preview
-from tests.tools import tables_made as tables
 from tests.tools.run import Kact, command, environment
+from tests.tools.tables import measured, write
 
 CHAIN = Chain.parse("relu(max_value=6),softmax")
 
@@ -58,7 +58,7 @@ def test_down_the_rows_it_is_the_whole_or_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["parquet", "arrow", "arrows", "csv"])
 @pytest.mark.parametrize("spec", ["elu,softmax", "softmax:axis=0,tanh"])
 def test_rows_of_a_table(kact: Kact, tmp_path: Path, suffix: str, spec: str) -> None:
-    path = tables.write(tables.sample(), tmp_path / f"t.{suffix}")
+    path = write(measured(), tmp_path / f"t.{suffix}", 1000)
     options = Options(columns=("logit_a", "logit_b"))
     found = preview(Chain.parse(spec), str(path), options)
     kact("chain", spec, path, tmp_path / f"o.{suffix}", "-c", "logit_*")
@@ -74,7 +74,7 @@ def test_rows_of_a_table(kact: Kact, tmp_path: Path, suffix: str, spec: str) -> 
 def test_a_large_table_says_that_it_is_a_sample(tmp_path: Path) -> None:
     import pyarrow as pa
 
-    path = tables.write(pa.table({"x": np.zeros(SAMPLE + 70_000)}), tmp_path / "t.parquet", 200_000)
+    path = write(pa.table({"x": np.zeros(SAMPLE + 70_000)}), tmp_path / "t.parquet", 200_000)
     found = preview(Chain.parse("tanh"), str(path), Options())
     assert found.sampled < SAMPLE + 70_000
     assert any("a sample of" in line for line, _ in lines(found, 80))

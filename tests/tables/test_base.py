@@ -10,13 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.tools.run import Kact, limit, npy
-
-
-def arrow(path: Path, table: pa.Table) -> Path:
-    with pa.OSFile(str(path), "wb") as out, pa.ipc.new_file(out, table.schema) as writer:
-        writer.write_table(table)
-    return path
+from tests.tools.run import Kact, limit
+from tests.tools.tables import write
+from tests.tools.tensors import npy
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -34,7 +30,7 @@ def test_permuted_tensors_keep_their_axes(kact: Kact, tmp_path: Path) -> None:
     type_ = pa.fixed_shape_tensor(pa.float32(), [2, 3], permutation=[1, 0])
     rows = pa.array(np.arange(24, dtype="f4").reshape(4, 6).tolist(), pa.list_(pa.float32(), 6))
     column = pa.ExtensionArray.from_storage(type_, rows)
-    kact("apply", "relu", arrow(tmp_path / "t.arrow", pa.table({"t": column})), tmp_path / "t.npy")
+    kact("apply", "relu", write(pa.table({"t": column}), tmp_path / "t.arrow"), tmp_path / "t.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "t.npy"), column.to_numpy_ndarray())
 
 
@@ -43,7 +39,7 @@ def test_tensors_of_very_many_axes(axes: int, kact: Kact, refused: Kact, tmp_pat
     type_ = pa.fixed_shape_tensor(pa.float32(), [1] * (axes - 1) + [3])
     rows = pa.array([[1.0, 2.0, 3.0]] * 2, pa.list_(pa.float32(), 3))
     table = pa.table({"t": pa.ExtensionArray.from_storage(type_, rows)})
-    source, target = arrow(tmp_path / "t.arrow", table), tmp_path / "t.npy"
+    source, target = write(table, tmp_path / "t.arrow"), tmp_path / "t.npy"
     if axes == 64:
         refused("apply", "relu", source, target)
         assert not target.exists()
@@ -54,7 +50,7 @@ def test_tensors_of_very_many_axes(axes: int, kact: Kact, refused: Kact, tmp_pat
 
 def test_a_type_that_parquet_has_not_is_one_line(refused: Kact, tmp_path: Path) -> None:
     table = pa.table({"x": [1.5], "i": pa.array([pa.MonthDayNano([1, 2, 3])])})
-    done = refused("apply", "relu", arrow(tmp_path / "i.arrow", table), tmp_path / "i.parquet")
+    done = refused("apply", "relu", write(table, tmp_path / "i.arrow"), tmp_path / "i.parquet")
     assert b"i.parquet: " in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["i.arrow"]
 
@@ -72,7 +68,7 @@ def test_a_writer_that_is_thrown_away_says_nothing(refused: Kact, tmp_path: Path
 
 
 def test_a_columns_name_cannot_move_the_cursor(kact: Kact, refused: Kact, tmp_path: Path) -> None:
-    source = arrow(tmp_path / "e.arrow", pa.table({"a\x1b[31m\nb": [1]}))
+    source = write(pa.table({"a\x1b[31m\nb": [1]}), tmp_path / "e.arrow")
     refused("apply", "relu", "--columns", "zzz", source, tmp_path / "f.arrow", code=2)
     done = kact("apply", "relu", source, tmp_path / "f.arrow")
     assert done.stderr.decode().rstrip("\n").isprintable()

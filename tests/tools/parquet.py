@@ -1,10 +1,9 @@
-"""What the tests of Parquet files share: one to try everything on, and an exact computation."""
+"""Parquet files rewritten by an exact computation, and what they then have in common."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,62 +18,9 @@ from kact_cli.formats.parquet.plan import plan_rewrite
 from kact_cli.formats.parquet.rewrite import rewrite
 from kact_cli.formats.parquet.thrift import Struct, write_struct
 from kact_cli.formats.parquet.thrift_reader import read_struct
+from tests.tools.tables import every_kind
 
 FILES = sorted((Path(__file__).parent.parent / "data" / "parquet").glob("*.parquet"))
-
-NAN, INF = float("nan"), float("inf")
-
-
-def table(rows: int = 60) -> pa.Table:
-    """Columns of every kind, with nulls, empty lists, NaN, infinities and zeros of both signs."""
-    numbers = [None, 1.5, -0.0, NAN, INF, -2.25, 0.0, -INF, 3.0, 1e-3]
-
-    def cycle(values: Sequence[Any]) -> list[Any]:
-        return [values[n % len(values)] for n in range(rows)]
-
-    halves = [None if x is None else np.float16(x) for x in numbers]
-    lists = cycle([[1.5, None], None, [], [NAN], [2.5, -0.5, 4.0]])
-    nested = cycle([[[1.5], None, []], None, [], [[None, 2.0], [3.0]]])
-    # pyarrow before 25 cannot have them in Parquet
-    absent = [None] if int(pa.__version__.split(".")[0]) >= 25 else []
-    fixed = cycle([[1.0, 2.0], *absent, [None, -3.5]])
-    columns: dict[str, pa.Array] = {
-        "id": pa.array(range(rows), pa.int64()),
-        "f32": pa.array(cycle(numbers), pa.float32()),
-        "name": pa.array(cycle(["a", None, "bb", "", "café"])),
-        "f64": pa.array(cycle(numbers), pa.float64()),
-        "f16": pa.array(cycle(halves), pa.float16()),
-        "required": pa.array(np.arange(rows, dtype=np.float32) - 7),
-        "empty": pa.nulls(rows, pa.float32()),
-        "list": pa.array(lists, pa.list_(pa.float32())),
-        "large": pa.array(lists, pa.large_list(pa.float64())),
-        "half_list": pa.array(
-            [x and [y if y is None else np.float16(y) for y in x] for x in lists],
-            pa.list_(pa.float16()),
-        ),
-        "fixed": pa.array(fixed, pa.list_(pa.float32(), 2)),
-        "nested": pa.array(nested, pa.list_(pa.list_(pa.float32()))),
-        "tensor": pa.ExtensionArray.from_storage(
-            pa.fixed_shape_tensor(pa.float32(), (2, 1)),
-            pa.array(cycle([[1.0, 2.0], [0.5, -3.5]]), pa.list_(pa.float32(), 2)),
-        ),
-        "i8": pa.array(cycle([None, -128, 127, 0]), pa.int8()),
-        "u64": pa.array(cycle([2**64 - 1, None, 0]), pa.uint64()),
-        "struct": pa.array(cycle([{"a": 1.5, "b": [1]}, None, {"a": None, "b": []}])),
-        "decimal": pa.array(cycle([Decimal("1.10"), None]), pa.decimal128(9, 2)),
-        "dictionary": pa.array(cycle(["x", "y", None])).dictionary_encode(),
-        "text": pa.array(cycle(["long", None]), pa.large_string()),
-        "flag": pa.array(cycle([True, None, False])),
-        "map": pa.array(cycle([[("k", 1.5)], None, []]), pa.map_(pa.string(), pa.float32())),
-        "time": pa.array(range(rows), pa.timestamp("us", "Europe/Berlin")),
-        "bytes": pa.array(cycle([b"\x00\xff", None]), pa.binary(2)),
-    }
-    fields = [
-        pa.field(name, array.type, nullable=name not in ("id", "required"))
-        for name, array in columns.items()
-    ]
-    fields[1] = fields[1].with_metadata({"unit": "logit"})
-    return pa.table(list(columns.values()), pa.schema(fields, {"origin": "a test", "empty": ""}))
 
 
 def negative(value: Any) -> Any:
@@ -140,7 +86,7 @@ def small_file(path: Path) -> Path:
     """60 rows in 3 row groups, with checksums."""
     columns = ["id", "f32", "name", "list", "struct"]
     pq.write_table(
-        table().select(columns), path, row_group_size=25, write_page_checksum=True,
+        every_kind().select(columns), path, row_group_size=25, write_page_checksum=True,
         compression="none", use_dictionary=["name"],
     )  # fmt: skip
     return path
@@ -165,3 +111,70 @@ def refuse(path: Path, message: str, columns: Sequence[str] = ("f32", "list")) -
     with pytest.raises(DataError, match=message) as caught:
         rewritten(path, path.with_name("out"), columns)
     assert "\n" not in str(caught.value)
+
+
+def check(source: Path, target: Path, computed: list[str]) -> None:
+    """`target` is `source` with `computed` negated, in every respect that a reader can see."""
+    before, after = pq.ParquetFile(source), pq.ParquetFile(target, page_checksum_verification=True)
+    assert after.schema_arrow.equals(before.schema_arrow, check_metadata=True)
+    assert after.schema.equals(before.schema)
+    assert after.metadata.metadata == before.metadata.metadata
+    assert after.metadata.created_by == before.metadata.created_by
+    assert after.metadata.format_version == before.metadata.format_version
+    old, new = before.read(), after.read()
+    new.validate(full=True)
+    for name in old.schema.names:
+        if name in computed:
+            expected = [negative(v) for c in old[name].chunks for v in storage(c).to_pylist()]
+            if pa.types.is_unsigned_integer(old[name].type):
+                expected = old[name].to_pylist()
+            actual = [v for c in new[name].chunks for v in storage(c).to_pylist()]
+            assert repr(actual) == repr(expected), name
+        else:
+            assert new[name].equals(old[name]), name
+    pairs = zip(column_chunks(source), column_chunks(target), strict=True)
+    for number, (old_group, new_group) in enumerate(pairs):
+        info = after.metadata.row_group(number)
+        assert info.num_rows == before.metadata.row_group(number).num_rows
+        assert info.total_byte_size == sum(
+            info.column(c).total_uncompressed_size for c in range(info.num_columns)
+        )
+        for leaf, ((_, old_bytes), (_, new_bytes)) in enumerate(
+            zip(old_group, new_group, strict=True)
+        ):
+            column, was = info.column(leaf), before.metadata.row_group(number).column(leaf)
+            assert column.compression == was.compression
+            assert column.num_values == was.num_values
+            assert column.has_offset_index == was.has_offset_index
+            name = column.path_in_schema.split(".")[0]
+            if name not in computed:
+                assert new_bytes == old_bytes
+                assert column.statistics == was.statistics
+            elif column.statistics is not None:
+                first = sum(group_rows(before, n) for n in range(number))
+                check_statistics(column, new[name].slice(first, info.num_rows))
+
+
+def group_rows(file: pq.ParquetFile, row_group: int) -> int:
+    rows: int = file.metadata.row_group(row_group).num_rows
+    return rows
+
+
+def leaves(values: list[Any]) -> list[Any]:
+    """The values in lists of lists, and None for each list that has none."""
+    found: list[Any] = []
+    for value in values:
+        found += (leaves(value) or [None]) if isinstance(value, list) else [value]
+    return found
+
+
+def check_statistics(chunk: Any, column: pa.ChunkedArray) -> None:
+    """The statistics of a chunk are those of its values; NaN is in no minimum or maximum."""
+    values = leaves([v for c in column.chunks for v in storage(c).to_pylist()])
+    ordered = [v for v in values if v is not None and v == v]
+    assert chunk.statistics.null_count == values.count(None)
+    assert chunk.statistics.has_min_max == bool(ordered)
+    if ordered and not isinstance(chunk.statistics.min, bytes):  # as pyarrow gives float16
+        assert (chunk.statistics.min, chunk.statistics.max) == (min(ordered), max(ordered))
+        for end, sign in ((chunk.statistics.min, -1.0), (chunk.statistics.max, 1.0)):
+            assert end != 0 or isinstance(end, int) or np.copysign(1, end) == sign

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import io
 import os
 import resource
 import subprocess
@@ -13,8 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+MIB = 1024 * 1024
 Kact = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
@@ -37,11 +35,16 @@ def start(*args: str | Path, **more: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command(*args), **{"env": environment(), **pipes, **more})
 
 
-def npy(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
-    """The array as a .npy file, as NumPy writes it."""
-    file = io.BytesIO()
-    np.lib.format.write_array(file, array, version=version)
-    return file.getvalue()
+def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    """A line of bash in which `kact` is kact."""
+    run = " ".join(map(str, command()))
+    return subprocess.run(
+        ["bash", "-c", f'kact() {{ {run} "$@"; }}; {line}'],
+        cwd=cwd,
+        capture_output=True,
+        env=environment(),
+        timeout=60,
+    )
 
 
 def drop_privileges() -> None:
@@ -64,3 +67,49 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
     while not (met := condition()) and time.monotonic() < end:
         time.sleep(0.01)
     return met
+
+
+def names(directory: Path) -> list[str]:
+    """What is in a directory."""
+    return sorted(p.name for p in directory.iterdir())
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    """Every file below a directory but batch's manifest, and what is in it."""
+    found = {}
+    for top, _, files in os.walk(directory):
+        for path in (Path(top, name) for name in files if name != ".kact-batch.json"):
+            found[str(path.relative_to(directory))] = path.read_bytes()
+    return found
+
+
+def leftovers(directory: Path) -> list[Path]:
+    """The temporary files of outputs below a directory."""
+    return [p for p in directory.rglob("*") if ".kact-" in p.name and p.suffix == ".tmp"]
+
+
+def processes() -> dict[int, int]:
+    """Every process that has not ended, and its parent."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                stat = Path("/proc", name, "stat").read_text().rpartition(")")[2].split()
+            except OSError:  # it has ended meanwhile
+                continue
+            if stat[0] != "Z":
+                parents[int(name)] = int(stat[1])
+    return parents
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process below `pid`."""
+    parents, found = processes(), {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def alive(pids: set[int]) -> bool:
+    """Whether any of the processes has not ended."""
+    return bool(pids & processes().keys())

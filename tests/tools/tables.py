@@ -1,10 +1,12 @@
-"""Tables in files of every format, written and read without kact, for the tests of all of them."""
+"""Tables, and files of every format written and read without kact."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
+from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ import pyarrow.parquet as pq
 from kact_cli.chain import Chain
 from kact_cli.options import Options
 from kact_cli.transform.route import transform
+from tests.tools.tensors import npy
 
 Columns = dict[str, list[Any]]
 
 SUFFIXES = [".npy", ".csv", ".tsv", ".csv.gz", ".csv.zst", ".parquet", ".arrow", ".arrows"]
+NAN, INF = float("nan"), float("inf")
 
 
 def convert(chain: str, source: Path, target: Path, **options: Any) -> Path:
@@ -27,17 +31,113 @@ def convert(chain: str, source: Path, target: Path, **options: Any) -> Path:
     return target
 
 
-def write_ipc(table: pa.Table, path: Path, *, stream: bool = False, **options: Any) -> Path:
-    """An Arrow file or stream of the table's own batches."""
-    make = pa.ipc.new_stream if stream else pa.ipc.new_file
-    ipc = pa.ipc.IpcWriteOptions(**options)
-    with pa.OSFile(str(path), "wb") as file, make(file, table.schema, options=ipc) as writer:
-        for batch in table.to_batches():
-            writer.write_batch(batch)
+def every_kind(rows: int = 60) -> pa.Table:
+    """Columns of every kind, with nulls, empty lists, NaN, infinities and zeros of both signs."""
+    numbers = [None, 1.5, -0.0, NAN, INF, -2.25, 0.0, -INF, 3.0, 1e-3]
+
+    def cycle(values: Sequence[Any]) -> list[Any]:
+        return [values[n % len(values)] for n in range(rows)]
+
+    halves = [None if x is None else np.float16(x) for x in numbers]
+    lists = cycle([[1.5, None], None, [], [NAN], [2.5, -0.5, 4.0]])
+    nested = cycle([[[1.5], None, []], None, [], [[None, 2.0], [3.0]]])
+    # pyarrow before 25 cannot have them in Parquet
+    absent = [None] if int(pa.__version__.split(".")[0]) >= 25 else []
+    fixed = cycle([[1.0, 2.0], *absent, [None, -3.5]])
+    columns: dict[str, pa.Array] = {
+        "id": pa.array(range(rows), pa.int64()),
+        "f32": pa.array(cycle(numbers), pa.float32()),
+        "name": pa.array(cycle(["a", None, "bb", "", "café"])),
+        "f64": pa.array(cycle(numbers), pa.float64()),
+        "f16": pa.array(cycle(halves), pa.float16()),
+        "required": pa.array(np.arange(rows, dtype=np.float32) - 7),
+        "empty": pa.nulls(rows, pa.float32()),
+        "list": pa.array(lists, pa.list_(pa.float32())),
+        "large": pa.array(lists, pa.large_list(pa.float64())),
+        "half_list": pa.array(
+            [x and [y if y is None else np.float16(y) for y in x] for x in lists],
+            pa.list_(pa.float16()),
+        ),
+        "fixed": pa.array(fixed, pa.list_(pa.float32(), 2)),
+        "nested": pa.array(nested, pa.list_(pa.list_(pa.float32()))),
+        "tensor": pa.ExtensionArray.from_storage(
+            pa.fixed_shape_tensor(pa.float32(), (2, 1)),
+            pa.array(cycle([[1.0, 2.0], [0.5, -3.5]]), pa.list_(pa.float32(), 2)),
+        ),
+        "i8": pa.array(cycle([None, -128, 127, 0]), pa.int8()),
+        "u64": pa.array(cycle([2**64 - 1, None, 0]), pa.uint64()),
+        "struct": pa.array(cycle([{"a": 1.5, "b": [1]}, None, {"a": None, "b": []}])),
+        "decimal": pa.array(cycle([Decimal("1.10"), None]), pa.decimal128(9, 2)),
+        "dictionary": pa.array(cycle(["x", "y", None])).dictionary_encode(),
+        "text": pa.array(cycle(["long", None]), pa.large_string()),
+        "flag": pa.array(cycle([True, None, False])),
+        "map": pa.array(cycle([[("k", 1.5)], None, []]), pa.map_(pa.string(), pa.float32())),
+        "time": pa.array(range(rows), pa.timestamp("us", "Europe/Berlin")),
+        "bytes": pa.array(cycle([b"\x00\xff", None]), pa.binary(2)),
+    }
+    fields = [
+        pa.field(name, array.type, nullable=name not in ("id", "required"))
+        for name, array in columns.items()
+    ]
+    fields[1] = fields[1].with_metadata({"unit": "logit"})
+    return pa.table(list(columns.values()), pa.schema(fields, {"origin": "a test", "empty": ""}))
+
+
+def measured(rows: int = 3000) -> pa.Table:
+    """Normal numbers: an id, text, floats with nulls and NaN, lists of different lengths."""
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(0, 2, rows).astype("f4"), rng.normal(1, 2, rows)
+    b[7] = np.nan
+    lists = [[1.0, 2.0 * i] if i % 3 == 0 else [None] if i % 3 == 1 else None for i in range(rows)]
+    return pa.table(
+        {
+            "id": np.arange(rows),
+            "text": [f"review {i}" for i in range(rows)],
+            "logit_a": a,
+            "logit_b": pa.array(b, mask=np.arange(rows) % 100 == 0),
+            "lists": pa.array(lists, pa.list_(pa.float64())),
+        }
+    )
+
+
+def encoded(table: pa.Table, suffix: str, rows: int | None = None, **options: Any) -> bytes:
+    """The table as a file of that suffix, `rows` in a row group or batch.
+
+    `options` are those of Parquet's or Arrow's writer. CSV and .npy leave out lists.
+    """
+    if suffix == ".parquet":
+        file = io.BytesIO()
+        pq.write_table(table, file, row_group_size=rows, **options)
+        return file.getvalue()
+    if suffix in (".arrow", ".arrows"):
+        make = pa.ipc.new_stream if suffix == ".arrows" else pa.ipc.new_file
+        file = io.BytesIO()
+        with make(file, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+            writer.write_table(table, rows)
+        return file.getvalue()
+    flat = [c for c in table.columns if not pa.types.is_nested(c.type)]
+    if suffix == ".npy":
+        return npy(np.stack([c.to_numpy() for c in flat], 1))
+    text = io.StringIO()
+    records = csv.writer(text, "excel-tab" if suffix.startswith(".tsv") else "excel")
+    records.writerow(f.name for f in table.schema if not pa.types.is_nested(f.type))
+    records.writerows(zip(*(c.to_pylist() for c in flat), strict=True))
+    data = text.getvalue().encode()
+    if suffix.endswith(".gz"):
+        return gzip.compress(data)
+    return pa.Codec("zstd").compress(data, asbytes=True) if suffix.endswith(".zst") else data
+
+
+def write(table: pa.Table | Columns, path: Path, rows: int | None = None, **options: Any) -> Path:
+    """Write in the format of the name; columns of Python numbers are float32."""
+    if isinstance(table, dict):
+        table = pa.table({n: pa.array(v, pa.float32()) for n, v in table.items()})
+    path.write_bytes(encoded(table, path.name[path.name.index(".") :], rows, **options))
     return path
 
 
 def read_ipc(path: Path) -> pa.Table:
+    """The table in an Arrow file or stream."""
     with pa.OSFile(str(path), "rb") as file:
         if path.suffix == ".arrows":
             return pa.ipc.open_stream(file).read_all()
@@ -53,31 +153,6 @@ def text_of(path: Path) -> str:
         with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
             data = stream.read()
     return data.decode()
-
-
-def write(columns: Columns, path: Path) -> Path:
-    """A table of float32 columns, float64 where it is CSV, in the format of the name."""
-    arrays = {n: pa.array(v, pa.float32()) for n, v in columns.items()}
-    if path.suffix == ".npy":
-        rows = np.array(list(columns.values()), np.float32).T
-        np.save(path, rows)
-    elif path.suffix == ".parquet":
-        pq.write_table(pa.table(arrays), path)
-    elif path.suffix in (".arrow", ".arrows"):
-        write_ipc(pa.table(arrays), path, stream=path.suffix == ".arrows")
-    else:
-        made = io.StringIO()
-        writer = csv.writer(made, "excel-tab" if ".tsv" in path.name else "excel")
-        writer.writerow(columns)
-        cells = [["" if v is None else repr(v) for v in column] for column in columns.values()]
-        writer.writerows(zip(*cells, strict=True))
-        data = made.getvalue().encode()
-        if path.suffix == ".gz":
-            data = gzip.compress(data)
-        elif path.suffix == ".zst":
-            data = pa.Codec("zstd").compress(data, asbytes=True)
-        path.write_bytes(data)
-    return path
 
 
 def read(path: Path) -> Columns:

@@ -19,8 +19,9 @@ from kact_cli.options import Observer, Options
 from kact_cli.reports.explain import explain
 from kact_cli.reports.preview import preview
 from kact_cli.transform.route import transform
-from tests.tools import tables_made as tables
-from tests.tools.run import Kact, npy
+from tests.tools.run import Kact
+from tests.tools.tables import write
+from tests.tools.tensors import npy
 
 LOGITS = np.random.default_rng(0).normal(0, 3, (20, 4)).astype("f4")
 PROBABILITIES = apply("softmax", LOGITS)
@@ -109,7 +110,7 @@ def test_tensors(
 def test_columns(tmp_path: Path, suffix: str, run: Run) -> None:
     p, q = (PROBABILITIES[:, i].astype(float) for i in (0, 1))
     columns = {"p": p, "q": 1 - p, "logit": q * 900 - 400}
-    path = tables.write(pa.table(columns), tmp_path / f"t.{suffix}")
+    path = write(pa.table(columns), tmp_path / f"t.{suffix}")
     assert advice(run, "softmax", path) == []
     (said,) = advice(run, "softmax", path, columns=("p", "q"))
     assert "already sums to 1" in said
@@ -125,12 +126,12 @@ def test_columns(tmp_path: Path, suffix: str, run: Run) -> None:
 @pytest.mark.parametrize("run", COMMANDS)
 def test_nulls_are_no_values(tmp_path: Path, run: Run) -> None:
     p = pa.array([0.25, None, 0.5])
-    path = tables.write(pa.table({"p": p, "q": pa.array([0.75, 0.9, 0.5])}), tmp_path / "t.parquet")
+    path = write(pa.table({"p": p, "q": pa.array([0.75, 0.9, 0.5])}), tmp_path / "t.parquet")
     assert len(advice(run, "softmax", path)) == 1
 
 
 def test_a_person_is_told_which_columns_a_softmax_runs_across(tmp_path: Path) -> None:
-    path = tables.write(pa.table({"p": [0.5, 1.0], "q": [2.5, 3.5]}), tmp_path / "t.csv")
+    path = write(pa.table({"p": [0.5, 1.0], "q": [2.5, 3.5]}), tmp_path / "t.csv")
     for spec, columns, told in (
         ("softmax", (), ["softmax runs across 2 columns: p, q"]),
         ("softmax", ("p", "q"), []),

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from kact_cli.activations import ACTIVATIONS
-from tests.tools.tables import convert, write_ipc
+from tests.tools.tables import convert, write
 
 duckdb = pytest.importorskip("duckdb", reason="needs kact-cli[interop]")
 pl = pytest.importorskip("polars", reason="needs kact-cli[interop]")
@@ -153,7 +153,7 @@ def test_arrow_files_of_polars(compression: str, tmp_path: Path) -> None:
 
 def test_every_format_is_read_by_polars(tmp_path: Path) -> None:
     flat = frame().select(["id", "x", "name", "y", "flag"])
-    write_ipc(flat, tmp_path / "in.arrow")
+    write(flat, tmp_path / "in.arrow")
     readers = {"csv": pl.read_csv, "csv.gz": pl.read_csv, "parquet": pl.read_parquet,
                "arrow": pl.read_ipc, "arrows": pl.read_ipc_stream}  # fmt: skip
     for suffix, read in readers.items():

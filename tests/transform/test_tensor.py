@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import kact_cli.engine.plan
@@ -19,6 +19,7 @@ from kact_cli import apply
 from kact_cli.chain import Chain
 from kact_cli.options import Options
 from kact_cli.transform.route import transform
+from tests.tools.tensors import npy
 
 ELEMENTWISE = [
     "relu",
@@ -45,12 +46,6 @@ def reference(chain: Chain, x: np.ndarray) -> np.ndarray:
         else:
             y = apply(Chain((step,)), y)
     return y
-
-
-def npy(x: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, x)
-    return file.getvalue()
 
 
 def run(chain: Chain, x: np.ndarray, *, pipes: str = "", **options: Any) -> np.ndarray:
@@ -103,7 +98,6 @@ CHUNKS = st.one_of(st.none(), st.sampled_from([1, 4, 8, 16, 40, 100, 1000, 2**20
 PIPES = st.sampled_from(["", "in", "out", "in out"])
 
 
-@settings(max_examples=150)
 @given(
     tensors(("f2", "f4", "f8", "i4", "u1")),
     st.lists(st.sampled_from(ELEMENTWISE), min_size=1, max_size=3),
@@ -119,7 +113,6 @@ def test_elementwise_chains_are_the_same_bits_for_any_cut(
     assert y.tobytes() == whole.tobytes()
 
 
-@settings(max_examples=250)
 @given(st.data(), tensors(), CHUNKS, PIPES)
 def test_softmax_over_any_axes_and_cut(
     data: st.DataObject, x: np.ndarray, chunk: int | None, pipes: str
@@ -143,7 +136,6 @@ def test_softmax_over_any_axes_and_cut(
 
 
 @pytest.mark.parametrize("state", [None, 64])
-@settings(max_examples=120)
 @given(st.data(), tensors(("f4", "f8")), CHUNKS, PIPES)
 def test_several_softmaxes_and_stages(
     state: int | None, data: st.DataObject, x: np.ndarray, chunk: int | None, pipes: str

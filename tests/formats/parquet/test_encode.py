@@ -22,7 +22,8 @@ from kact_cli.formats.parquet.encode import (
     encode_unit,
 )
 from kact_cli.formats.parquet.read import RowGroupReader
-from tests.tools.parquet import negate, refuse, rewritten, small_file, table
+from tests.tools.parquet import negate, refuse, rewritten, small_file
+from tests.tools.tables import every_kind
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_file_truncated_while_it_is_read(source: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_first_failure_is_what_is_raised(source: Path, tmp_path: Path, workers: int) -> None:
-    pq.write_table(table(400), source, row_group_size=10)
+    pq.write_table(every_kind(400), source, row_group_size=10)
     calls = []
 
     def compute(batch: pa.RecordBatch) -> list[pa.Array]:
@@ -82,7 +83,7 @@ def test_columns_of_another_type_or_length_are_a_bug(source: Path, tmp_path: Pat
 def test_columns_are_read_in_batches_of_one_row_group(source: Path, batch_rows: int) -> None:
     batches = list(RowGroupReader(str(source)).batches(1, ["f32", "list"], batch_rows))
     assert max(batch.num_rows for batch in batches) == min(batch_rows, 25)
-    expected = table().select(["f32", "list"]).slice(25, 25)
+    expected = every_kind().select(["f32", "list"]).slice(25, 25)
     assert repr(pa.Table.from_batches(batches).to_pydict()) == repr(expected.to_pydict())
 
 
@@ -90,7 +91,7 @@ def test_columns_that_are_read_have_as_many_rows_as_the_footer_says(
     source: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
-    pq.write_table(table(90).select(["id", "f32", "name", "list", "struct"]), other)
+    pq.write_table(every_kind(90).select(["id", "f32", "name", "list", "struct"]), other)
     reader = RowGroupReader(str(source), pq.read_metadata(other))
     with pytest.raises(DataError, match="row group 0"):
         list(reader.batches(0, ["f32"], 1000))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
@@ -134,7 +134,6 @@ def test_a_chunk_starts_at_its_dictionary_where_that_makes_sense(
     assert chunk_span(Struct({Chunk.META: (STRUCT, meta)})) == (start, 9)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_file_with_changed_bytes_is_refused_or_keeps_its_rows(
     tmp_path: Path, data: st.DataObject

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.tools.parquet import FILES, negative, rewritten, table
+from tests.tools.parquet import FILES, negative, rewritten
+from tests.tools.tables import every_kind
 
 duckdb = pytest.importorskip("duckdb", reason="needs kact-cli[interop]")
 pl = pytest.importorskip("polars", reason="needs kact-cli[interop]")
@@ -143,7 +144,7 @@ def test_a_pandas_index_stays(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_column_is_read_by_polars(tmp_path: Path) -> None:
-    data = table()
+    data = every_kind()
     pq.write_table(data, tmp_path / "in", row_group_size=25)
     computed = ["f32", "f64", "f16", "required", "list", "large", "fixed", "nested", "tensor"]
     target = rewritten(tmp_path / "in", tmp_path / "out", computed)

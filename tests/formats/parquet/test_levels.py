@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.formats.parquet.footer import OPTIONAL, REPEATED, REQUIRED, Leaf
@@ -46,7 +46,6 @@ def items(field: pa.Field) -> st.SearchStrategy[Any]:
     return st.none() | values if field.nullable else values
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data(), st.integers(0, 3), st.booleans())
 def test_any_array_comes_back(
     tmp_path: Path, data: st.DataObject, depth: int, nullable: bool

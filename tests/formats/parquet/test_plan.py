@@ -20,7 +20,8 @@ from kact_cli.formats.parquet.footer import (
 )
 from kact_cli.formats.parquet.plan import plan_rewrite
 from kact_cli.formats.parquet.thrift import BINARY, I32, I64, STRUCT, Struct
-from tests.tools.parquet import Edit, edit_footer, rewritten, small_file, table
+from tests.tools.parquet import Edit, edit_footer, rewritten, small_file
+from tests.tools.tables import every_kind
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_overlapping_chunks_take_the_general_way(source: Path) -> None:
 
 @pytest.mark.parametrize("name", ["name", "struct", "map", "decimal", "flag", "time", "dictionary"])
 def test_columns_that_are_not_numbers_take_the_general_way(tmp_path: Path, name: str) -> None:
-    pq.write_table(table(), tmp_path / "x")
+    pq.write_table(every_kind(), tmp_path / "x")
     general(tmp_path / "x", f"column {name} is", ["f32", name])
 
 

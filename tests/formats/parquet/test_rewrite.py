@@ -14,8 +14,8 @@ from kact_cli.formats.parquet import encode as parquet_units
 from kact_cli.formats.parquet import rewrite as parquet_chunks
 from kact_cli.formats.parquet.footer import Group, Meta, chunk_meta, chunk_span, read_footer
 from kact_cli.formats.parquet.thrift_reader import read_struct
-from tests.tools.parquet import FILES, column_chunks, rewritten, table
-from tests.tools.parquet_checks import check
+from tests.tools.parquet import FILES, check, column_chunks, rewritten
+from tests.tools.tables import every_kind
 
 COMPUTED = [
     "f32", "f64", "f16", "required", "empty", "list", "large", "half_list", "fixed", "nested",
@@ -55,7 +55,7 @@ WRITERS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module", params=list(WRITERS))
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("written") / f"{request.param}.parquet"
-    pq.write_table(table(), path, **{"row_group_size": 25, **WRITERS[request.param]})
+    pq.write_table(every_kind(), path, **{"row_group_size": 25, **WRITERS[request.param]})
     return path
 
 
@@ -76,7 +76,7 @@ def test_files_of_other_writers_come_back(source: Path, tmp_path: Path, across: 
 
 def test_output_is_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    pq.write_table(table(500), source, row_group_size=30, write_page_index=True)
+    pq.write_table(every_kind(500), source, row_group_size=30, write_page_index=True)
     outputs = {
         rewritten(source, tmp_path / f"out{n}", COMPUTED, workers=n).read_bytes() for n in (1, 2, 5)
     }
@@ -88,7 +88,7 @@ def test_work_cut_into_any_pieces_gives_the_same_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     source = tmp_path / "source"
-    pq.write_table(table(), source, row_group_size=25, write_page_index=True)
+    pq.write_table(every_kind(), source, row_group_size=25, write_page_index=True)
     monkeypatch.setattr(parquet_chunks, "PIECE_BYTES", max(size, 20))
     monkeypatch.setattr(parquet_chunks, "UNIT_BYTES", size)
     monkeypatch.setattr(parquet_chunks, "BATCH_BYTES", size)
@@ -137,7 +137,7 @@ def test_many_pages_and_large_chunks_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("row_group_size", [1, 100])
 def test_a_table_without_rows_comes_back(tmp_path: Path, row_group_size: int) -> None:
     source = tmp_path / "source"
-    pq.write_table(table(0), source, row_group_size=row_group_size)
+    pq.write_table(every_kind(0), source, row_group_size=row_group_size)
     target = rewritten(source, tmp_path / "out", COMPUTED)
     check(source, target, COMPUTED)
     assert [[b for _, b in group] for group in column_chunks(target)] == [
@@ -147,7 +147,7 @@ def test_a_table_without_rows_comes_back(tmp_path: Path, row_group_size: int) ->
 
 def test_a_file_without_row_groups_comes_back(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    pq.ParquetWriter(source, table(0).schema).close()
+    pq.ParquetWriter(source, every_kind(0).schema).close()
     assert pq.read_metadata(source).num_row_groups == 0
     check(source, rewritten(source, tmp_path / "out", COMPUTED), COMPUTED)
 
@@ -166,7 +166,7 @@ def test_thousands_of_columns_come_back(tmp_path: Path) -> None:
 
 def test_pages_carry_checksums_that_match(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    pq.write_table(table(), source)
+    pq.write_table(every_kind(), source)
     for name in COMPUTED:
         target = rewritten(source, tmp_path / "out", [name])
         data = bytearray(target.read_bytes())

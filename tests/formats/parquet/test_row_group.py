@@ -13,8 +13,8 @@ import pytest
 from kact_cli.formats.parquet.footer import Chunk, Group, Meta, chunk_meta, chunk_span, read_footer
 from kact_cli.formats.parquet.thrift import I64, Struct
 from kact_cli.formats.parquet.thrift_reader import read_struct
-from tests.tools.parquet import NAN, column_chunks, edit_footer, refuse, rewritten, table
-from tests.tools.parquet_checks import check
+from tests.tools.parquet import check, column_chunks, edit_footer, refuse, rewritten
+from tests.tools.tables import NAN, every_kind
 
 PAGE_INDEX = {"write_page_index": True, "data_page_size": 64, "write_batch_size": 5}
 
@@ -26,7 +26,7 @@ def test_bloom_filters_are_copied_with_what_they_are_about_and_dropped_otherwise
     options = {"ndv": 50, "fpp": 0.05}
     names = ["id", "name", "f64"]
     pq.write_table(
-        table().select(names), source, bloom_filter_options=dict.fromkeys(names, options)
+        every_kind().select(names), source, bloom_filter_options=dict.fromkeys(names, options)
     )
     target = rewritten(source, tmp_path / "out", ["f64"])
     check(source, target, ["f64"])
@@ -46,7 +46,7 @@ def test_bloom_filters_are_copied_with_what_they_are_about_and_dropped_otherwise
 
 def test_page_indexes_point_at_the_pages(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    pq.write_table(table(), source, **PAGE_INDEX)
+    pq.write_table(every_kind(), source, **PAGE_INDEX)
     target = rewritten(source, tmp_path / "out", ["f32", "list", "required"])
     data = target.read_bytes()
     pages = 0
@@ -97,7 +97,7 @@ def test_sorting_columns_are_kept_up_to_the_first_that_changed(
     source = tmp_path / "source"
     names = ["id", "f32", "name"]
     sorting = [pq.SortingColumn(names.index(name)) for name in order]
-    pq.write_table(table().select(names), source, sorting_columns=sorting)
+    pq.write_table(every_kind().select(names), source, sorting_columns=sorting)
     target = rewritten(source, tmp_path / "out", ["f32"])
     found = pq.read_metadata(target).row_group(0).sorting_columns
     assert [names[c.column_index] for c in found] == kept
@@ -105,7 +105,7 @@ def test_sorting_columns_are_kept_up_to_the_first_that_changed(
 
 def test_sizes_and_places_of_row_groups_are_those_of_their_chunks(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    pq.write_table(table(), source, row_group_size=25)
+    pq.write_table(every_kind(), source, row_group_size=25)
     target = rewritten(source, tmp_path / "out", ["f32", "list"])
     with target.open("rb") as file:
         groups = [read_struct(raw)[0] for raw in read_footer(file.fileno()).row_groups]
@@ -140,7 +140,7 @@ def test_indexes_that_are_not_inside_the_file(
 ) -> None:
     source = tmp_path / "source"
     pq.write_table(
-        table().select(["id", "f32"]),
+        every_kind().select(["id", "f32"]),
         source,
         write_page_index=True,
         bloom_filter_options={"id": {"ndv": 50}},
@@ -157,7 +157,9 @@ def test_indexes_that_are_not_inside_the_file(
 
 def test_a_bloom_filter_without_a_length_is_measured(tmp_path: Path) -> None:
     source = tmp_path / "source"
-    pq.write_table(table().select(["id", "f32"]), source, bloom_filter_options={"id": {"ndv": 50}})
+    pq.write_table(
+        every_kind().select(["id", "f32"]), source, bloom_filter_options={"id": {"ndv": 50}}
+    )
     with_length = rewritten(source, tmp_path / "a", ["f32"]).stat().st_size
 
     def change(_: Struct, chunks: list[Struct]) -> None:
