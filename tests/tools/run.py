@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from click.testing import CliRunner
+
+from kact_cli.cli import cli
+from kact_cli.errors import KactError
 
 Kact = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
@@ -64,3 +68,15 @@ def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
     while not (met := condition()) and time.monotonic() < end:
         time.sleep(0.01)
     return met
+
+
+def run_here(*args: str | Path) -> tuple[int, str]:
+    """kact's command line in this process: the exit code, and what it says on standard error.
+
+    For commands on files; where streams, signals or processes matter, the fixture `kact` runs one.
+    """
+    done = CliRunner().invoke(cli, [str(a) for a in args])
+    if isinstance(done.exception, KactError):
+        return done.exception.exit_code, f"{done.stderr}kact: {done.exception}\n"
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.stderr

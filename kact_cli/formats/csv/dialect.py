@@ -117,7 +117,7 @@ def sniff(
 
     found = columns(records[1:])
     if header is None:
-        alone = len(records) == 1 and len(first) == 1
+        alone = whole and len(records) == 1 and len(first) == 1
         if alone and not certain and spelling.of(bare(first[0])) not in NUMBERS:
             raise DataError(f"{shown(first[0])} alone is no table (--header, if it names a column)")
         header = has_header(first, _by_column(records[1:], len(first)), found, spelling)
@@ -127,7 +127,7 @@ def sniff(
     else:
         names = [f"c{i}" for i in range(len(first))]
         found = columns(records)
-    named = tuple(c._replace(name=name) for name, c in zip(names, found, strict=True))
+    named = tuple(Column(name, *c[1:]) for name, c in zip(names, found, strict=True))
     return Dialect(chosen, line_ending, named, before[: len(head)], header, spelling)
 
 

@@ -68,7 +68,7 @@ class Spelling(NamedTuple):
 
     def of(self, cell: str) -> Cell:
         """What a cell is, which `bare` has been through."""
-        if cell in self.nulls or cell.lower() in NULLS:
+        if not cell or cell in self.nulls or cell.lower() in NULLS:
             return Cell.NULL
         if _WHOLE.fullmatch(cell):
             return Cell.CODE if _CODE.fullmatch(cell) else Cell.WHOLE

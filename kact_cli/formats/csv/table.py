@@ -102,8 +102,9 @@ class CsvWriter:
         self._format, self._decimal = options.float_format, options.decimal
         # What the user says of a CSV is said of the input
         csv = like if isinstance(like, CsvReader) else None
-        usual = ";" if self._decimal == "," else ","
-        self._delimiter = (None if csv else options.delimiter) or named_delimiter(target) or usual
+        named = (None if csv else options.delimiter) or named_delimiter(target) or ","
+        # Beside decimal commas, as spreadsheets have it
+        self._delimiter = ";" if named == self._decimal and not options.delimiter else named
         if csv.header if csv else options.header is not False:
             names = header(list(schema.names), self._delimiter)
             self._write(self._encode(memoryview(names)))

@@ -57,7 +57,7 @@ class CsvText:
         while not self._whole and len(head) < wanted:
             more = read(wanted - len(head))
             head, self._whole = head + more, not more
-            if len(head) == wanted <= RECORD_LIMIT and head.count(b"\n") + head.count(b"\r") < 3:
+            if len(head) == wanted < RECORD_LIMIT and head.count(b"\n") + head.count(b"\r") < 3:
                 wanted *= 2  # a record has to be seen whole
         return read, head
 
