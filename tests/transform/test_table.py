@@ -425,7 +425,7 @@ def test_header_or_none_in_conversions(kact: Kact, tmp_path: Path) -> None:
     assert kact("apply", "relu", path, "--to", "csv", "--no-header").stdout == b"1.5,0.0\n"
     semicolons = kact("apply", "relu", path, "--to", "csv", "--delimiter", ";").stdout
     assert semicolons == b"a,b;c\n1.5;0.0\n"
-    kact("apply", "relu", "--no-header", "-q", "-", out, stdin=b"x,y\n1.5,2\n", code=2)
+    kact("apply", "relu", "--no-header", "-q", "-", out, stdin=b"x,y\n1.5,2\n", code=1)
     kact("apply", "relu", "--no-header", "-", out, stdin=b"7,-1.5\n8,2\n", KACT_COLUMNS="c1")
     assert read_ipc(out).to_pydict() == {"c0": ["7", "8"], "c1": [0.0, 2.0]}
     kact("apply", "relu", "--header", "-", out, "--overwrite", stdin=b"7,1\n8,-2.5\n")
@@ -546,7 +546,7 @@ def test_thousands_of_columns(tmp_path: Path) -> None:
 
 def test_signals_of_a_run_that_stalls(tmp_path: Path) -> None:
     sources = {
-        "csv": b"x,y\n" + b"1.5,2\n" * 400_000,
+        "csv": b"x,y\n" + b"1.5,2.5\n" * 400_000,
         "arrows": write({"x": [1.0] * 9}, tmp_path / "a.arrows").read_bytes()[:-8],
     }
     for name, data in sources.items():
@@ -582,7 +582,7 @@ def wait_for_temporary(place: Path) -> None:
 @pytest.mark.parametrize("to", ["csv", "parquet", "arrow", "arrows"])
 def test_a_reader_that_leaves(to: str, tmp_path: Path) -> None:
     """`kact ... | head`: 141, silently, and no abort."""
-    (tmp_path / "in.csv").write_bytes(b"x,y\n" + b"1.5,2\n" * 2_000_000)
+    (tmp_path / "in.csv").write_bytes(b"x,y\n" + b"1.5,2.5\n" * 2_000_000)
     run = command("apply", "relu", str(tmp_path / "in.csv"), "-", "--to", to)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(run, env=environment(), **pipes) as process:
@@ -599,7 +599,8 @@ def test_a_run_that_fails_half_way_never_looks_whole(to: str, kact: Kact, tmp_pa
     text = b"x,y\n" + b"1.5,2\n" * 1_000_000 + b"1.5,two\n"
     done = kact("apply", "relu", "-c", "x,y", "--to", to, stdin=text, code=1)
     assert done.stderr.count(b"\n") == 1
-    assert b"standard input: record 1,000,001, column 'y': 'two' is not a number" in done.stderr
+    place = b"standard input: column 'y', record 1,000,001 (line 1,000,002): "
+    assert place + b"'two' is not a number" in done.stderr
     (tmp_path / f"o.{to}").write_bytes(done.stdout)
     if to != "arrows":
         with pytest.raises(DataError):

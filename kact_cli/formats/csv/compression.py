@@ -91,7 +91,11 @@ class _Source(io.RawIOBase):
         return True
 
     def read(self, n: int = -1) -> bytes:
-        return self._read(n)
+        """As many bytes as are asked for, fewer at the end alone."""
+        data = self._read(n)
+        while 0 < len(data) < n and (more := self._read(n - len(data))):
+            data += more
+        return data
 
 
 def _unzstd(read: Read) -> Read:
