@@ -17,6 +17,7 @@ from kact_cli.formats.csv.batches import header, to_csv, to_record_batch
 from kact_cli.formats.csv.compression import codec_for, compress
 from kact_cli.formats.csv.dialect import BOM
 from kact_cli.formats.csv.parse import ParsedBlock
+from kact_cli.formats.csv.spelling import NULL_NAMES
 from kact_cli.formats.csv.text import CsvText
 from kact_cli.options import Options
 from kact_cli.tables.columns import Column, ColumnBlock
@@ -29,6 +30,7 @@ class CsvReader(TableReader):
         self._text = CsvText(source, options)
         self._jobs = options.jobs
         self._dtype = options.compute_dtype or np.dtype(np.float64)
+        self.nulls = (*NULL_NAMES, *map(repr, options.nulls))
         self.header = self._text.dialect.header
         """Whether the first record names the columns."""
 
