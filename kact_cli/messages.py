@@ -27,6 +27,11 @@ def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
+def clipped(text: str, most: int = 60) -> str:
+    """The text, or as much of it as a message has room for."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 MOST_NAMES = 20
 """Of many columns, how many a message names."""
 

@@ -60,6 +60,10 @@ class Options:
     """Between the cells of a CSV; None: found in its first records."""
     header: bool | None = None
     """Whether the first record of a CSV names its columns; None: found in it."""
+    nulls: tuple[str, ...] = ()
+    """Cells of a CSV that are null, beside those that are always."""
+    decimal: str = "."
+    """What stands before the fraction of a number in a CSV: a point or a comma."""
     float_format: str | None = None
     """How floats are written in a CSV, as `format(x, "...")`; None: shortest that reads back."""
     typed: tuple[Concern, ...] = ()

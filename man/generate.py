@@ -16,6 +16,7 @@ import click
 from kact_cli.activations import ACTIVATIONS
 from kact_cli.cli import COMMANDS, cli
 from kact_cli.cli.help import Command
+from kact_cli.formats.csv.spelling import NULL_NAMES
 from kact_cli.version import VERSION
 
 PLACE = Path(__file__).parent / "man1"
@@ -25,6 +26,52 @@ EXIT_CODES = (
     ("2", "The command line is at fault."),
     ("128 + n", "A signal ended kact: 130 for Ctrl\\-C, 141 for a closed pipe."),
 )
+CSV = (
+    (
+        "What is a header?",
+        "The first record, where its cells are names over numbers. A number on top of a column of "
+        "numbers means that there is no header, unless the record is 0, 1, 2, ... or 1, 2, 3, ... "
+        "(after an empty cell or not), or is quoted while the numbers are not, as pandas and R "
+        "write names. Where columns disagree, or whole numbers stand over fractions as years do, "
+        "kact asks for `--header` or `--no-header`. Without a header the columns are c0, c1, ... "
+        "Blank lines, lines that begin with # and a line `sep=;` before it are kept.",
+    ),
+    (
+        "What is a number?",
+        "`1`, `-1.5`, `.5`, `1e-3`, `nan`, `inf`, in quotes and between spaces or not, and with "
+        "`--decimal ,` numbers such as `1,5`, which are written so too. Thousands separators, "
+        "`1D0` and other signs than - and + are not read. In a column of numbers any other cell is "
+        "an error that names its record and line, at the start of the file and at its end.",
+    ),
+    (
+        "What is null?",
+        f"{', '.join(NULL_NAMES)}, in upper or lower case, and what `--null` names, letter by "
+        "letter. A null takes no part and is written back as it was. nan is a number.",
+    ),
+    (
+        "What takes part?",
+        "The columns whose first cells are numbers, some with a fraction or an exponent. Columns "
+        "of whole numbers are left out with a warning, or taken where there are no others; "
+        "`--columns` and `--exclude` decide. A fraction that turns up later in a column that was "
+        "left out is an error. Text is not computed, nor are whole numbers with zeros in front, "
+        "as 007; where most of a column of text are numbers, a warning says so.",
+    ),
+    (
+        "What is an identifier?",
+        "A column of whole numbers called id, index or uuid, something_id or Unnamed: 0, or a "
+        "first column without a name, or one that counts: 0, 1, 2, ... or from any other number "
+        "on. It is left out without a word.",
+    ),
+    (
+        "What is kept?",
+        "Every byte that is not a computed number: quotes, line endings, delimiters (a comma, tab, "
+        "semicolon, bar or run of spaces, which is found). A computed number is the shortest text "
+        "that reads back the same (`1.0`, `1e+16`, `1.5e-7`), or as `--float-format` says. "
+        "Compressed files are read by their first bytes and written by the suffix of their name: "
+        ".gz at level 6, .zst at zstd's default.",
+    ),
+)
+"""The rules of CSV, as one asks for them."""
 
 
 def escape(text: str) -> str:
@@ -130,6 +177,9 @@ def main_lines(ctx: click.Context) -> Iterator[str]:
         yield from (".TP", f"\\fB{escape(f'kact-{name}')}\\fR(1)", inline(summary))
     yield ".SH OPTIONS"
     yield from options(cli, ctx)
+    yield ".SH CSV"
+    for question, answer in CSV:
+        yield from (".SS " + escape(question), inline(answer))
     yield ".SH EXIT STATUS"
     for code, meaning in EXIT_CODES:
         yield from (".TP", code, meaning)

@@ -82,6 +82,25 @@ _READ = (
         default=None,
         help="Whether the first record of a CSV names its columns.  [default: found]",
     ),
+    option(
+        FILES,
+        "--null",
+        "nulls",
+        concerns=("input", ("csv",)),
+        multiple=True,
+        metavar="TEXT",
+        help="A cell of a CSV that is missing, as NA and empty cells are; repeatable.",
+    ),
+    option(
+        FILES,
+        "--decimal",
+        concerns=_CSV,
+        type=click.Choice((".", ",")),
+        default=".",
+        metavar="MARK",
+        envvar="KACT_DECIMAL",
+        help="Decimal mark of the numbers in a CSV, read and written: . or ,  [default: .]",
+    ),
 )
 
 

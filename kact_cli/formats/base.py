@@ -34,6 +34,8 @@ class TableReader(ABC):
     schema: pa.Schema
     rows: int | None = None
     """How many rows there are, where that is known before they are read."""
+    nulls: Sequence[str] = ()
+    """What is read as null, for people, where a value is text."""
 
     @abstractmethod
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:

@@ -67,7 +67,8 @@ CSV = Format(
     "csv",
     "table",
     tuple(t + c for t in (".csv", ".tsv") for c in ("", ".gz", ".zst", ".zstd")),
-    (b"\x1f\x8b", b"\x28\xb5\x2f\xfd"),  # compressed; plain text starts with anything
+    # Compressed, with a frame for zstd to skip too; plain text starts with anything
+    (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", *(bytes((n, 0x2A, 0x4D, 0x18)) for n in range(80, 96))),
     "csv.table:CsvReader",
     "csv.table:CsvWriter",
     typed=False,

@@ -109,6 +109,8 @@ def _table_lines(chain: Chain, source: Source, found: Format, options: Options) 
         shape = f"{reader.rows:,} rows" if reader.rows is not None else "rows as they come"
         yield f"{source.name}: {found.name}, {shape}, {len(job.schema)} columns"
         yield from _columns(job)
+        if reader.nulls:
+            yield f"  null is {', '.join(reader.nulls)}"
     yield "steps"
     for number, step in enumerate(chain.steps):
         down = any(r.step == number and r.streamed for part in job.parts for r in part.reductions)

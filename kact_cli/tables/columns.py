@@ -1,6 +1,7 @@
 """Which columns of a table are the tensor.
 
 By default the floating-point columns and the lists of them; where there are none, the integer ones.
+Where the kind of a column is a guess, as in a CSV, what is left out is said, save for identifiers.
 `--columns` and `--exclude` take names and globs (`logit_*,score`), separated by commas; a name that
 has a comma in it is given by itself.
 """
@@ -8,12 +9,13 @@ has a comma in it is given by itself.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from kact_cli.errors import UsageError
-from kact_cli.messages import listed, nearest
+from kact_cli.errors import DataError, UsageError
+from kact_cli.messages import clipped, listed, nearest
 from kact_cli.types import Array
 
 
@@ -36,6 +38,14 @@ class Column(NamedTuple):
     name: str
     kind: Kind
     type: str
+    guessed: bool = False
+    """Whether `kind` is what the first records show, and not what the format says."""
+    counts: bool = False
+    """Whether its first values are whole numbers that rise by one, as identifiers do."""
+    example: str = ""
+    """Where the first cell of a CSV is that makes it text."""
+    mixed: bool = False
+    """Whether most of what is text otherwise are numbers."""
 
 
 class ColumnBlock(NamedTuple):
@@ -64,6 +74,9 @@ class ColumnBlock(NamedTuple):
         return ColumnBlock(self.values[first:last], nulls, offsets)
 
 
+_IDENTIFIER = re.compile(r"(?i:(.*[_ .-])?(ids?|uuid|index|idx)|unnamed: \d+)|.*[a-z](Id|ID|Index)")
+
+
 def select(
     columns: Sequence[Column],
     include: Sequence[str] = (),
@@ -73,37 +86,96 @@ def select(
     """The positions of the columns that make up the tensor, rising.
 
     Raises UsageError for a name that no column has, for a named column that holds no numbers, and
-    where nothing is left.
+    where nothing is left; DataError where there are no numbers to begin with.
     """
     left_out = excluded(columns, exclude)
-    if include:
-        chosen = set()
-        for pattern in _patterns(include, columns):
-            found = _matching(pattern, columns)
-            if len(found) == 1 and columns[found[0]].kind is Kind.OTHER:
-                column = columns[found[0]]
-                raise UsageError(f"column '{column.name}' is {column.type}, which is no number")
-            chosen |= {i for i in found if columns[i].kind is not Kind.OTHER}
-        chosen -= left_out
-    else:
-        kinds = {Kind.FLOAT, Kind.LIST}
-        chosen = {i for i, c in enumerate(columns) if c.kind in kinds} - left_out
-        if not chosen:
-            chosen = {i for i, c in enumerate(columns) if c.kind is Kind.INTEGER} - left_out
-            if chosen:
-                names = [columns[i].name for i in sorted(chosen)]
-                warn(f"no floating-point columns; taking the integer ones: {listed(names)}")
-        if all(column.kind is Kind.EMPTY for column in columns):
-            chosen = set(range(len(columns))) - left_out  # a CSV of nothing but its header
+    chosen = _named(columns, include) if include else _default(columns, left_out, warn)
+    chosen -= left_out
     if not chosen:
-        there = listed([f"{c.name} ({c.type})" for c in columns]) or "none"
+        there = listed([f"{clipped(c.name)} ({c.type})" for c in columns]) or "none"
+        if not include and not exclude and any(c.guessed for c in columns):
+            raise DataError(f"no column holds numbers; there are: {there}")
         raise UsageError(f"no column left to compute; there are: {there}")
+    named = _patterns(include, columns)
+    for i in sorted(chosen):
+        if _identifies(columns, i) and columns[i].name not in named:
+            name = clipped(columns[i].name)
+            warn(f"column '{name}' looks like an identifier; --exclude {name} leaves it alone")
     return sorted(chosen)
+
+
+def unseen(
+    columns: Sequence[Column],
+    chosen: Iterable[int],
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+) -> list[int]:
+    """The positions of the columns that were left out on a guess, which a fraction disproves."""
+    if include:
+        return []
+    decided = {*chosen, *excluded(columns, exclude)}
+    guesses = (Kind.INTEGER, Kind.EMPTY)
+    return [
+        i for i, c in enumerate(columns) if c.guessed and c.kind in guesses and i not in decided
+    ]
 
 
 def excluded(columns: Sequence[Column], exclude: Sequence[str]) -> set[int]:
     """The positions of the columns that names and globs leave out."""
     return {i for pattern in _patterns(exclude, columns) for i in _matching(pattern, columns)}
+
+
+def _named(columns: Sequence[Column], include: Sequence[str]) -> set[int]:
+    chosen = set()
+    for pattern in _patterns(include, columns):
+        found = _matching(pattern, columns)
+        if len(found) == 1 and columns[found[0]].kind is Kind.OTHER:
+            name, _, type_, *_, example, _ = columns[found[0]]
+            where = f" ({example})" if example else ""
+            raise UsageError(f"column '{clipped(name)}' is {type_}, not numeric{where}")
+        chosen |= {i for i in found if columns[i].kind is not Kind.OTHER}
+    return chosen
+
+
+def _default(
+    columns: Sequence[Column], left_out: set[int], warn: Callable[[str], None]
+) -> set[int]:
+    """The floating-point columns, or else the integer ones; what is surprising in that is said."""
+    rest = [i for i in range(len(columns)) if i not in left_out]
+    chosen = {i for i in rest if columns[i].kind in (Kind.FLOAT, Kind.LIST)}
+    whole = [i for i in rest if columns[i].kind is Kind.INTEGER]
+    values = [i for i in whole if not (_identifies(columns, i) or columns[i].counts)]
+    mixed = [columns[i].name for i in rest if columns[i].mixed]
+    if mixed:
+        first = next(columns[i] for i in rest if columns[i].mixed)
+        warn(f"{_columns(mixed)} passes as text, though there are numbers in it ({first.example})")
+    if not chosen and whole:
+        chosen = set(values or whole)
+        taken = listed([clipped(columns[i].name) for i in sorted(chosen)])
+        warn(f"no floating-point columns; taking the integer ones: {taken}")
+    elif any(columns[i].guessed for i in values):
+        names = [columns[i].name for i in values if columns[i].guessed]
+        which = clipped(",".join(names))
+        warn(
+            f"{_columns(names)} holds whole numbers and is left out: "
+            f"-c {which} takes it in, --exclude {which} leaves it out"
+        )
+    if all(c.kind is Kind.EMPTY and not c.guessed for c in columns):
+        chosen = set(rest)  # a CSV of nothing but its header
+    return chosen
+
+
+def _columns(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"column '{clipped(names[0])}'"
+    return f"each of the columns {listed([clipped(name) for name in names])}"
+
+
+def _identifies(columns: Sequence[Column], i: int) -> bool:
+    """Whether a column's name says that its numbers are no values but identify the rows."""
+    numeric = columns[i].kind in (Kind.INTEGER, Kind.FLOAT)
+    unnamed = i == 0 and not columns[i].name and columns[i].guessed
+    return numeric and (unnamed or _IDENTIFIER.fullmatch(columns[i].name) is not None)
 
 
 def _patterns(given: Sequence[str], columns: Sequence[Column]) -> list[str]:
@@ -118,7 +190,7 @@ def _matching(pattern: str, columns: Sequence[Column]) -> list[int]:
     exact = [i for i, c in enumerate(columns) if c.name == pattern]
     found = exact or [i for i, c in enumerate(columns) if fnmatch.fnmatchcase(c.name, pattern)]
     if not found:
-        names = [c.name for c in columns]
+        names = [clipped(c.name) for c in columns]
         hint = nearest(pattern, names) or f"; there are: {listed(names)}"
-        raise UsageError(f"no column '{pattern}'{hint}")
+        raise UsageError(f"no column '{clipped(pattern)}'{hint}")
     return found

@@ -102,8 +102,9 @@ def parts_of_columns(
     groups = [range(len(columns))] if together else [range(i, i + 1) for i in range(len(columns))]
     parts = []
     for group in groups:
-        widest = np.result_type(*(dtypes[i] for i in group)) if len(group) > 1 else dtypes[group[0]]
-        results = tuple(dtype or dtype_path(chain, dtypes[i])[-1] for i in group)
+        each = {dtypes[i]: dtype or dtype_path(chain, dtypes[i])[-1] for i in group}
+        widest = np.result_type(*each) if len(each) > 1 else dtypes[group[0]]
+        results = tuple(each[dtypes[i]] for i in group)
         program = Program.make(chain, widest, dtype=dtype, compute_dtype=compute_dtype)
         if len(set(results)) > 1:
             # What the columns have in common until each goes back to its own dtype

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,35 +15,33 @@ from kact_cli.engine.engine import merge_statistics
 from kact_cli.engine.plan import Reduction
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
-from kact_cli.formats.csv.blocks import CsvBlock
-from kact_cli.formats.csv.compression import codec_of
-from kact_cli.formats.csv.parse import ParsedBlock, parse
+from kact_cli.formats.csv.parse import ParsedBlock
 from kact_cli.formats.csv.render import render
-from kact_cli.formats.csv.table import Text, overflowed, translates, writing
+from kact_cli.formats.csv.table import encoder, translates
+from kact_cli.formats.csv.text import CsvText
 from kact_cli.formats.declared import Format
 from kact_cli.messages import listed
 from kact_cli.options import Options
-from kact_cli.tables.columns import select
 from kact_cli.tables.parts import Part, parts_of_columns
 from kact_cli.types import State, Statistics
 
-if TYPE_CHECKING:
-    pass
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class _Job:
     """The tensor of a CSV: its columns, as one part, row by row."""
 
-    text: Text
+    text: CsvText
     columns: list[int]
+    unseen: list[int]
     part: Part
     options: Options
     look: FirstLook
 
     @classmethod
-    def make(cls, chain: Chain, text: Text, options: Options) -> _Job:
-        columns = select(text.columns, options.columns, options.exclude, options.observer.warn)
+    def make(cls, chain: Chain, text: CsvText, options: Options) -> _Job:
+        columns, unseen = text.select()
         dtype = options.compute_dtype or np.dtype(np.float64)
         (part,) = parts_of_columns(
             chain,
@@ -53,24 +52,34 @@ class _Job:
             compute_dtype=options.compute_dtype,
         )
         advise_table(chain, [text.columns[i].name for i in columns], options)
-        return cls(text, columns, part, options, FirstLook(chain, options))
+        return cls(text, columns, unseen, part, options, FirstLook(chain, options))
 
-    def parse(self, block: CsvBlock) -> ParsedBlock:
-        return parse(block, self.text.dialect, self.columns, self.part.program.source)
+    def each(self, function: Callable[[ParsedBlock], T]) -> Iterator[T]:
+        """`function` of each block, in order, as the text is read once more."""
+
+        def done(parsed: ParsedBlock) -> T:
+            result = function(parsed)
+            self.options.observer.advance(len(parsed.block.data))
+            return result
+
+        return self.text.each(
+            done,
+            self.columns,
+            unseen=self.unseen,
+            dtype=self.part.program.source,
+            jobs=self.options.jobs,
+        )
 
     def statistics(self) -> State:
         """What the reductions down the rows need to know, by a pass over the text for each."""
         part, state = self.part, State()
         for reduction in part.streamed:
 
-            def found(block: CsvBlock, reduction: Reduction = reduction) -> tuple[int, Statistics]:
-                parsed = self.parse(block)
-                numbers, nulls = parsed.numbers, parsed.nulls
-                self.options.observer.advance(len(block.data))
-                return parsed.records, part.statistics(numbers, reduction, state, nulls)
+            def found(parsed: ParsedBlock, reduction: Reduction = reduction) -> Statistics:
+                return part.statistics(parsed.numbers, reduction, state, parsed.nulls)
 
             total: Statistics | None = None
-            for _, more in self.text.in_order(found, self.options.jobs):
+            for more in self.each(found):
                 total = (
                     more
                     if total is None
@@ -90,7 +99,7 @@ def transform(
     options: Options,
 ) -> None:
     """Apply `chain` to the selected columns of a CSV; every other byte is kept."""
-    if translates(source.name, target.name):
+    if translates(source, target):
         from kact_cli.transform import table
 
         table.transform(chain, source, found, target, wanted, options)
@@ -99,31 +108,27 @@ def transform(
         if source.size is None and _streams(chain):
             options.observer.note(f"{source.name} is spooled: it is read more than once")
             source = stack.enter_context(source.spool())
-        text = Text(source, options)
+        text = CsvText(source, options)
         job = _Job.make(chain, text, options)
         passes = 1 + len(job.part.streamed)
         names = [text.columns[i].name for i in job.columns]
         options.observer.note(f"columns: {listed(names)}")
         # Of compressed text the size is not known
-        size = 0 if codec_of(source.peek(4)) else source.size or 0
+        size = 0 if text.codec else source.size or 0
         options.observer.start(size * passes, passes)
         state = job.statistics()
+        encode = encoder(target)
 
-        def done(block: CsvBlock) -> tuple[int, memoryview, int]:
-            parsed = job.parse(block)
+        def done(parsed: ParsedBlock) -> memoryview:
             job.look(parsed.numbers, parsed.nulls)
             numbers = job.part.transform(parsed.numbers, state, parsed.nulls)
-            options.observer.advance(len(block.data))
-            return parsed.records, render(parsed, numbers, options.float_format), parsed.overflows
+            return encode(render(parsed, numbers, options.float_format))
 
-        write = writing(target)
-        write(memoryview(text.dialect.preamble))
-        overflows = 0
-        for _, new, more in text.in_order(done, options.jobs):
-            write(new)
-            overflows += more
-        if overflows:
-            options.observer.warn(f"{source.name}: {overflowed(overflows)}")
+        target.write(encode(memoryview(text.dialect.preamble)))
+        for new in job.each(done):
+            target.write(new)
+        for remark in text.remarks():
+            options.observer.warn(f"{source.name}: {remark}")
 
 
 def _streams(chain: Chain) -> bool:

@@ -36,7 +36,7 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
     Raises a KactError, with the target as it was, when anything goes wrong.
     """
     if options.float_format is not None:
-        from kact_cli.formats.csv.float_text import check_format
+        from kact_cli.formats.csv.floats import check_format
 
         check_format(options.float_format)
     with contextlib.closing(open_source(source)) as opened:

@@ -25,7 +25,7 @@ from kact_cli.formats.csv.batches import header, to_csv
 from kact_cli.formats.csv.blocks import CsvBlock, iter_blocks
 from kact_cli.formats.csv.cells import separators
 from kact_cli.formats.csv.dialect import Dialect, sniff
-from kact_cli.formats.csv.float_text import shortest
+from kact_cli.formats.csv.floats import shortest
 from kact_cli.formats.csv.parse import parse
 from kact_cli.formats.csv.render import render
 from kact_cli.tables.arrays import arrow_array

@@ -17,6 +17,11 @@ def same(x):
     return x
 
 
+def kinds(dialect):
+    """What each column is, by the name of its type."""
+    return [column.type for column in dialect.columns]
+
+
 def blocks_of(data, dialect, size=1 << 20):
     stream = io.BytesIO(data[len(dialect.preamble) :])
     return iter_blocks(stream.read, dialect, size=size)
@@ -39,14 +44,16 @@ def rewrite(
     """
     dialect = sniff(data, delimiter=delimiter, header=header, whole=True)
     if columns is None:
-        columns = [i for i, kind in enumerate(dialect.kinds) if kind != "text"]
+        columns = [i for i, kind in enumerate(kinds(dialect)) if kind != "text"]
     columns = sorted(dialect.names.index(c) if isinstance(c, str) else c for c in columns)
     out, records = [dialect.preamble], 0
+    lines = dialect.preamble.count(dialect.record_end)
     try:
         for block in blocks_of(data, dialect, size):
             parsed = parse(block, dialect, columns, dtype)
             out.append(bytes(render(parsed, compute(parsed.numbers), float_format)))
             records += parsed.records
+            lines += block.data.count(dialect.record_end)
     except RecordError as e:
-        raise e.after(records) from None
+        raise e.after(records, lines) from None
     return b"".join(out)

@@ -12,6 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from kact_cli.cli import cli
+from kact_cli.errors import KactError
+
 MIB = 1024 * 1024
 Kact = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
@@ -113,3 +118,15 @@ def descendants(pid: int) -> set[int]:
 def alive(pids: set[int]) -> bool:
     """Whether any of the processes has not ended."""
     return bool(pids & processes().keys())
+
+
+def run_here(*args: str | Path) -> tuple[int, str]:
+    """kact's command line in this process: the exit code, and what it says on standard error.
+
+    For commands on files; where streams, signals or processes matter, the fixture `kact` runs one.
+    """
+    done = CliRunner().invoke(cli, [str(a) for a in args])
+    if isinstance(done.exception, KactError):
+        return done.exception.exit_code, f"{done.stderr}kact: {done.exception}\n"
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.stderr

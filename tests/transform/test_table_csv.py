@@ -22,7 +22,7 @@ def test_header_or_none_in_conversions(kact: Kact, tmp_path: Path) -> None:
     assert kact("apply", "relu", path, "--to", "csv", "--no-header").stdout == b"1.5,0.0\n"
     semicolons = kact("apply", "relu", path, "--to", "csv", "--delimiter", ";").stdout
     assert semicolons == b"a,b;c\n1.5;0.0\n"
-    kact("apply", "relu", "--no-header", "-q", "-", out, stdin=b"x,y\n1.5,2\n", code=2)
+    kact("apply", "relu", "--no-header", "-q", "-", out, stdin=b"x,y\n1.5,2\n", code=1)
     kact("apply", "relu", "--no-header", "-", out, stdin=b"7,-1.5\n8,2\n", KACT_COLUMNS="c1")
     assert read_ipc(out).to_pydict() == {"c0": ["7", "8"], "c1": [0.0, 2.0]}
     kact("apply", "relu", "--header", "-", out, "--overwrite", stdin=b"7,1\n8,-2.5\n")

@@ -17,7 +17,7 @@ from tests.tools.tables import convert, write
 
 def test_signals_of_a_run_that_stalls(tmp_path: Path) -> None:
     sources = {
-        "csv": b"x,y\n" + b"1.5,2\n" * 400_000,
+        "csv": b"x,y\n" + b"1.5,2.5\n" * 400_000,
         "arrows": write({"x": [1.0] * 9}, tmp_path / "a.arrows").read_bytes()[:-8],
     }
     for name, data in sources.items():
@@ -53,7 +53,7 @@ def wait_for_temporary(place: Path) -> None:
 @pytest.mark.parametrize("to", ["csv", "parquet", "arrow", "arrows"])
 def test_a_reader_that_leaves(to: str, tmp_path: Path) -> None:
     """`kact ... | head`: 141, silently, and no abort."""
-    (tmp_path / "in.csv").write_bytes(b"x,y\n" + b"1.5,2\n" * 2_000_000)
+    (tmp_path / "in.csv").write_bytes(b"x,y\n" + b"1.5,2.5\n" * 2_000_000)
     run = command("apply", "relu", str(tmp_path / "in.csv"), "-", "--to", to)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(run, env=environment(), **pipes) as process:
@@ -70,7 +70,8 @@ def test_a_run_that_fails_half_way_never_looks_whole(to: str, kact: Kact, tmp_pa
     text = b"x,y\n" + b"1.5,2\n" * 1_000_000 + b"1.5,two\n"
     done = kact("apply", "relu", "-c", "x,y", "--to", to, stdin=text, code=1)
     assert done.stderr.count(b"\n") == 1
-    assert b"standard input: record 1,000,001, column 'y': 'two' is not a number" in done.stderr
+    place = b"standard input: column 'y', record 1,000,001 (line 1,000,002): "
+    assert place + b"'two' is not a number" in done.stderr
     (tmp_path / f"o.{to}").write_bytes(done.stdout)
     if to != "arrows":
         with pytest.raises(DataError):

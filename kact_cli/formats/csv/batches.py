@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kact_cli.errors import DataError
 from kact_cli.formats.csv.cells import locate, piece_offsets
-from kact_cli.formats.csv.float_text import formatted, shortest
+from kact_cli.formats.csv.floats import written
 from kact_cli.formats.csv.parse import ParsedBlock
 from kact_cli.tables.arrays import arrow_array, text_array, values
 
@@ -90,15 +90,17 @@ def to_csv(
     delimiter: str = ",",
     line_ending: str = "\n",
     float_format: str | None = None,
+    decimal: str = ".",
 ) -> memoryview:
     """The batch as CSV text without a header: null as an empty cell, quotes where they must be.
 
-    Floats are the shortest text that reads back the same, or `format(x, float_format)`; all else
-    is as Arrow casts it to text. In a table of one column a null is `""`: many readers skip blank
-    lines. Raises DataError for columns that no cell can hold: lists, structs.
+    Floats are the shortest text that reads back the same, or `format(x, float_format)`, with the
+    `decimal` mark; all else is as Arrow casts it to text. In a table of one column a null is `""`:
+    many readers skip blank lines.
+    Raises DataError for columns that no cell can hold: lists, structs.
     """
     columns = [
-        _cells(column, name, delimiter, float_format)
+        _cells(column, name, delimiter, float_format, decimal)
         for column, name in zip(batch.columns, batch.schema.names, strict=True)
     ]
     if len(columns) == 1:
@@ -113,13 +115,15 @@ def to_csv(
     return memoryview(text)[: offsets[len(lines)]] if text is not None else memoryview(b"")
 
 
-def _cells(column: pa.Array, name: str, delimiter: str, float_format: str | None) -> pa.StringArray:
+def _cells(
+    column: pa.Array, name: str, delimiter: str, float_format: str | None, decimal: str
+) -> pa.StringArray:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_floating(column.type):
-        return _float_cells(column, float_format)
+        return _float_cells(column, delimiter, float_format, decimal)
     try:
         cells = column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -132,9 +136,10 @@ def _cells(column: pa.Array, name: str, delimiter: str, float_format: str | None
     return _quoted(cells, delimiter)
 
 
-def _float_cells(column: pa.Array, float_format: str | None) -> pa.StringArray:
-    numbers = values(column)
-    texts = shortest(numbers) if float_format is None else formatted(numbers, float_format)
+def _float_cells(
+    column: pa.Array, delimiter: str, float_format: str | None, decimal: str
+) -> pa.StringArray:
+    texts = written(values(column), float_format, delimiter.encode(), decimal)
     cells = _pieces(texts.data, texts.starts + 1, texts.ends)
     if column.null_count:
         cells = pc.if_else(column.is_valid(), cells, NULL)

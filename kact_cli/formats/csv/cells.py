@@ -13,26 +13,35 @@ from kact_cli.errors import DataError
 
 Positions = NDArray[np.int64]
 
+SPACE = b" "
+"""The delimiter of which a run is as good as one, as NumPy's savetxt and aligned columns have."""
+
 _QUOTE = ord('"')
 
 
 class RecordError(DataError):
     """Something is wrong with one record; its number is known once those before are counted.
 
-    Blocks are parsed at the same time, each counting from its own first record. Who takes the
-    results in order raises `error.after(records before the block)` instead.
+    Blocks are parsed at the same time, each counting from its own first record and line. Who takes
+    the results in order raises `error.after(...)` instead. `what` names the column, `said` the
+    fault; the place comes between.
     """
 
-    def __init__(self, message: str, record: int = 0) -> None:
-        super().__init__(message)
-        self.record = record
+    def __init__(self, said: str, record: int = 0, line: int = 0, what: str = "") -> None:
+        super().__init__(said, record, line, what)
+        self.said, self.record, self.line, self.what = said, record, line, what
 
-    def after(self, records: int) -> DataError:
-        """The error for the user; record 1 is the first after the header."""
-        return DataError(f"record {records + self.record + 1:,}{self}")
+    def __str__(self) -> str:
+        return self.said
 
-    def __reduce__(self) -> tuple[type[RecordError], tuple[str, int]]:
-        return RecordError, (str(self), self.record)
+    def after(self, records: int, lines: int) -> DataError:
+        """The error for the user; record 1 is the first after the header, line 1 the file's."""
+        return DataError(self.what + place(records + self.record, lines + self.line) + self.said)
+
+
+def place(record: int, line: int) -> str:
+    """Where a record is, both counted from 0."""
+    return f"record {record + 1:,} (line {line + 1:,})"
 
 
 class Cells(NamedTuple):
@@ -40,6 +49,8 @@ class Cells(NamedTuple):
 
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
+    records: Positions
+    """Where each record begins."""
 
 
 @cache
@@ -54,22 +65,37 @@ def separators(data: bytes, delimiter: bytes, record_end: bytes) -> Positions:
     """Where the delimiters and record ends are that are not within quotes.
 
     A quote opens a cell only as its first character, as for Python's csv module; anywhere else
-    it stands for itself.
+    it stands for itself. Of spaces, the last of each run between two cells counts.
     """
     text = np.frombuffer(data, np.uint8)
     mask = text == ord(delimiter)
     mask |= text == ord(record_end)
     if b'"' not in data:
-        return np.flatnonzero(mask)
+        found = np.flatnonzero(mask)
+        return _ends_of_runs(text, found, record_end) if delimiter == SPACE else found
     mask |= text == _QUOTE
     events = np.flatnonzero(mask)
     is_quote = text[events] == _QUOTE
     quotes = events[is_quote]
-    if not _only_whole_cells_are_quoted(text, quotes, delimiter, record_end):
-        return _separators_one_by_one(data, delimiter, record_end)
-    inside = np.cumsum(is_quote, dtype=np.uint32) & 1
-    found: Positions = events[~is_quote & (inside == 0)]
-    return found
+    if _only_whole_cells_are_quoted(text, quotes, delimiter, record_end):
+        inside = np.cumsum(is_quote, dtype=np.uint32) & 1
+        found = events[~is_quote & (inside == 0)]
+    else:
+        found = _separators_one_by_one(data, delimiter, record_end)
+    return _ends_of_runs(text, found, record_end) if delimiter == SPACE else found
+
+
+def _ends_of_runs(text: NDArray[np.uint8], found: Positions, record_end: bytes) -> Positions:
+    """Of the spaces and record ends `found`, the ends, and the last space before each cell but the
+    first of a record."""
+    is_end = text[found] == ord(record_end)
+    first = np.ones(len(found), bool)  # of a run of spaces
+    first[1:] = is_end[1:] | is_end[:-1] | (np.diff(found) > 1)
+    began = found[np.maximum.accumulate(np.where(first, np.arange(len(found)), 0))]
+    leading = (began == 0) | (text[began - 1] == ord(record_end))
+    before_end = byte_set(b" \r" + record_end)[text[np.minimum(found + 1, len(text) - 1)]]
+    kept: Positions = found[is_end | ~(leading | before_end)]
+    return kept
 
 
 def last_record_end(data: bytes, delimiter: bytes, record_end: bytes) -> int:
@@ -130,19 +156,35 @@ def locate(
     is_end = np.take(text, ends, mode="clip") == ord(record_end)
     record_starts = None
     if not _is_regular(is_end, width):
-        ends, record_starts = _without_blank_lines(text, ends, is_end, width)
+        ends, record_starts = _without_blank_lines(data, ends, is_end, width, record_end)
     grid = ends.reshape(-1, width)
     if record_starts is None:
         record_starts = np.zeros(len(grid), np.int64)
         record_starts[1:] = grid[:-1, -1] + 1
-    cells = Cells(*np.empty((2, len(grid), len(columns)), np.int32))
-    for i, column in enumerate(columns):
-        cells.starts[:, i] = grid[:, column - 1] + 1 if column else record_starts
-        cells.ends[:, i] = grid[:, column]
+    cells = Cells(
+        np.take(grid, columns - 1, axis=1).astype(np.int32) + np.int32(1),
+        np.take(grid, columns, axis=1).astype(np.int32),
+        record_starts,
+    )
+    if len(columns) and columns[0] == 0:
+        cells.starts[:, 0] = record_starts
     if len(columns) and columns[-1] == width - 1 and record_end == b"\n" and b"\r" in data:
         before = text[cells.ends[:, -1] - 1] == ord("\r")
         cells.ends[:, -1] -= before & (cells.ends[:, -1] > cells.starts[:, -1])
+    if delimiter == SPACE:
+        trim(text, cells.starts.reshape(-1), cells.ends.reshape(-1))
     return cells
+
+
+def trim(text: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32]) -> None:
+    """Move the ends of the cells inwards, past spaces and tabs."""
+    space = byte_set(b" \t")
+    for edge, step, look in ((starts, 1, 0), (ends, -1, -1)):
+        cells = np.arange(len(starts))
+        while len(cells):
+            # After the last cell of a block there is a record end, so `starts` is within the text.
+            cells = cells[space[text[edge[cells] + look]] & (starts[cells] < ends[cells])]
+            edge[cells] += step
 
 
 def piece_offsets(starts: NDArray[np.int32], ends: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -166,9 +208,10 @@ def _is_regular(is_end: NDArray[np.bool_], width: int) -> bool:
 
 
 def _without_blank_lines(
-    text: NDArray[np.uint8], ends: Positions, is_end: NDArray[np.bool_], width: int
+    data: bytes, ends: Positions, is_end: NDArray[np.bool_], width: int, record_end: bytes
 ) -> tuple[Positions, Positions]:
     """The separators without those of blank lines, and where each record starts."""
+    text = np.frombuffer(data, np.uint8)
     last = np.flatnonzero(is_end)
     starts = np.concatenate([[0], ends[last[:-1]] + 1])
     counts = np.diff(last, prepend=-1)
@@ -181,5 +224,6 @@ def _without_blank_lines(
         record = int(wrong[0] - np.count_nonzero(blank[: wrong[0]]))
         n = int(counts[wrong[0]])
         cells = "1 cell" if n == 1 else f"{n:,} cells"
-        raise RecordError(f" has {cells} where there should be {width:,}", record)
+        line = data.count(record_end, 0, int(starts[wrong[0]]))
+        raise RecordError(f" has {cells} where there should be {width:,}", record, line)
     return np.delete(ends, last[blank]), starts[~blank]

@@ -19,8 +19,8 @@ from kact_cli.errors import DataError
 Read = Callable[[int], bytes]
 """`read(n)` gives at most n bytes, b"" at the end."""
 
-_GZIP_LEVEL = 6
-_PIECE = 1 << 18
+GZIP_LEVEL = 6
+"""Of what is written: gzip's own default."""
 
 
 class Codec(StrEnum):
@@ -30,7 +30,12 @@ class Codec(StrEnum):
     ZSTD = "zstd"
 
 
-_MAGIC = {b"\x1f\x8b": Codec.GZIP, b"\x28\xb5\x2f\xfd": Codec.ZSTD}
+_MAGIC = {
+    b"\x1f\x8b": Codec.GZIP,
+    b"\x28\xb5\x2f\xfd": Codec.ZSTD,
+    # Frames that are skipped, of which pzstd writes one before each frame
+    **{bytes((n, 0x2A, 0x4D, 0x18)): Codec.ZSTD for n in range(0x50, 0x60)},
+}
 _SUFFIXES = {".gz": Codec.GZIP, ".zst": Codec.ZSTD, ".zstd": Codec.ZSTD}
 
 
@@ -47,7 +52,7 @@ def codec_for(name: str) -> Codec | None:
 def compress(data: bytes | memoryview, codec: Codec) -> bytes:
     """A whole gzip member, the same for the same data at any time, or zstd frame."""
     if codec is Codec.GZIP:
-        return gzip.compress(data, _GZIP_LEVEL, mtime=0)
+        return gzip.compress(data, GZIP_LEVEL, mtime=0)
     import pyarrow as pa
 
     compressed: bytes = pa.Codec("zstd").compress(data, asbytes=True)
@@ -63,39 +68,21 @@ def decompressed(read: Read, codec: Codec) -> Read:
 
 
 def _gunzip(read: Read) -> Read:
-    member = zlib.decompressobj(wbits=31)
-    waiting = b""
-    ended = False
+    file = gzip.GzipFile(fileobj=_Source(read))
 
     def read_text(n: int) -> bytes:
-        nonlocal member, waiting, ended
-        while not ended:
-            if not waiting:
-                waiting = read(_PIECE)
-            if member.eof:
-                # Padding with zeros is allowed after a member, as on tapes.
-                waiting = waiting.lstrip(b"\0")
-                if waiting:
-                    member = zlib.decompressobj(wbits=31)
-                else:
-                    ended = not (waiting := read(_PIECE))
-                continue
-            if not waiting:
-                raise DataError("the gzip data is cut off")
-            try:
-                text = member.decompress(waiting, n)
-            except zlib.error as e:
-                raise DataError(f"the gzip data is damaged ({e})") from None
-            waiting = member.unused_data if member.eof else member.unconsumed_tail
-            if text:
-                return text
-        return b""
+        try:
+            return file.read(n)
+        except EOFError:
+            raise DataError("the gzip data is cut off") from None
+        except (gzip.BadGzipFile, zlib.error) as e:
+            raise DataError(f"the gzip data is damaged ({e})") from None
 
     return read_text
 
 
 class _Source(io.RawIOBase):
-    """What pyarrow reads from: it calls back in the thread that asks, no other."""
+    """What gzip and pyarrow read from: they call back in the thread that asks, no other."""
 
     def __init__(self, read: Read) -> None:
         self._read = read
@@ -104,7 +91,11 @@ class _Source(io.RawIOBase):
         return True
 
     def read(self, n: int = -1) -> bytes:
-        return self._read(n)
+        """As many bytes as are asked for, fewer at the end alone."""
+        data = self._read(n)
+        while 0 < len(data) < n and (more := self._read(n - len(data))):
+            data += more
+        return data
 
 
 def _unzstd(read: Read) -> Read:

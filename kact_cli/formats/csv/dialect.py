@@ -1,53 +1,39 @@
-"""How a CSV file is written: delimiter, line ending, byte order mark, header, column names.
+"""How a CSV file is written: delimiter, line ending, what precedes the records, its columns.
 
-All of it is found in the head of the file (`HEAD` bytes), once, and holds to the file's end.
+All of it is found in the head of the file, once, and holds to the file's end. `header` says
+whether the first record names the columns, `kinds` what each column holds.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
 
 from kact_cli.errors import DataError, UsageError
+from kact_cli.formats.csv.cells import SPACE, place, separators
+from kact_cli.formats.csv.header import has_header
+from kact_cli.formats.csv.kinds import column
+from kact_cli.formats.csv.spelling import NUMBERS, Cell, Spelling, bare, shown
+from kact_cli.tables.columns import Column
 
 HEAD = 1 << 20
 """Bytes of the file that are looked at, if there are so many."""
 
 DELIMITERS = (",", "\t", ";", "|")
-"""What is looked for, in order of preference where several would do."""
+"""What is looked for, in order of preference where several would do; then runs of spaces."""
 
 BOM = b"\xef\xbb\xbf"
 
-NULLS = frozenset({"", "na", "n/a", "<na>", "#n/a", "null", "none"})
-"""Cells, in any case of letters, that hold no number: null, and written back as they were.
-
-An empty cell is what pandas, Polars and DuckDB write for null; NA is R's, null and None are what
-databases and Python leave behind. nan is a number.
-"""
-
-NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.I | re.A)
-_INTEGER = re.compile(r"[+-]?\d+", re.A)
-_CODE = re.compile(r"0\d+", re.A)
 _DELIMITER = re.compile(r'[^"\r\n\0.+\-A-Za-z0-9]')
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.A)
+_SEPARATOR_LINE = re.compile(rb'"?sep=([^"\r\n])"?\r?', re.I)
+_NAME = re.compile(r'"((?:[^"]|"")*)"(.*)', re.S)
 _DELIMITER_SAMPLE = 100  # records
-_KINDS_SAMPLE = 1 << 16  # characters
-
-
-class Kind(StrEnum):
-    """What the cells of a column are, as far as the head of the file shows.
-
-    Whole numbers of which one begins with a zero, as 007, are text: someone's codes.
-    """
-
-    FLOAT = "float"
-    INTEGER = "integer"
-    EMPTY = "empty"
-    TEXT = "text"
+_SAMPLE = 1 << 16  # bytes
 
 
 @dataclass(frozen=True)
@@ -55,61 +41,98 @@ class Dialect:
     """How one CSV file is written. Cells are quoted by `"`, which `""` stands for inside."""
 
     delimiter: bytes
+    """One byte; a space stands for a run of spaces."""
     line_ending: bytes
-    names: tuple[str, ...]
-    """As in the header, empty and repeated names included; c0, c1, ... where there is none."""
-    kinds: tuple[Kind, ...]
+    columns: tuple[Column, ...]
+    """Named as in the header, empty and repeated names too; c0, c1, ... where there is none."""
     preamble: bytes
-    """What precedes the first record, to be written back as it is: the BOM, the header."""
+    """What precedes the first record, to be written back as it is: the BOM, blank lines and
+    comments, the header."""
+    header: bool
+    """Whether the last record of the preamble names the columns."""
+    spelling: Spelling
 
     @property
     def record_end(self) -> bytes:
         """The byte that ends a record; a line feed before which a carriage return may stand."""
         return self.line_ending[-1:]
 
+    @property
+    def names(self) -> list[str]:
+        """The columns' names."""
+        return [column.name for column in self.columns]
+
+
+class Record(NamedTuple):
+    """A record of the head: its cells as they are written, where it ends, and its line."""
+
+    cells: list[str]
+    end: int
+    line: int
+
 
 def sniff(
-    head: bytes, *, delimiter: str | None = None, header: bool | None = None, whole: bool = False
+    head: bytes,
+    *,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    spelling: Spelling | None = None,
+    whole: bool = False,
+    certain: bool = False,
 ) -> Dialect:
     """The dialect of the file that begins with `head`, which is all of it if `whole`.
 
-    Without `header`, the first record is one unless each of its cells is a number or empty.
-    Raises DataError for what is no CSV text in UTF-8 and for an empty file, UsageError for a
-    delimiter that can not be one.
+    `certain`: the user says that it is CSV. Raises DataError for what is no CSV text in UTF-8, for
+    an empty file and where it is open whether there is a header; UsageError for a delimiter that
+    can not be one.
     """
     _refuse_what_is_not_text(head)
-    bom = BOM if head.startswith(BOM) else b""
-    body = head[len(bom) :]
-    line_ending = _line_ending(body)
-    text = _decode(body, whole)
-    if not text.strip():
-        raise DataError("the file is empty: CSV begins with a header or a record")
     if delimiter is not None and not (delimiter.isascii() and _DELIMITER.fullmatch(delimiter)):
         raise UsageError(f"no delimiter: {delimiter!r}; it is one ASCII character, as , or ;")
-    chosen = delimiter or _delimiter(text, line_ending)
-    sample = text[:_KINDS_SAMPLE]
-    records = _records(sample, chosen, line_ending)
-    if len(records) < 3:
-        sample = text
-        records = _records(sample, chosen, line_ending)
-    cut = not (whole and sample is text) and not sample.endswith(line_ending.decode())
-    if cut and len(records) > 1:
-        records.pop()
-    first = records[0]
+    spelling = spelling or Spelling()
+    bom = BOM if head.startswith(BOM) else b""
+    body = head[len(bom) :]
+    _check_utf8(body, whole)
+    line_ending = _line_ending(body)
+    length, said = _preamble(body, line_ending[-1:])
+    body = body[length:]
+    if not body.strip():
+        raise DataError("the file is empty: CSV begins with a header or a record")
+    end = line_ending[-1:]
+    if whole and not body.endswith(end):
+        body += end
+    chosen = (delimiter or said or _delimiter(body, line_ending, spelling)).encode()
+    before = head[: len(bom) + length]
+    records = list(_records(body[:_SAMPLE], chosen, line_ending))
+    if len(records) < 3 and len(body) > _SAMPLE:
+        records = list(_records(body, chosen, line_ending))
+    lines = before.count(end)
+    if not records:
+        raise DataError(f"{place(0, lines)} has a quote that is never closed, or is too long")
+    first = records[0].cells
+
+    def columns(records: list[Record]) -> list[Column]:
+        at = [lines + record.line for record in records]
+        return [column("", cells, at, spelling) for cells in _by_column(records, len(first))]
+
+    found = columns(records[1:])
     if header is None:
-        header = not all(is_number(cell) or not cell.strip() for cell in first)
-    data = records[header:]
-    kinds = _kinds(data, len(first))
-    if chosen == ";" and Kind.FLOAT not in kinds:
-        _refuse_decimal_commas(data)
-    names = tuple(first) if header else tuple(f"c{i}" for i in range(len(first)))
-    length = _header_length(body, chosen.encode(), line_ending) if header else 0
-    return Dialect(chosen.encode(), line_ending, names, kinds, head[: len(bom) + length])
+        alone = whole and len(records) == 1 and len(first) == 1
+        if alone and not certain and spelling.of(bare(first[0])) not in NUMBERS:
+            raise DataError(f"{shown(first[0])} alone is no table (--header, if it names a column)")
+        header = has_header(first, _by_column(records[1:], len(first)), found, spelling)
+    if header:
+        names = [_name(cell) for cell in first]
+        before += body[: records[0].end]
+    else:
+        names = [f"c{i}" for i in range(len(first))]
+        found = columns(records)
+    named = tuple(Column(name, *c[1:]) for name, c in zip(names, found, strict=True))
+    return Dialect(chosen, line_ending, named, before[: len(head)], header, spelling)
 
 
-def is_number(cell: str) -> bool:
-    """Whether kact reads the cell as a number: 1, -1.5, .5, 1e-3, nan, inf, in any case."""
-    return NUMBER.fullmatch(cell.strip()) is not None
+def _by_column(records: list[Record], width: int) -> list[list[str]]:
+    return [[r.cells[i] for r in records if i < len(r.cells)] for i in range(width)]
 
 
 def _refuse_what_is_not_text(head: bytes) -> None:
@@ -120,13 +143,12 @@ def _refuse_what_is_not_text(head: bytes) -> None:
         raise DataError("binary data, not CSV: there are zero bytes in it")
 
 
-def _decode(body: bytes, whole: bool) -> str:
+def _check_utf8(body: bytes, whole: bool) -> None:
     try:
-        return body.decode()
+        body.decode()
     except UnicodeDecodeError as e:
-        if not whole and e.start >= len(body) - 3:  # a character cut in two
-            return body[: e.start].decode()
-        raise not_utf8() from None
+        if whole or e.start < len(body) - 3:  # else a character cut in two
+            raise not_utf8() from None
 
 
 def not_utf8(place: str = "the file") -> DataError:
@@ -141,70 +163,77 @@ def _line_ending(body: bytes) -> bytes:
     return b"\r\n" if body[feed - 1 : feed] == b"\r" else b"\n"
 
 
+def _preamble(body: bytes, end: bytes) -> tuple[int, str | None]:
+    """The length of what is no record yet: blank lines, comments, and Excel's `sep=;` with the
+    delimiter that it names."""
+    length, delimiter = 0, None
+    for line in io.BytesIO(body.replace(b"\r", b"\n") if end == b"\r" else body):
+        text = line.rstrip(b"\n")
+        if match := _SEPARATOR_LINE.fullmatch(text):
+            delimiter = match[1].decode(errors="replace")
+        elif text.strip(b" \r") and not text.startswith(b"#"):
+            break
+        length += len(line)
+    return length, delimiter
+
+
 def _records(
-    text: str, delimiter: str, line_ending: bytes, limit: int | None = None
-) -> list[list[str]]:
-    """The records of the text; a blank line is one only where there is one column."""
-    lines = io.StringIO(text, newline="\r" if line_ending == b"\r" else "\n")
-    old = csv.field_size_limit(len(text) + 1)
-    try:
-        records = list(itertools.islice(csv.reader(lines, delimiter=delimiter), limit))
-    except csv.Error as e:
-        raise DataError(f"not CSV: {e}") from None
-    finally:
-        csv.field_size_limit(old)
-    width = max(map(len, records), default=1)
-    return [record or [""] for record in records if record or width == 1]
+    text: bytes, delimiter: bytes, line_ending: bytes, limit: int | None = None
+) -> Iterator[Record]:
+    """The whole records of the text, at most `limit` of them; blank lines are none, save in one
+    column."""
+    found = separators(text, delimiter, line_ending[-1:])
+    is_end = np.frombuffer(text, np.uint8)[found] == ord(line_ending[-1:])
+    ends, bounds = found.tolist(), np.flatnonzero(is_end)[:limit].tolist()
+    start, first, line = 0, 0, 0
+    blank: list[Record] = []
+    for last in bounds:
+        cells, at = [], start
+        for stop in ends[first : last + 1]:
+            cells.append(text[at:stop].decode())
+            at = stop + 1
+        cells[-1] = cells[-1].removesuffix("\r")
+        if delimiter == SPACE:
+            cells = [cell.strip(" ") for cell in cells]
+        record = Record(cells, at, line)
+        line += text.count(line_ending[-1:], start, at)
+        start, first = at, last + 1
+        if cells == [""]:
+            blank.append(record)
+            continue
+        if len(cells) == 1:
+            yield from blank
+        blank = []
+        yield record
 
 
-def _delimiter(text: str, line_ending: bytes) -> str:
+def _delimiter(text: bytes, line_ending: bytes, spelling: Spelling) -> str:
     """The candidate that cuts the first records into the same number of cells, and into numbers."""
 
     def score(candidate: str) -> tuple[bool, float, int]:
-        records = _records(text, candidate, line_ending, _DELIMITER_SAMPLE + 1)
-        records = records[:-1] if len(records) > 1 else records
-        cells = [cell for record in records for cell in record]
-        numbers = sum(is_number(c) or bool(_DECIMAL_COMMA.fullmatch(c)) for c in cells)
-        return len({*map(len, records)}) == 1, numbers / len(cells), len(records[0])
+        sample = text if text.count(line_ending[-1:], 0, _SAMPLE) < 3 else text[:_SAMPLE]
+        cut = _records(sample, candidate.encode(), line_ending, _DELIMITER_SAMPLE)
+        records = [record.cells for record in cut]
+        cells = [bare(cell) for record in records for cell in record]
+        numbers = sum(spelling.of(c) in _NUMERIC for c in cells)
+        even = len({*map(len, records)}) == 1
+        return even, numbers / max(1, len(cells)), len(records[0]) if records else 0
 
-    candidates = [d for d in DELIMITERS if d in text]
-    many = [d for d in candidates if score(d)[2] > 1]
-    return max(many or [","], key=score)
-
-
-def _kinds(records: list[list[str]], width: int) -> tuple[Kind, ...]:
-    return tuple(_kind([record[i] for record in records if i < len(record)]) for i in range(width))
-
-
-def _kind(cells: list[str]) -> Kind:
-    kind = Kind.EMPTY
-    for cell in map(str.strip, cells):
-        if cell.lower() in NULLS:
-            continue
-        if not NUMBER.fullmatch(cell) or _CODE.fullmatch(cell):
-            return Kind.TEXT
-        if not _INTEGER.fullmatch(cell):
-            kind = Kind.FLOAT
-        elif kind is Kind.EMPTY:
-            kind = Kind.INTEGER
-    return kind
+    scores = {d: score(d) for d in DELIMITERS if d.encode() in text}
+    many = {d: s for d, s in scores.items() if s[2] > 1}
+    if not any(even for even, _, _ in many.values()) and b" " in text:
+        spaces = score(" ")
+        if spaces[0] and spaces[1] > 0 and spaces[2] > 1:
+            return " "
+    if not many:
+        return ";" if spelling.decimal == "," else ","
+    return max(many, key=many.__getitem__)
 
 
-def _refuse_decimal_commas(records: list[list[str]]) -> None:
-    for record in records:
-        for cell in record:
-            if _DECIMAL_COMMA.fullmatch(cell.strip()):
-                raise DataError(
-                    f"decimal commas ({cell}): kact reads decimal points;"
-                    " convert the file with `tr ',;' '.,'`"
-                )
+_NUMERIC = NUMBERS | {Cell.NEARLY}
 
 
-def _header_length(body: bytes, delimiter: bytes, line_ending: bytes) -> int:
-    from kact_cli.formats.csv.cells import separators
-
-    end = line_ending[0 if line_ending == b"\r" else -1]
-    for position in separators(body, delimiter, line_ending[-1:]):
-        if body[position] == end:
-            return int(position) + 1
-    return len(body)
+def _name(cell: str) -> str:
+    """The name that a cell of the header spells."""
+    match = _NAME.fullmatch(cell)
+    return match[1].replace('""', '"') + match[2] if match else cell

@@ -1,7 +1,12 @@
-"""The numbers in a block of CSV text, and where in the text they stand."""
+"""The numbers in a block of CSV text, by Arrow's cast from text, and what is wrong with them.
+
+What a number and a null are, `spelling` says. Arrow's cast agrees with it on nearly every cell, and
+where it refuses one, or might have taken what `spelling` refuses, that is asked.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +14,18 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from kact_cli.formats.csv.blocks import CsvBlock
-from kact_cli.formats.csv.cells import Cells, RecordError, byte_set, locate, piece_offsets
-from kact_cli.formats.csv.dialect import NULLS, NUMBER, Dialect, not_utf8
+from kact_cli.formats.csv.cells import Cells, RecordError, byte_set, locate, piece_offsets, trim
+from kact_cli.formats.csv.dialect import Dialect, not_utf8
+from kact_cli.formats.csv.spelling import NULLS, NUMBERS, Cell, bare, shown
+from kact_cli.messages import clipped
 from kact_cli.tables.arrays import bitmap
 
 Mask = NDArray[np.bool_]
+Offsets = NDArray[np.int32]
 
 _PROBE = 100
+_LONGEST_NAN = len("-nan")
+_EXCHANGED = bytes.maketrans(b".,", b",.")
 
 
 @dataclass(frozen=True)
@@ -40,27 +50,39 @@ class ParsedBlock:
 
 
 def parse(
-    block: CsvBlock, dialect: Dialect, columns: list[int], dtype: DTypeLike = np.float64
+    block: CsvBlock,
+    dialect: Dialect,
+    columns: Sequence[int],
+    dtype: DTypeLike = np.float64,
+    unseen: Sequence[int] = (),
 ) -> ParsedBlock:
     """Read the cells of `columns` (indices, rising) as numbers of `dtype`.
 
     float64 is what pandas, NumPy, Polars and DuckDB make of numbers in CSV; float32 is rounded
-    once, from the text. A cell in NULLS is null. Quotes and spaces around a number are ignored.
-    Raises RecordError for records of another width, and for cells that are no numbers.
+    once, from the text. Quotes and spaces around a number are ignored. `unseen` are columns that
+    were left out because their first cells are whole numbers, or null.
+    Raises RecordError for records of another width, for cells that are no numbers and for a
+    fraction in the columns `unseen`.
     """
-    selected = np.array(columns, np.intp)
     data = block.data
+    where = np.array(sorted({*columns, *unseen}), np.intp)
+    end = dialect.record_end
+    found = locate(data, dialect.delimiter, end, len(dialect.columns), where)
     if not data.isascii():
-        _check_utf8(data, dialect)
-    width = len(dialect.names)
-    cells = locate(data, dialect.delimiter, dialect.record_end, width, selected)
+        _check_utf8(data, found.records, end)
+    selected = np.array(columns, np.intp)
+    cells = found
+    if len(unseen):
+        mine = np.isin(where, selected)
+        starts, ends = (np.ascontiguousarray(a[:, mine]) for a in found[:2])
+        cells = Cells(starts, ends, found.records)
+        starts, ends = (np.ascontiguousarray(a[:, ~mine]) for a in found[:2])
+        _refuse_fractions(data, dialect, where[~mine], Cells(starts, ends, found.records))
     numbers, nulls = _numbers(data, cells, np.dtype(dtype), dialect, selected)
-    infinite = np.flatnonzero(np.isinf(numbers.reshape(-1)))
+    starts, ends = cells.starts.reshape(-1), cells.ends.reshape(-1)
     overflows = sum(
-        b"inf" not in data[s:e].lower()
-        for s, e in zip(
-            cells.starts.reshape(-1)[infinite], cells.ends.reshape(-1)[infinite], strict=True
-        )
+        b"inf" not in data[starts[i] : ends[i]].lower()
+        for i in np.flatnonzero(np.isinf(numbers.reshape(-1)))
     )
     return ParsedBlock(block, dialect, selected, cells, numbers, nulls, overflows)
 
@@ -70,21 +92,29 @@ def _numbers(
 ) -> tuple[NDArray[Any], Mask | None]:
     import pyarrow as pa
 
+    spelling = dialect.spelling
     shape = cells.starts.shape
     starts, ends = cells.starts.reshape(-1), cells.ends.reshape(-1)
+    text = data if spelling.decimal == "." else data.translate(_EXCHANGED)
     nulls = starts == ends
     try:
+        if spelling.nulls:
+            _find_words(data, starts, ends, nulls, spelling.nulls, fold=False)
         # A few first: Arrow goes on to the end, making an error of each cell, ten times as slow.
-        _cast(data, starts[:_PROBE], ends[:_PROBE], nulls[:_PROBE], dtype)
-        numbers = _cast(data, starts, ends, nulls, dtype)
+        _cast(text, starts[:_PROBE], ends[:_PROBE], nulls[:_PROBE], dtype)
+        numbers = _cast(text, starts, ends, nulls, dtype)
     except pa.ArrowInvalid:
         starts, ends = _trimmed(data, starts, ends)
         nulls = starts == ends
-        _find_null_words(data, starts, ends, nulls)
+        _find_words(data, starts, ends, nulls, spelling.nulls, fold=False)
+        _find_words(data, starts, ends, nulls, NULLS, fold=True)
         try:
-            numbers = _cast(data, starts, ends, nulls, dtype)
+            numbers = _cast(text, starts, ends, nulls, dtype)
         except pa.ArrowInvalid:
-            raise _not_a_number(data, starts, ends, nulls, dialect, columns) from None
+            raise _not_a_number(data, cells, dialect, columns) from None
+    nans = np.isnan(numbers)
+    if nans.any() and (ends - starts)[nans & ~nulls].max(initial=0) > _LONGEST_NAN:
+        raise _not_a_number(data, cells, dialect, columns)  # Arrow reads nan(...) too
     any_null = bool(nulls.any())
     if any_null:
         numbers[nulls] = 0
@@ -92,11 +122,7 @@ def _numbers(
 
 
 def _cast(
-    data: bytes,
-    starts: NDArray[np.int32],
-    ends: NDArray[np.int32],
-    nulls: Mask,
-    dtype: np.dtype[Any],
+    data: bytes, starts: Offsets, ends: Offsets, nulls: Mask, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     """Arrow's cast from text, which rounds correctly, on the text where it is.
 
@@ -118,77 +144,101 @@ def _cast(
     return numbers
 
 
-def _trimmed(
-    data: bytes, starts: NDArray[np.int32], ends: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Without the spaces and the quotes around each cell."""
+def _trimmed(data: bytes, starts: Offsets, ends: Offsets) -> tuple[Offsets, Offsets]:
+    """Without the spaces and the quotes around each cell: `spelling.bare` for all at once."""
     text = np.frombuffer(data, np.uint8)
     starts, ends = starts.copy(), ends.copy()
-    _trim_spaces(text, starts, ends)
+    trim(text, starts, ends)
     quoted = (text[starts] == ord('"')) & (text[ends - 1] == ord('"')) & (ends - starts >= 2)
     if quoted.any():
         starts += quoted
         ends -= quoted
-        _trim_spaces(text, starts, ends)
+        trim(text, starts, ends)
     return starts, ends
 
 
-def _trim_spaces(
-    text: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32]
+def _find_words(
+    data: bytes,
+    starts: Offsets,
+    ends: Offsets,
+    nulls: Mask,
+    words: Sequence[str] | frozenset[str],
+    *,
+    fold: bool,
 ) -> None:
-    space = byte_set(b" \t")
-    for edge, step, look in ((starts, 1, 0), (ends, -1, -1)):
-        cells = np.arange(len(starts))
-        while len(cells):
-            # After the last cell of a block there is a record end, so `starts` is within the text.
-            trim = space[text[edge[cells] + look]] & (starts[cells] < ends[cells])
-            cells = cells[trim]
-            edge[cells] += step
-
-
-def _find_null_words(
-    data: bytes, starts: NDArray[np.int32], ends: NDArray[np.int32], nulls: Mask
-) -> None:
-    """Mark the cells that spell null, in any case of letters."""
+    """Mark the cells that spell one of the words, in any case of letters if `fold`."""
     text = np.frombuffer(data, np.uint8)
-    lower = np.frombuffer(bytes(range(256)).lower(), np.uint8)
-    initials = byte_set("".join(word[:1] + word[:1].upper() for word in NULLS).encode())
+    letters = np.frombuffer(bytes(range(256)).lower() if fold else bytes(range(256)), np.uint8)
+    spelled = [word.encode() for word in words]
+    initials = byte_set(b"".join(w[:1] + w[:1].upper() * fold for w in spelled))
     cells = np.flatnonzero(initials[text[starts]])
     lengths = ends[cells] - starts[cells]
-    for word in NULLS:
+    for word in spelled:
         same = cells[lengths == len(word)]
-        for i, letter in enumerate(word.encode()):
-            same = same[lower[text[starts[same] + i]] == letter]
+        for i, letter in enumerate(word):
+            same = same[letters[text[starts[same] + i]] == letter]
         nulls[same] = True
 
 
+def _refuse_fractions(
+    data: bytes, dialect: Dialect, columns: NDArray[np.intp], cells: Cells
+) -> None:
+    """Raise RecordError where a cell of columns that were left out shows that they hold numbers."""
+    import pyarrow as pa
+
+    starts, ends = cells.starts.reshape(-1), cells.ends.reshape(-1)
+    try:
+        _cast(data, starts, ends, starts == ends, np.dtype(np.int64))
+        return
+    except pa.ArrowInvalid:
+        pass
+    found = _first(data, cells, lambda cell: dialect.spelling.of(cell) is Cell.FRACTION)
+    if found is not None:
+        at, cell = found
+        name = clipped(dialect.names[columns[at % len(columns)]])
+        raise _error(
+            f"{shown(cell)} is a fraction in a column that was left out for whole numbers; "
+            f"-c {name} takes it in, --exclude {name} leaves it out",
+            data, dialect, columns, cells, at,
+        )  # fmt: skip
+
+
 def _not_a_number(
-    data: bytes,
-    starts: NDArray[np.int32],
-    ends: NDArray[np.int32],
-    nulls: Mask,
-    dialect: Dialect,
-    columns: NDArray[np.intp],
+    data: bytes, cells: Cells, dialect: Dialect, columns: NDArray[np.intp]
 ) -> RecordError:
-    """The error that names the first cell that is no number."""
-    for i in np.flatnonzero(~nulls):
-        cell = data[starts[i] : ends[i]].decode()
-        if not NUMBER.fullmatch(cell):
-            break
-    record, column = divmod(int(i), len(columns))
-    name = dialect.names[columns[column]]
-    shown = cell if len(cell) <= 40 else cell[:37] + "..."
-    hint = " (a decimal comma? kact reads decimal points)" if _has_decimal_comma(cell) else ""
-    return RecordError(f", column {name!r}: {shown!r} is not a number{hint}", record)
+    """The error that names the first cell that is neither a number nor null."""
+    known = NUMBERS | {Cell.NULL}
+    found = _first(data, cells, lambda cell: dialect.spelling.of(cell) not in known)
+    assert found is not None, "Arrow refuses what is a number"
+    at, cell = found
+    name = clipped(dialect.names[columns[at % len(columns)]])
+    return _error(dialect.spelling.refusal(cell, name), data, dialect, columns, cells, at)
 
 
-def _has_decimal_comma(cell: str) -> bool:
-    return cell.count(",") == 1 and NUMBER.fullmatch(cell.replace(",", ".")) is not None
+def _first(data: bytes, cells: Cells, wanted: Callable[[str], bool]) -> tuple[int, str] | None:
+    """The first cell that is wanted, bare, and its number, record by record."""
+    spans = zip(cells.starts.reshape(-1).tolist(), cells.ends.reshape(-1).tolist(), strict=True)
+    for at, (start, end) in enumerate(spans):
+        cell = bare(data[start:end].decode())
+        if wanted(cell):
+            return at, cell
+    return None
 
 
-def _check_utf8(data: bytes, dialect: Dialect) -> None:
+def _error(
+    said: str, data: bytes, dialect: Dialect, columns: NDArray[np.intp], cells: Cells, at: int
+) -> RecordError:
+    """What is said of the cell number `at`."""
+    record, column = divmod(at, len(columns))
+    line = data.count(dialect.record_end, 0, int(cells.records[record]))
+    name = clipped(dialect.names[columns[column]])
+    return RecordError(f": {said}", record, line, f"column {name!r}, ")
+
+
+def _check_utf8(data: bytes, records: NDArray[np.int64], end: bytes) -> None:
     try:
         data.decode()
     except UnicodeDecodeError as e:
-        record = data.count(dialect.record_end, 0, e.start)
-        raise RecordError(f": {not_utf8('its text')}", record) from None
+        record = int(np.searchsorted(records, e.start, "right")) - 1
+        line = data.count(end, 0, e.start)
+        raise RecordError(f": {not_utf8('its text')}", record, line) from None

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kact_cli.formats.csv.float_text import Texts, formatted, shortest
+from kact_cli.formats.csv.cells import SPACE
+from kact_cli.formats.csv.floats import Texts, written
 from kact_cli.formats.csv.parse import ParsedBlock
 from kact_cli.tables.arrays import arrow_array
 
@@ -25,10 +26,9 @@ def render(
     data = parsed.block.data
     delimiter = parsed.dialect.delimiter
     flat = numbers.reshape(-1)
-    if float_format is None:
-        texts = shortest(flat, delimiter, reserve=len(data))
-    else:
-        texts = formatted(flat, float_format, delimiter, reserve=len(data))
+    texts = written(
+        flat, float_format, delimiter, parsed.dialect.spelling.decimal, reserve=len(data)
+    )
     texts.data[: len(data)] = np.frombuffer(data, np.uint8)
     offsets = _offsets(parsed, texts)
     pieces = pa.Array.from_buffers(
@@ -45,18 +45,18 @@ def render(
 def _offsets(parsed: ParsedBlock, texts: Texts) -> NDArray[np.int32]:
     """Where the pieces are: the text before cell 0, cell 0, the text before cell 1, ..., the text
     after the last cell, nothing, number 0, nothing, number 1, ... A cell's delimiter is its own,
-    save in the first column, where there is none."""
+    save in the first column, where there is none, and where it is a run of spaces, which stays."""
     count = len(texts.starts)
     offsets = np.zeros(4 * count + 2, np.int32)
     old, new = offsets[1 : 2 * count + 1], offsets[2 * count + 2 :]
-    leads = (parsed.columns > 0).astype(np.int32)
+    leads = (parsed.columns > 0).astype(np.int32) * (parsed.dialect.delimiter != SPACE)
     np.subtract(parsed.cells.starts, leads, out=old[0::2].reshape(-1, len(leads)))
     old[1::2] = parsed.cells.ends.reshape(-1)
     offsets[2 * count + 1] = len(parsed.block.data)
     new[0::2] = texts.starts
     new[1::2] = texts.ends
-    if not leads[0]:
-        new[0 :: 2 * len(leads)] += 1
+    if not leads.all():
+        new[0::2].reshape(-1, len(leads))[:] += 1 - leads
     return offsets
 
 
@@ -69,7 +69,7 @@ def _selection(parsed: ParsedBlock) -> NDArray[np.int32]:
     if parsed.nulls is not None:
         number = np.where(parsed.nulls, 2 * cell + 1, number)
     # Between neighbouring columns there is no text: the delimiter goes with the number.
-    apart = [True, *(np.diff(parsed.columns) > 1)]
+    apart = [True, *((np.diff(parsed.columns) > 1) | (parsed.dialect.delimiter == SPACE))]
     chosen = np.empty((records, width + sum(apart)), np.int32)
     i = 0
     for column in range(width):

@@ -135,4 +135,4 @@ def test_header():
     assert header([""]) == b'""\n'
     assert header(["a", "b"], ";", "\r\n") == b"a;b\r\n"
     names = ["x", "", "é", 'q"', "l\nf"]
-    assert sniff(header(names) + b"1,2,3,4,5\n", whole=True).names == tuple(names)
+    assert sniff(header(names) + b"1,2,3,4,5\n", whole=True).names == names

@@ -17,7 +17,7 @@ from kact_cli.formats.csv.cells import RecordError, locate, separators
 
 def cells(data, width, columns=None):
     columns = np.arange(width) if columns is None else np.array(columns)
-    starts, ends = locate(data, b",", b"\n", width, columns)
+    starts, ends, _ = locate(data, b",", b"\n", width, columns)
     return [
         [data[s:e] for s, e in zip(row_starts, row_ends, strict=True)]
         for row_starts, row_ends in zip(starts, ends, strict=True)
@@ -88,8 +88,8 @@ def test_records_whose_cells_only_add_up_are_ragged():
 
 
 def test_a_record_error_counts_from_the_records_before():
-    error = RecordError(" has 1 cell", 41)
-    assert str(error.after(1_000_000)) == "record 1,000,042 has 1 cell"
-    assert type(error.after(0)) is DataError
+    error = RecordError(" has 1 cell", 41, 50)
+    assert str(error.after(1_000_000, 2_000_000)) == "record 1,000,042 (line 2,000,051) has 1 cell"
+    assert type(error.after(0, 0)) is DataError
     copy = pickle.loads(pickle.dumps(error))
-    assert (str(copy), copy.record) == (str(error), 41)
+    assert (str(copy), copy.record, copy.line) == (str(error), 41, 50)

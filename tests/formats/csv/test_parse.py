@@ -123,32 +123,33 @@ BAD = ["x", "1.5x", "1_000", "0x10", "1e", "--1", "+-1", "1 2", '"1"2', "-", "."
 def test_what_is_no_number_is_named(bad, other):
     with pytest.raises(DataError) as caught:
         parse_column([other] * 7 + [bad, other, "also bad"])
-    assert f", column 'x': {bad!r} is not a number" in str(caught.value)
+    assert caught.value.what == "column 'x', "
+    assert str(caught.value).startswith(f": {bad!r} is not a number; --null {bad!r} reads it")
     assert caught.value.record == 7
 
 
 def test_the_error_counts_records_from_the_start_of_the_file():
     data = b"a,b\n" + b"1,2\n\n" * 5000 + b"1,oops\n" + b"1,2\n" * 10
     for size in (100, 1 << 14, 1 << 20):
-        with pytest.raises(DataError, match=r"^record 5,001, column 'b': 'oops' is not a number$"):
+        with pytest.raises(DataError, match=r"^column 'b', record 5,001 \(line 10,002\): 'oops'"):
             rewrite(data, ["a", "b"], size=size)
 
 
 def test_a_ragged_record_at_a_million():
     data = b"a,b\n" + b"1,2\n" * 999_999 + b"1\n" + b"1,2\n"
-    with pytest.raises(DataError, match=r"^record 1,000,000 has 1 cell where there should be 2$"):
+    with pytest.raises(DataError, match=r"^record 1,000,000 \(line 1,000,001\) has 1 cell where"):
         rewrite(data, ["a"])
 
 
 def test_a_decimal_comma_gets_a_hint():
-    with pytest.raises(DataError, match="decimal comma"):
+    with pytest.raises(DataError, match="--decimal , reads"):
         rewrite(b"a;b\n1.5;2\n1,5;2\n", ["a"])
 
 
 def test_a_long_cell_is_not_shown_whole():
     with pytest.raises(DataError) as caught:
         parse_column(["y" * 10_000])
-    assert len(str(caught.value)) < 100
+    assert len(str(caught.value)) < 200
 
 
 def test_text_that_is_not_utf8_is_named():

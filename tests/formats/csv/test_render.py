@@ -57,8 +57,8 @@ def test_blank_lines_stay_where_they_were():
 
 
 def test_no_header():
-    assert rewrite(b"1,2\n3,4\n", [1], doubled) == b"1,4.0\n3,8.0\n"
-    assert rewrite(b"1,2\n3,4\n", [0], doubled) == b"2.0,2\n6.0,4\n"
+    assert rewrite(b"5,2\n3,4\n", [1], doubled) == b"5,4.0\n3,8.0\n"
+    assert rewrite(b"5,2\n3,4\n", [0], doubled) == b"10.0,2\n6.0,4\n"
     assert rewrite(b"1,2\n3,4\n", ["1"], doubled, header=True) == b"1,2\n6.0,4\n"
 
 
@@ -84,7 +84,7 @@ def test_float_format():
     data = b"id,x,y\n1,0.123456789,\n2,1e10,nan\n"
     out = rewrite(data, ["x", "y"], float_format=".3g")
     assert out == b"id,x,y\n1,0.123,\n2,1e+10,nan\n"
-    assert rewrite(b"1,2\n3,4\n", [0, 1], float_format=".1f") == b"1.0,2.0\n3.0,4.0\n"
+    assert rewrite(b"5,2\n3,4\n", [0, 1], float_format=".1f") == b"5.0,2.0\n3.0,4.0\n"
 
 
 def test_mixed_line_endings():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import UsageError
-from kact_cli.formats.csv.float_text import TILE, formatted, shortest
+from kact_cli.formats.csv.floats import formatted, shortest
 
 DTYPES = [np.float64, np.float32]
 BITS = {np.float64: np.uint64, np.float32: np.uint32}
@@ -60,7 +60,7 @@ def test_many_random_bits(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_range_that_is_not_left_to_arrow(dtype):
+def test_usual_magnitudes(dtype):
     rng = np.random.default_rng(2)
     x = 10 ** rng.uniform(-5, 4, 50_000) * rng.choice([-1, 1], 50_000)
     check(x.astype(dtype))
@@ -85,7 +85,7 @@ def test_numbers_with_few_digits(dtype, places):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_powers_and_their_neighbours(dtype):
     # At a power of two the neighbour below is nearer than the one above; powers of ten are where
-    # a decade ends, and 1e-5 and 1e4 where Arrow takes over.
+    # a decade ends.
     info = np.finfo(dtype)
     twos = [2.0**e for e in range(info.minexp, info.maxexp)]
     tens = [dtype(f"1e{e}") for e in range(-37, 38)]
@@ -106,25 +106,25 @@ def test_what_is_special(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_notation(dtype):
-    x = np.array([1, -1, 100, 0.5, 1e-5, 9e-6, 1e-7, 12345, 9999, 10000, 1e20, 0.001], dtype)
-    expected = "1.0 -1.0 100.0 0.5 0.00001 0.000009 1e-7 12345.0 9999.0 10000.0 1e+20 0.001"
+    x = np.array([1, -1, 0.5, 1e-5, 1e-7, 12345, 1e16, 1e20, 0.001], dtype)
+    expected = "1.0 -1.0 0.5 0.00001 1e-7 12345.0 1e+16 1e+20 0.001"
     assert texts(x) == expected.split()
 
 
 def test_every_float16():
     x = np.arange(1 << 16).astype(np.uint16).view(np.float16)
     for number, text in zip(x, texts(x), strict=True):
-        back = np.float16(text)
-        assert back == number or (np.isnan(back) and np.isnan(number)), (text, number)
-        if 1e-5 <= abs(number) < 2048 and np.frexp(number)[0] not in (-0.5, 0.5):
-            assert len(digits(text)[0]) == len(digits(str(number))[0]), (text, number)
+        assert np.isnan(number) if text == "nan" else np.float16(text) == number
+        assert digits(text) == digits(str(number)), (text, number)
 
 
-@pytest.mark.parametrize("n", [0, 1, TILE - 1, TILE, TILE + 1, 2 * TILE + 5])
-def test_every_tile_is_written(n):
+@pytest.mark.parametrize("n", [0, 1, 2, 1000])
+def test_the_lead_is_any_byte(n):
     x = np.random.default_rng(n).standard_normal(n)
-    x[::1000] *= 1e-20
-    assert [float(text) for text in texts(x, b"\t")] == x.tolist()
+    x[::3] = np.nan
+    assert [float(text) for text in texts(x, b"\t")] == pytest.approx(
+        x.tolist(), abs=0, nan_ok=True
+    )
 
 
 @pytest.mark.parametrize("reserve", [0, 1, 31, 32, 33, 1000])

@@ -1,0 +1,63 @@
+"""What a column of a CSV holds, by its cells in the head of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kact_cli.formats.csv.spelling import Cell, Spelling, bare, shown
+from kact_cli.tables.columns import Column, Kind
+
+LEAST_SHARE = 0.1
+"""Where so many of the cells are numbers, fractions among them, the others are taken for faults."""
+
+_TYPES = {
+    Kind.FLOAT: "float",
+    Kind.INTEGER: "integer",
+    Kind.EMPTY: "empty",
+    Kind.OTHER: "text",
+}
+
+
+def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spelling) -> Column:
+    """The column of that name, with these cells, in records that begin on these lines."""
+    if not any(cells):
+        return Column(name, Kind.EMPTY, _TYPES[Kind.EMPTY], guessed=len(cells) > 0)
+    found = [bare(cell) for cell in cells]
+    kinds = [spelling.of(cell) for cell in found]
+    count = {kind: kinds.count(kind) for kind in Cell}
+    fractions = count[Cell.FRACTION] + count[Cell.NEARLY]
+    whole = count[Cell.WHOLE] + count[Cell.CODE]
+    text = count[Cell.TEXT]
+    kind, mixed = Kind.OTHER, False
+    if not fractions + whole + text:
+        kind = Kind.EMPTY
+    elif fractions:
+        numbers = fractions + whole
+        kind = Kind.FLOAT if numbers >= LEAST_SHARE * (numbers + text) else Kind.OTHER
+        mixed = kind is Kind.OTHER
+    elif not text and not count[Cell.CODE]:
+        kind = Kind.INTEGER
+    else:
+        mixed = bool(text) and whole > text
+    example = ""
+    if kind is Kind.OTHER:
+        odd = (Cell.TEXT, Cell.CODE)[not text]
+        at = kinds.index(odd)
+        example = f"line {lines[at] + 1:,}: {shown(found[at])}"
+    return Column(
+        name,
+        kind,
+        _TYPES[kind],
+        guessed=len(cells) > 0,
+        counts=kind is Kind.INTEGER and _rises(found, kinds),
+        example=example,
+        mixed=mixed,
+    )
+
+
+def _rises(cells: Sequence[str], kinds: Sequence[Cell]) -> bool:
+    """Whether there are several numbers, none missing, each one more than the one before."""
+    if len(cells) < 2 or Cell.NULL in kinds or max(map(len, cells)) > 30:
+        return False
+    start = int(cells[0])
+    return all(int(cell) == start + i for i, cell in enumerate(cells))

@@ -1,0 +1,222 @@
+"""What is read as a header, a number, a null; what takes part; and what is refused or said.
+
+Each case is a kind of file that people have. relu doubles as a mark: what it has read is written as
+a float, 2 as 2.0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.tools.run import run_here
+
+QUIET: dict[str, tuple[str, str]] = {
+    "an id by name": ("id,a\n5,1.5\n9,2\n", "id,a\n5,1.5\n9,2.0\n"),
+    "an id by its ending": ("user_id,a\n5,1.5\n9,2\n", "user_id,a\n5,1.5\n9,2.0\n"),
+    "pandas' index, read once": ("Unnamed: 0,a\n5,1.5\n9,2\n", "Unnamed: 0,a\n5,1.5\n9,2.0\n"),
+    "pandas' index": (",a\n5,1.5\n9,2\n", ",a\n5,1.5\n9,2.0\n"),
+    "from 0": ("n,a\n0,1.5\n1,2\n", "n,a\n0,1.5\n1,2.0\n"),
+    "from 17": ("n,a\n17,1.5\n18,2\n", "n,a\n17,1.5\n18,2.0\n"),
+    "codes": ("zip,a\n01067,1.5\n10115,2\n", "zip,a\n01067,1.5\n10115,2.0\n"),
+    "quotes, spaces": ('a,b\n1.5, "2"\n"4" ,-1.5\n', "a,b\n1.5,2.0\n4.0,0.0\n"),
+    "iris": ("5.1,3,setosa\n4.9,3.5,virginica\n", "5.1,3.0,setosa\n4.9,3.5,virginica\n"),
+    "text first": ("a,1.5,2.5\nb,0.5,2\n", "a,1.5,2.5\nb,0.5,2.0\n"),
+    "a number, text": ("1,foo,-2.5\n2,bar,3\n", "1,foo,0.0\n2,bar,3.0\n"),
+    "pandas' columns": ("0,1,2\n1.5,-2.5,3.5\n", "0,1,2\n1.5,0.0,3.5\n"),
+    "pandas' index and columns": (",0,1\n0,1.5,2.5\n", ",0,1\n0,1.5,2.5\n"),
+    "one pandas column": ("0\n1.5\n2.5\n", "0\n1.5\n2.5\n"),
+    "R": ('"1","2"\n1.5,2.5\n', '"1","2"\n1.5,2.5\n'),
+    "a blank line first": ("\na,b\n-1.5,2.5\n", "\na,b\n0.0,2.5\n"),
+    "Excel": ("sep=;\na;b\n-1.5;2.5\n", "sep=;\na;b\n0.0;2.5\n"),
+    "comments": ("# by me\n#\na,b\n-1.5,2.5\n", "# by me\n#\na,b\n0.0,2.5\n"),
+    "savetxt": ("# a b\n-1.5e+00 2.5e+00\n", "# a b\n0.0 2.5\n"),
+    "aligned": ("  a    b\n -1.5 2.5 \n  3.5   1\n", "  a    b\n 0.0 2.5 \n  3.5   1.0\n"),
+    "CR in a cell": ("t,b\nx\ry,-1.5\n", "t,b\nx\ry,0.0\n"),
+    "header alone": ("a,b\n", "a,b\n"),
+    "one record": ("-1.5,2.5\n", "0.0,2.5\n"),
+    "nulls": ("a,b\nNA,\n-1.5,n/a\n1.5,2.5\n", "a,b\nNA,\n0.0,n/a\n1.5,2.5\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", QUIET)
+def test_without_a_word(tmp_path: Path, case: str) -> None:
+    text, expected = QUIET[case]
+    (tmp_path / "in.csv").write_text(text, newline="")
+    said = run_here("apply", "relu", "--strict", tmp_path / "in.csv", tmp_path / "out.csv")
+    assert said == (0, "")
+    assert (tmp_path / "out.csv").read_bytes().decode() == expected
+
+
+GIVEN: dict[str, tuple[str, list[str], str]] = {
+    "a null": ("a,b\n1.5,-9\n2.5,x\n", ["--null", "x", "-c", "*"], "a,b\n1.5,0.0\n2.5,x\n"),
+    "nulls": ("a\n-1.5\n?\n-\n", ["--null", "?", "--null", "-"], "a\n0.0\n?\n-\n"),
+    "a null that is a number": ("a\n-1.5\n-999\n", ["--null", "-999"], "a\n0.0\n-999\n"),
+    "a null in quotes": ('a\n-1.5\n "-999"\n', ["--null", "-999"], 'a\n0.0\n "-999"\n'),
+    "decimal commas": ("a;b\n-1,5;2,5\n", ["--decimal", ","], "a;b\n0,0;2,5\n"),
+    "quoted decimal commas": ('a,b\n"-1,5","2,5"\n', ["--decimal", ","], 'a,b\n"0,0","2,5"\n'),
+    "one column of them": ("a\n-1,5\n2,5\n", ["--decimal", ","], "a\n0,0\n2,5\n"),
+    "decimal commas, formatted": (
+        "a;b\n-1,5;2,5\n", ["--decimal", ",", "--float-format", ".2f"], "a;b\n0,00;2,50\n"
+    ),
+    "a header of years": ("2023,2024\n1.5,2.5\n", ["--header"], "2023,2024\n1.5,2.5\n"),
+    "data that look like years": ("-23,24\n1.5,2.5\n", ["--no-header"], "0.0,24.0\n1.5,2.5\n"),
+    "a name alone": ("hi\n", ["--header"], "hi\n"),
+    "left alone": ("a,b\n-1.5,?\n2.5,2.5\n", ["--exclude", "b"], "a,b\n0.0,?\n2.5,2.5\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GIVEN)
+def test_as_the_user_says(tmp_path: Path, case: str) -> None:
+    text, options, expected = GIVEN[case]
+    (tmp_path / "in.csv").write_text(text)
+    assert run_here("apply", "relu", *options, tmp_path / "in.csv", tmp_path / "out.csv") == (0, "")
+    assert (tmp_path / "out.csv").read_text() == expected
+
+
+WARNED: dict[str, tuple[str, str]] = {
+    "whole numbers": (
+        "a,b\n1.5,2\n0.5,-1\n",
+        "column 'b' holds whole numbers and is left out: -c b takes it in, --exclude b leaves it",
+    ),
+    "two columns": ("a,b,c\n1.5,2,3\n0.5,-1,1\n", "each of the columns b, c holds whole numbers"),
+    "a float id": (
+        "id,x\n1.0,2.5\n2.0,3.5\n",
+        "column 'id' looks like an identifier; --exclude id",
+    ),
+    "house numbers": ("n,a\n1,1.5\n2,2.5\n3A,3.5\n", "column 'n' passes as text, though there"),
+    "a number in text": ("t,a\nx,1.5\n" + "y,2.5\n" * 30 + "7.5,1\n", "(line 2: 'x')"),
+    "only whole numbers": ("a,b\n5,2\n3,-1\n", "no floating-point columns; taking the integer"),
+}
+
+
+@pytest.mark.parametrize("chain", ["relu", "softmax"])
+@pytest.mark.parametrize("case", WARNED)
+def test_with_a_warning(tmp_path: Path, case: str, chain: str) -> None:
+    text, words = WARNED[case]
+    (tmp_path / "in.csv").write_text(text)
+    for command in (["apply", chain], ["explain", chain]):
+        targets = [tmp_path / "out.csv"] * (command[0] == "apply")
+        code, said = run_here(*command, tmp_path / "in.csv", *targets)
+        assert code == 0
+        assert words in said
+    code, said = run_here("apply", chain, "--strict", tmp_path / "in.csv", tmp_path / "no.csv")
+    assert code == 2
+    assert not (tmp_path / "no.csv").exists()
+
+
+ODD = [
+    "?",
+    "-",
+    ".",
+    "oops",
+    "\\N",
+    "-1.#IND",
+    '"1,234"',
+    "\N{MINUS SIGN}1.5",
+    "1D0",
+    "1.5\xa0",
+    "nan(1)",
+]
+REFUSED: dict[str, tuple[str, str]] = {
+    **{
+        f"{cell}, {place}": (
+            "id,a,b\n" + "".join(f"{i},1.5,2.5\n" for i in range(n)) + f"{n},1.5,{cell}\n",
+            f"column 'b', record {n + 1:,} (line {n + 2:,}): ",
+        )
+        for cell in ODD
+        for place, n in (("at once", 1), ("late", 20_000))
+    },
+    "a late fraction": (
+        "x,y\n" + "".join(f"0.5,{i % 7}\n" for i in range(15_000)) + "1.5,6.5\n",
+        "column 'y', record 15,001 (line 15,002): '6.5' is a fraction",
+    ),
+    "a late exponent, in the identifier": (
+        "id,y\n" + "".join(f"{i},1.5\n" for i in range(15_000)) + "1e3,6.5\n",
+        "column 'id', record 15,001 (line 15,002): '1e3' is a fraction",
+    ),
+    "values after nothing": (
+        "x,y\n" + "0.5,\n" * 15_000 + "1.5,6.5\n",
+        "-c y takes it in, --exclude y leaves it out",
+    ),
+    "a blank line, too few cells": ('x,y\n"1",2\n\n1.5,"2\n"\n1\n', "record 3 (line 6) has"),
+    "years": ("2023,2024\n1.5,2.5\n", "--header or --no-header"),
+    "columns that disagree": ("a,1.5\n2.5,3.5\n", "--header or --no-header"),
+    "nothing but a header of numbers": ("1 2 3\n", "--header or --no-header"),
+    "hi": ("hi\n", "'hi' alone is no table"),
+    "text": ("a,b\nx,y\n", "no column holds numbers; there are: a (text), b (text)"),
+    "nulls": ("a,b\n,\n,\n", "no column holds numbers"),
+    "decimal commas": ("a;b\n1,5;2,5\n", "'1,5' is not a number; --decimal , reads"),
+    "decimal points among commas": ("a;b\n1,5;2.5\n", "'1,5' is not a number; --decimal , reads"),
+    "an unclosed quote": ('a,b\n1.5,2.5\n1.5,"2.5\n1.5,2.5\n', "record 2 (line 3) has a quote"),
+    "a long cell": ('a,t\n1.5,"' + "x" * (17 << 20) + '"\n', "record 1 (line 2) is longer than"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("to", ["csv", "npy", "parquet"])
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(tmp_path: Path, case: str, to: str) -> None:
+    text, words = REFUSED[case]
+    if to != "csv" and len(text) > 1 << 20:
+        return
+    (tmp_path / "in.csv").write_text(text)
+    out = tmp_path / f"out.{to}"
+    code, said = run_here("apply", "relu", "-q", "-j", "2", tmp_path / "in.csv", out)
+    assert code == 1, said
+    assert said.startswith(f"kact: {tmp_path / 'in.csv'}: ")
+    assert words in said
+    assert len(said) < 500 + len(str(tmp_path))
+    assert [p.name for p in tmp_path.iterdir()] == ["in.csv"]
+
+
+@pytest.mark.parametrize("options", [["-c", "b"], ["-c", "a,b"], ["-c", "*"]], ids=" ".join)
+def test_an_odd_cell_is_refused_however_its_column_was_chosen(
+    tmp_path: Path, options: list[str]
+) -> None:
+    (tmp_path / "in.csv").write_text("a,b\n1.5,2.5\n2.5,?\n")
+    code, said = run_here("apply", "relu", *options, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert code == 1
+    assert "column 'b', record 2 (line 3): '?' is not a number; --null '?' reads it" in said
+    assert "--exclude b leaves the column alone" in said
+
+
+@pytest.mark.parametrize("jobs", ["1", "4"])
+def test_an_unclosed_quote_is_placed_the_same_by_any_number_of_threads(
+    tmp_path: Path, jobs: str
+) -> None:
+    lines = [b"a,t\n"] + [b'1.5,"x\ny"\n'] * 100_000 + [b'1.5,"x\n'] + [b"1.5,x\n"] * 100_000
+    (tmp_path / "in.csv").write_bytes(b"".join(lines))
+    code, said = run_here("apply", "relu", "-j", jobs, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert (code, "record 100,001 (line 200,002) has a quote" in said) == (1, True), said
+
+
+def test_nulls_and_commas_into_other_formats(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("t;a;b\nx;-1,5;?\ny;2,5;3,5\n")
+    options = ["--null", "?", "--decimal", ","]
+    assert run_here("apply", "relu", *options, tmp_path / "in.csv", tmp_path / "o.parquet")[0] == 0
+    assert pq.read_table(tmp_path / "o.parquet").to_pydict() == {
+        "t": ["x", "y"],
+        "a": [0.0, 2.5],
+        "b": [None, 3.5],
+    }
+    np.save(tmp_path / "in.npy", np.array([[-1.5, 2.5]]))
+    out = tmp_path / "o.csv"
+    assert run_here("apply", "relu", "--decimal", ",", tmp_path / "in.npy", out) == (0, "")
+    assert out.read_text() == "c0;c1\n0,0;2,5\n"
+
+
+def test_a_name_of_a_megabyte_leaves_messages_short(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text(f"{'x' * 1_000_000},b\n1.5,2\n?,1\n")
+    code, said = run_here("apply", "relu", tmp_path / "in.csv", tmp_path / "out.csv")
+    assert code == 1
+    assert len(said) < 1000
+
+
+def test_two_records_of_a_megabyte_are_seen_whole(tmp_path: Path) -> None:
+    long = "x" * 1_500_000
+    (tmp_path / "in.csv").write_text(f"{long},b\n1.5,-2.5\n3.5,2.5\n")
+    assert run_here("apply", "relu", tmp_path / "in.csv", tmp_path / "out.csv") == (0, "")
+    assert (tmp_path / "out.csv").read_text() == f"{long},b\n1.5,0.0\n3.5,2.5\n"
