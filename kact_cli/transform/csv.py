@@ -10,7 +10,7 @@ import numpy as np
 
 from kact_cli.chain import Chain
 from kact_cli.engine.advice import FirstLook, advise_table
-from kact_cli.engine.engine import merge_statistics
+from kact_cli.engine.engine import merge_states
 from kact_cli.engine.plan import Reduction
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
@@ -24,7 +24,7 @@ from kact_cli.messages import listed
 from kact_cli.options import Options
 from kact_cli.tables.columns import select
 from kact_cli.tables.parts import Part, parts_of_columns
-from kact_cli.types import State, Statistics
+from kact_cli.types import ReductionState, State
 
 if TYPE_CHECKING:
     pass
@@ -51,6 +51,7 @@ class _Job:
             columnar=False,
             dtype=options.dtype,
             compute_dtype=options.compute_dtype,
+            exact=options.exact,
         )
         advise_table(chain, [text.columns[i].name for i in columns], options)
         return cls(text, columns, part, options, FirstLook(chain, options))
@@ -58,23 +59,25 @@ class _Job:
     def parse(self, block: CsvBlock) -> ParsedBlock:
         return parse(block, self.text.dialect, self.columns, self.part.program.source)
 
-    def statistics(self) -> State:
+    def collect(self) -> State:
         """What the reductions down the rows need to know, by a pass over the text for each."""
         part, state = self.part, State()
         for reduction in part.streamed:
 
-            def found(block: CsvBlock, reduction: Reduction = reduction) -> tuple[int, Statistics]:
+            def found(
+                block: CsvBlock, reduction: Reduction = reduction
+            ) -> tuple[int, ReductionState]:
                 parsed = self.parse(block)
                 numbers, nulls = parsed.numbers, parsed.nulls
                 self.options.observer.advance(len(block.data))
-                return parsed.records, part.statistics(numbers, reduction, state, nulls)
+                return parsed.records, part.reduce(numbers, reduction, state, nulls)
 
-            total: Statistics | None = None
+            total: ReductionState | None = None
             for _, more in self.text.in_order(found, self.options.jobs):
                 total = (
                     more
                     if total is None
-                    else merge_statistics(part.program.chain, reduction.step, total, more)
+                    else merge_states(part.program, reduction.step, total, more)
                 )
             if total is not None:
                 state[reduction.step] = total
@@ -107,7 +110,7 @@ def transform(
         # Of compressed text the size is not known
         size = 0 if codec_of(source.peek(4)) else source.size or 0
         options.observer.start(size * passes, passes)
-        state = job.statistics()
+        state = job.collect()
 
         def done(block: CsvBlock) -> tuple[int, memoryview, int]:
             parsed = job.parse(block)
