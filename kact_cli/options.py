@@ -50,6 +50,8 @@ class Options:
     target_format: str | None = None
     dtype: np.dtype[Any] | None = None
     compute_dtype: np.dtype[Any] | None = None
+    exact: bool = False
+    """Whether results are rounded once and are the same bytes everywhere; see `arithmetic`."""
     chunk_bytes: int | None = None
     jobs: int | None = None
     """Worker processes; None: threads of this process, one for each usable core."""

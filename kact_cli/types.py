@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-Statistics = tuple[Array, ...]
+ReductionState = tuple[Array, ...]
+"""What an activation along an axis knows of the groups, or of parts of them."""
 
 
-State = dict[int, Statistics]
-"""The statistics of streamed reductions, by step; each array has the shape of the slab with the
+State = dict[int, ReductionState]
+"""The states of streamed reductions, by step; each array has the shape of the slab with the
 reduced dims taken as one."""
 
 

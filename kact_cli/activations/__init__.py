@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from kact_cli.activations import piecewise, smooth
 from kact_cli.activations import softmax as axiswise
+from kact_cli.activations.arithmetic import arithmetic
+from kact_cli.activations.math import Math, Tile
 from kact_cli.activations.registry import (
     ACTIVATIONS,
     Activation,
     Axis,
     Doc,
     Parameter,
+    ReductionState,
     Streamed,
-    Tile,
     Value,
     activation,
 )
@@ -21,11 +23,14 @@ __all__ = [
     "Activation",
     "Axis",
     "Doc",
+    "Math",
     "Parameter",
+    "ReductionState",
     "Streamed",
     "Tile",
     "Value",
     "activation",
+    "arithmetic",
     "axiswise",
     "piecewise",
     "smooth",

@@ -6,24 +6,18 @@ that Keras's own kernels lose: `expm1` for `exp - 1`, subnormals as they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
-from kact_cli.activations.registry import Doc, Tile, Value, activation
+from kact_cli.activations.math import Math, Tile
+from kact_cli.activations.registry import Doc, Value, activation
 
-SELU_ALPHA = 1.6732632423543772848170429916717
-SELU_SCALE = 1.0507009873554804934193349852946
-
-
-@lru_cache(maxsize=8)
-def _zeros(size: int, dtype: np.dtype[Any]) -> Tile:
-    # NumPy's maximum and minimum are several times faster between two arrays than with a scalar.
-    zeros = np.zeros(size, dtype)
-    zeros.flags.writeable = False
-    return zeros
+SELU_SCALE = "1.0507009873554804934193349852946"
+SELU_SCALE_ALPHA = "1.7580993408473768599402175208123"
+"""The product of the scale and alpha."""
 
 
 def _all_whole(values: Mapping[str, Value]) -> bool:
@@ -34,6 +28,7 @@ def _all_whole(values: Mapping[str, Value]) -> bool:
 def relu(
     x: Tile,
     tmp: Tile,
+    m: Math,
     /,
     *,
     alpha: Annotated[
@@ -48,34 +43,45 @@ def relu(
 
     The branches are those of tf_keras.activations.relu: a threshold other than 0 makes the positive
     part x * (x > threshold), which is -0.0 for a negative x at or below it and NaN for -inf;
-    max_value clips the positive part to [0, max_value] before the negative part is added. With
-    whole-number parameters a tensor of integers stays one, and saturates where it must.
+    max_value clips the positive part to [0, max_value] before the negative part is added. The
+    threshold is rounded to the tensor's dtype first. With whole-number parameters a tensor of
+    integers stays one, and saturates where it must.
     """
     if x.dtype.kind in "iu":
         _relu_of_integers(x, alpha, max_value, threshold)
-    elif alpha == 0:
-        _positive_part(x, max_value, threshold)
-    elif threshold == 0 and max_value is None:
+        return
+    bend = m.rounded(threshold)
+    m.rounds = bend != 0 or not _is_short(alpha)
+    if alpha == 0:
+        _positive_part(x, m, max_value, bend)
+    elif bend == 0 and max_value is None:
         np.multiply(x, alpha, out=tmp)
-        if alpha <= 1:
+        if alpha <= 1 and not m.exact:
             np.maximum(x, tmp, out=x)
         else:
             np.copyto(x, tmp, where=x <= 0)
     else:
-        np.subtract(threshold, x, out=tmp)
-        np.maximum(tmp, _zeros(x.size, x.dtype), out=tmp)
+        np.subtract(bend, x, out=tmp)
+        m.positive(tmp, tmp)
         tmp *= alpha
-        _positive_part(x, max_value, threshold)
+        _positive_part(x, m, max_value, bend)
         x -= tmp
 
 
-def _positive_part(x: Tile, max_value: float | None, threshold: float) -> None:
-    if threshold != 0:
-        x *= x > threshold
-    elif max_value is None:
-        np.maximum(x, _zeros(x.size, x.dtype), out=x)
+def _is_short(number: float) -> bool:
+    """Whether the product with a float32 is exact in float64."""
+    return math.frexp(number)[0] * 2**29 % 1 == 0 if math.isfinite(number) else True
+
+
+def _positive_part(x: Tile, m: Math, max_value: float | None, bend: float) -> None:
+    if bend != 0:
+        x *= x > bend
+    else:
+        m.positive(x, x)
     if max_value is not None:
-        np.clip(x, 0, max(max_value, 0.0), out=x)
+        np.clip(x, 0, max(max_value, 0), out=x)
+        if m.exact:
+            m.positive(x, x)
 
 
 def _relu_of_integers(x: Tile, alpha: float, max_value: float | None, threshold: float) -> None:
@@ -98,7 +104,12 @@ def _relu_of_integers(x: Tile, alpha: float, max_value: float | None, threshold:
 
 @activation
 def elu(
-    x: Tile, tmp: Tile, /, *, alpha: Annotated[float, Doc("Scale of the negative part.")] = 1.0
+    x: Tile,
+    tmp: Tile,
+    m: Math,
+    /,
+    *,
+    alpha: Annotated[float, Doc("Scale of the negative part.")] = 1.0,
 ) -> None:
     """Exponential linear unit.
 
@@ -106,23 +117,17 @@ def elu(
 
     tf_keras.activations.elu; Clevert et al. 2016, https://arxiv.org/abs/1511.07289.
     """
-    zeros = _zeros(x.size, x.dtype)
-    np.minimum(x, zeros, out=tmp)
-    np.expm1(tmp, out=tmp)
+    m.expm1(x, tmp)
     if alpha != 1:
         tmp *= alpha
-    if not np.isfinite(x.dtype.type(alpha)):
+    if not math.isfinite(alpha):
         np.copyto(tmp, 0, where=x > 0)
-    if alpha <= 1:
-        # Where x <= 0 it is the smaller one, elsewhere tmp is 0
-        np.maximum(x, tmp, out=x)
-    else:
-        np.maximum(x, zeros, out=x)
-        x += tmp
+    m.positive(x, x)
+    x += tmp
 
 
 @activation
-def selu(x: Tile, tmp: Tile, /) -> None:
+def selu(x: Tile, tmp: Tile, m: Math, /) -> None:
     """Scaled exponential linear unit.
 
     scale * x if x > 0, scale * alpha * (exp(x) - 1) otherwise
@@ -130,17 +135,15 @@ def selu(x: Tile, tmp: Tile, /) -> None:
     alpha = 1.6732632423543772848170429916717, scale = 1.0507009873554804934193349852946;
     tf_keras.activations.selu; Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
     """
-    zeros = _zeros(x.size, x.dtype)
-    np.minimum(x, zeros, out=tmp)
-    np.expm1(tmp, out=tmp)
-    tmp *= SELU_SCALE * SELU_ALPHA
-    np.maximum(x, zeros, out=x)
-    x *= SELU_SCALE
+    m.expm1(x, tmp)
+    tmp *= m.number(SELU_SCALE_ALPHA)
+    m.positive(x, x)
+    x *= m.number(SELU_SCALE)
     x += tmp
 
 
 @activation
-def softsign(x: Tile, tmp: Tile, /) -> None:
+def softsign(x: Tile, tmp: Tile, m: Math, /) -> None:
     """Softsign.
 
     x / (abs(x) + 1)

@@ -3,7 +3,9 @@
 An activation is an annotated function under `@activation`:
 
     @activation
-    def elu(x: Tile, tmp: Tile, /, *, alpha: Annotated[float, Doc("scale of ...")] = 1.0) -> None:
+    def elu(
+        x: Tile, tmp: Tile, m: Math, /, *, alpha: Annotated[float, Doc("scale of ...")] = 1.0
+    ) -> None:
         \"\"\"Exponential linear unit.
 
         x if x > 0, alpha * (exp(x) - 1) otherwise
@@ -17,8 +19,10 @@ docstring's first paragraph is the summary, its second the formula. Nothing is w
 A kernel overwrites `x` with the result and may use `tmp`, a buffer like `x`, as it pleases. Both
 are C-contiguous, in native byte order, cache-sized, and float32 or float64 (float16 is computed in
 float32), or integers where `keeps_integers` says so; NumPy's floating-point warnings are off. `x`
-is 1-D for an elementwise activation. An activation with an `axis` gets `(outer, length, inner)` and
-works along axis 1; see `Streamed` for tensors whose axis is larger than memory.
+is 1-D for an elementwise activation. What is not the same on every processor, exp for one, comes
+from `m` (see `math.Math`), and so every activation obeys `--exact`. An activation with an `axis`
+gets `(outer, length, inner)` and works along axis 1; see `Streamed` for tensors whose axis is
+larger than memory.
 """
 
 from __future__ import annotations
@@ -38,13 +42,11 @@ from typing import (
     overload,
 )
 
+from kact_cli.activations.math import Math, Tile
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    Tile = NDArray[Any]
-else:
-    Tile = Any
 
 Axis = int | tuple[int, ...] | None
 """An axis, several at once, or None for all of them; negative ones count from the end."""
@@ -77,25 +79,36 @@ class Parameter(NamedTuple):
         return (self.name, *self.aliases)
 
 
+ReductionState = tuple["NDArray[Any]", ...]
+"""What is known of the groups along an axis: arrays of shape (outer, inner), of any dtypes."""
+
+
 class Streamed(Protocol):
     """How an activation along an axis works on a group that does not fit in memory.
 
-    Pass one computes `statistics` of each part of the axis and `merge`s them; pass two overwrites
-    each part with its result. Statistics are arrays of shape (outer, inner), whatever the length.
+    A pass over the axis collects the state of each part and merges them; some activations need a
+    second such pass, which knows what the first one found. The last pass overwrites each part with
+    its result.
     """
 
-    def statistics(self, x: Tile, tmp: Tile, /) -> tuple[NDArray[Any], ...]:
-        """The statistics of the tile (outer, length, inner) along axis 1; may overwrite `x`."""
+    @property
+    def rounds(self) -> int:
+        """How many passes collect."""
         ...
 
-    def merge(
-        self, a: tuple[NDArray[Any], ...], b: tuple[NDArray[Any], ...], /
-    ) -> tuple[NDArray[Any], ...]:
-        """The statistics of two parts together; works elementwise on arrays of any one shape."""
+    def collect(self, x: Tile, tmp: Tile, m: Math, known: ReductionState, /) -> ReductionState:
+        """The state of the tile (outer, length, inner) along axis 1; may overwrite `x`.
+
+        `known` is the state of the whole axis after the pass before, () in the first.
+        """
         ...
 
-    def finish(self, x: Tile, tmp: Tile, statistics: tuple[NDArray[Any], ...], /) -> None:
-        """Overwrite the tile `x` with its result, given the statistics of the whole axis."""
+    def merge(self, a: ReductionState, b: ReductionState, /) -> ReductionState:
+        """The state of two parts together; works elementwise on arrays of any one shape."""
+        ...
+
+    def finish(self, x: Tile, tmp: Tile, m: Math, state: ReductionState, /) -> None:
+        """Overwrite the tile `x` with its result, given the state of the whole axis."""
         ...
 
 
@@ -109,12 +122,18 @@ class Activation(NamedTuple):
     formula: str
     notes: str
     streamed: Streamed | None
+    exactly: Streamed | None
+    """`streamed` where the result has to be exact."""
     keeps_integers: Callable[[Mapping[str, Value]], bool]
 
     @property
     def axis(self) -> Parameter | None:
         """The parameter that makes this activation work along an axis, or None: elementwise."""
         return next((p for p in self.parameters if p.is_axis), None)
+
+    def reduction(self, exact: bool) -> Streamed | None:
+        """How groups larger than memory are computed, if they can be."""
+        return self.exactly if exact else self.streamed
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name or alias, or None."""
@@ -159,6 +178,7 @@ def activation(kernel: _K, /) -> _K: ...
 def activation(
     *,
     streamed: Streamed | None = None,
+    exactly: Streamed | None = None,
     keeps_integers: Callable[[Mapping[str, Value]], bool] = lambda _: False,
 ) -> Callable[[_K], _K]: ...
 
@@ -168,6 +188,7 @@ def activation(
     /,
     *,
     streamed: Streamed | None = None,
+    exactly: Streamed | None = None,
     keeps_integers: Callable[[Mapping[str, Value]], bool] = lambda _: False,
 ) -> _K | Callable[[_K], _K]:
     """Declare a kernel as an activation (see the module's docstring)."""
@@ -185,6 +206,7 @@ def activation(
             formula=" ".join(formula.split()),
             notes="\n\n".join(notes),
             streamed=streamed,
+            exactly=exactly,
             keeps_integers=keeps_integers,
         )
         return kernel

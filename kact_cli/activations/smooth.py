@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from kact_cli.activations.registry import Tile, activation
+from kact_cli.activations.math import Math, Tile
+from kact_cli.activations.registry import activation
 
-# From here on exp(x) + 1 == exp(x) and log(exp(x) + 1) == x, in float32 and float64.
-_LARGE = 40.0
-
-
-def _all_below(x: Tile, limit: float) -> bool:
-    # False for a NaN.
-    return bool(x.max(initial=-np.inf) <= limit)
+# From here on exp(x) / (exp(x) + 1) is 1, in float32 and float64
+_LARGE = 40
 
 
 @activation
-def sigmoid(x: Tile, tmp: Tile, /) -> None:
+def sigmoid(x: Tile, tmp: Tile, m: Math, /) -> None:
     """Logistic sigmoid.
 
     1 / (1 + exp(-x))
@@ -28,47 +24,46 @@ def sigmoid(x: Tile, tmp: Tile, /) -> None:
     Computed as exp(x) / (exp(x) + 1), which reaches the smallest subnormals;
     tf_keras.activations.sigmoid.
     """
-    if not _all_below(x, _LARGE):
+    if not x.max(initial=0) <= _LARGE:  # or NaN
         np.clip(x, -np.inf, _LARGE, out=x)
-    np.exp(x, out=x)
+    m.exp(x, x)
     np.add(x, 1, out=tmp)
     x /= tmp
 
 
 @activation
-def softplus(x: Tile, tmp: Tile, /) -> None:
+def softplus(x: Tile, tmp: Tile, m: Math, /) -> None:
     """Softplus.
 
     log(exp(x) + 1)
 
-    Computed as log1p(exp(x)); tf_keras.activations.softplus.
+    Computed as max(x, 0) + log1p(exp(-abs(x))); tf_keras.activations.softplus.
     """
-    if _all_below(x, _LARGE):
-        np.exp(x, out=x)
-        np.log1p(x, out=x)
-    else:
-        np.exp(x, out=tmp)
-        np.log1p(tmp, out=tmp)
-        np.copyto(x, tmp, where=x <= _LARGE)
+    np.absolute(x, out=tmp)
+    np.negative(tmp, out=tmp)
+    m.exp(tmp, tmp)
+    m.log1p(tmp, tmp)
+    m.positive(x, x)
+    x += tmp
 
 
 @activation
-def tanh(x: Tile, tmp: Tile, /) -> None:
+def tanh(x: Tile, tmp: Tile, m: Math, /) -> None:
     """Hyperbolic tangent.
 
     tanh(x)
 
     tf_keras.activations.tanh.
     """
-    np.tanh(x, out=x)
+    m.tanh(x, x)
 
 
 @activation
-def exponential(x: Tile, tmp: Tile, /) -> None:
+def exponential(x: Tile, tmp: Tile, m: Math, /) -> None:
     """Exponential.
 
     exp(x)
 
     tf_keras.activations.exponential.
     """
-    np.exp(x, out=x)
+    m.exp(x, x)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kact_cli.activations.registry import Axis, Doc, Tile, activation
-
-Statistics = tuple[NDArray[Any], ...]
+from kact_cli.activations import softmax_exact
+from kact_cli.activations.math import Math, Tile
+from kact_cli.activations.registry import Axis, Doc, ReductionState, activation
 
 # With an inner dimension below this, NumPy's inner loops are too short: the tile is turned.
 _FEW = 16
@@ -28,55 +28,73 @@ _SMALLEST_NORMAL = {np.dtype(t): float(np.finfo(t).smallest_normal) for t in ("f
 _LARGE_SUM = {dtype: 2.0**-40 / tiny for dtype, tiny in _SMALLEST_NORMAL.items()}
 
 
-class SoftmaxStreamed:
-    """Softmax's statistics: a peak, in x's dtype, and the sum of exp(x - peak), float64.
+# The state's sum is relative to exp of a multiple of this, so that merging seldom has to round it
+_STEP = 32
 
-    The peak is the largest x, or 0 where exp(x) itself will do, its sum being at least 1 and far
-    from overflow. The sum is 0 where the peak is -inf. NaN and inf make the sum NaN, and so the
-    whole group.
+
+class FastSoftmax:
+    """Softmax of groups in parts, by way of a peak and the sum of exp(x - reference).
+
+    The peak, in x's dtype, is the largest x, or 0 where exp(x) itself will do, its sum being at
+    least 1 and far from overflow. The reference is the multiple of 32 that is nearest to the peak.
+    The sum is two arrays of float64, its value and what was lost in rounding that. It is 0 where
+    the peak is -inf. NaN and inf make the sum NaN, and so the whole group.
     """
 
-    def statistics(self, x: Tile, tmp: Tile, /) -> Statistics:
+    rounds = 1
+
+    def collect(self, x: Tile, tmp: Tile, m: Math, known: ReductionState, /) -> ReductionState:
         outer, _, inner = x.shape
         if 1 < inner < _FEW:
-            peak, total = self.statistics(*_turn(x, tmp))
-            return peak.reshape(outer, inner), total.reshape(outer, inner)
-        np.exp(x, out=tmp)
+            rows, scratch = _turn(x, tmp)
+            return tuple(a.reshape(outer, inner) for a in self.collect(rows, scratch, m, known))
+        m.exp(x, tmp)
         total = _sum(tmp)
+        lost = np.zeros(total.shape)
         if total.min(initial=1) >= 1 and total.max(initial=1) <= _LARGE_SUM[x.dtype]:
-            return np.zeros(total.shape, x.dtype), total
+            return np.zeros(total.shape, x.dtype), total, lost
         peak = _peak(x, tmp)
-        x -= peak[:, None]
-        np.exp(x, out=x)
-        return peak, np.where(np.isneginf(peak), 0.0, _sum(x))
+        x -= _reference(peak)[:, None]
+        m.exp(x, x)
+        return peak, np.where(np.isneginf(peak), 0.0, _sum(x)), lost
 
-    def merge(self, a: Statistics, b: Statistics, /) -> Statistics:
-        (peak_a, total_a), (peak_b, total_b) = a, b
+    def merge(self, a: ReductionState, b: ReductionState, /) -> ReductionState:
+        (peak_a, total_a, lost_a), (peak_b, total_b, lost_b) = a, b
         peak = np.maximum(peak_a, peak_b)
         # Beside a sum of at least 1, nothing is lost with a peak of 0, unless exp(x) is too large
         plain = (peak_a == 0) | (peak_b == 0)
         plain &= peak <= np.log(_LARGE_SUM[peak.dtype])
         peak[plain] = 0
-        total = total_a * _ratio(peak_a, peak) + total_b * _ratio(peak_b, peak)
-        return peak, total
+        reference = _reference(peak)
+        ratio_a = _ratio(_reference(peak_a), reference)
+        ratio_b = _ratio(_reference(peak_b), reference)
+        first, second = total_a * ratio_a, total_b * ratio_b
+        total = first + second
+        back = total - first
+        lost = (first - (total - back)) + (second - back)
+        return peak, total, lost + lost_a * ratio_a + lost_b * ratio_b
 
-    def finish(self, x: Tile, tmp: Tile, statistics: Statistics, /) -> None:
-        peak, total = statistics
+    def finish(self, x: Tile, tmp: Tile, m: Math, state: ReductionState, /) -> None:
+        peak, total, lost = state
         if 1 < x.shape[2] < _FEW:
             rows, scratch = _turn(x, tmp)
-            self.finish(rows, scratch, (peak.reshape(-1, 1), total.reshape(-1, 1)))
+            turned = tuple(a.reshape(-1, 1) for a in state)
+            self.finish(rows, scratch, m, turned)
             _turn_back(rows, x)
             return
+        total = total + lost
         if peak.any():  # else x stays as it is
             x -= peak[:, None]
-        np.exp(x, out=tmp)
+            total *= _ratio(_reference(peak), peak)
+        m.exp(x, tmp)
         _scale(tmp, np.reciprocal(total), x)
 
 
-@activation(streamed=SoftmaxStreamed())
+@activation(streamed=FastSoftmax(), exactly=softmax_exact.ExactSoftmax())
 def softmax(
     x: Tile,
     tmp: Tile,
+    m: Math,
     /,
     *,
     axis: Annotated[Axis, Doc("Axis, or axes together, along which the results sum to 1.")] = -1,
@@ -90,16 +108,19 @@ def softmax(
     """
     if x.size == 0:
         return
+    if m.exact:
+        softmax_exact.softmax(x, tmp, m)
+        return
     if 1 < x.shape[2] < _FEW:
         rows, scratch = _turn(x, tmp)
-        softmax(rows, scratch, axis=axis)
+        softmax(rows, scratch, m, axis=axis)
         _turn_back(rows, x)
         return
-    np.exp(x, out=tmp)
+    m.exp(x, tmp)
     total = _sum(tmp)
     if x.shape[1] == 1 or not _in_range(tmp, total):
         x -= _peak(x, tmp)[:, None]
-        np.exp(x, out=tmp)
+        m.exp(x, tmp)
         total = _sum(tmp)
     _scale(tmp, np.reciprocal(total), x)
 
@@ -175,6 +196,11 @@ def _scale(e: Tile, factors: NDArray[np.float64], out: Tile) -> None:
             np.multiply(e, each, out=out)
         finally:
             np.setbufsize(before)
+
+
+def _reference(peak: Tile) -> Tile:
+    reference: Tile = np.rint(peak / _STEP) * _STEP
+    return reference
 
 
 def _ratio(old: Tile, new: Tile) -> NDArray[np.float64]:

@@ -152,6 +152,13 @@ _PLAN = (
         envvar="KACT_COMPUTE_DTYPE",
         help=f"Dtype to compute in, {' or '.join(_DTYPES[1:])}, rounded once at the end.",
     ),
+    option(
+        COMPUTE,
+        "--exact",
+        is_flag=True,
+        envvar="KACT_EXACT",
+        help="Round once, correctly, to the same bytes on every machine; up to 5 times slower.",
+    ),
     *_select("floats and lists of them"),
     *_READ,
     option(

@@ -64,7 +64,13 @@ def of_values(chain: Chain, sample: Array, options: Options, *, whole: bool) -> 
                 )
         last = number == len(chain.steps) - 1
         dtype = options.dtype if last else None
-        work = apply(Chain((step,)), work, dtype=dtype, compute_dtype=options.compute_dtype)
+        work = apply(
+            Chain((step,)),
+            work,
+            dtype=dtype,
+            exact=options.exact,
+            compute_dtype=options.compute_dtype,
+        )
     if work.dtype.kind == "f" and (np.isinf(work) & np.isfinite(sample)).any():
         wider = "" if work.dtype.itemsize == 8 else "; --dtype float64 holds larger ones"
         yield f"values overflow to inf in {work.dtype.newbyteorder('=')}{wider}"

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kact_cli.activations import arithmetic
 from kact_cli.chain import Chain
 from kact_cli.engine.float16 import LookupTable, narrow, widen
 from kact_cli.engine.plan import Reduction, plan_tensor
 from kact_cli.engine.program import Program
-from kact_cli.types import Array, Shape, State, Statistics
+from kact_cli.engine.rounding import one_nan, round_exactly
+from kact_cli.types import Array, ReductionState, Shape, State
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -70,6 +72,9 @@ class Engine:
         self.reductions = {r.step: r for r in reductions}
         # Looked up once: a tile takes some ten microseconds
         self._kernels = [(s.activation, s.arguments) for s in program.chain.steps]
+        self.math = arithmetic(program.natural, program.work, exact=program.exact)
+        # Elementwise results for fewer digits than they are computed in
+        self._rounds_exactly = program.exact and not self.reductions and program.result.itemsize < 8
         self._buffers: dict[str, Array] = {}
         self._table: LookupTable | None = None
 
@@ -86,27 +91,35 @@ class Engine:
 
         Both are contiguous views of a box; `block` has the program's source dtype and `out` its
         result's. The caller gives `block` the box's shape; a box without reductions may be 1-D.
-        `state` holds the statistics of the streamed reductions, cut to this box; `nulls`, of the
+        `state` holds the states of the streamed reductions, cut to this box; `nulls`, of the
         block's shape, is true where a value takes no part in reductions.
         """
         with np.errstate(all="ignore"):
             if self._by_table(block, out):
                 return
             for rows in self._tiles(block):
-                tile = block[rows]
-                target = tile if out is block else out[rows]
-                work = self._load(tile)
                 absent = nulls[rows] if nulls is not None else None
-                self._steps(work, 0, len(self.program.chain.steps), state or {}, absent)
-                if work is not target:
-                    self._store(work, target)
+                tile = block[rows]
+                self._transform_tile(tile, tile if out is block else out[rows], state or {}, absent)
 
-    def statistics(
+    def _transform_tile(
+        self, tile: Array, target: Array, state: State, nulls: Array | None
+    ) -> None:
+        work = self._load(tile)
+        self.math.rounds = True
+        self._steps(work, 0, len(self.program.chain.steps), state, nulls)
+        if work is not target:
+            self._store(work, tile, target)
+        if self.program.exact:
+            one_nan(target)
+
+    def reduce(
         self, block: Array, step: int, state: State, nulls: Array | None = None
-    ) -> Statistics:
-        """The statistics of `block` for the streamed reduction at `step` of the chain.
+    ) -> ReductionState:
+        """The state of `block` for the streamed reduction at `step` of the chain.
 
-        `state` holds those of the streamed reductions before it. Overwrites `block` or not.
+        `state` holds those of the streamed reductions before it, and what was found of its own in
+        an earlier pass. May overwrite `block`.
         """
         with np.errstate(all="ignore"):
             work = self._load(block)
@@ -114,12 +127,14 @@ class Engine:
             reduction = self.reductions[step]
             if nulls is not None:
                 np.copyto(work, NEUTRAL, where=nulls)
-            streamed = self.program.chain.steps[step].activation.streamed
+            streamed = self._kernels[step][0].reduction(self.program.exact)
             assert streamed is not None
             groups = as_groups(work, reduction.dims)
             tmp = self.buffer("tmp", work.dtype, work.size).reshape(groups.shape)
+            outer, _, inner = groups.shape
+            known = tuple(a.reshape(outer, inner) for a in state.get(step, ()))
             kept = reduction.kept(block.shape)
-            return tuple(a.reshape(kept) for a in streamed.statistics(groups, tmp))
+            return tuple(a.reshape(kept) for a in streamed.collect(groups, tmp, self.math, known))
 
     def _tiles(self, block: Array) -> Iterator[slice]:
         """Cut a box along its first dim, where no reduction runs through that."""
@@ -138,8 +153,9 @@ class Engine:
             tile = self._copy("native", tile, native)
         for step in p.chain.steps[: p.integer_steps]:
             flat = tile.reshape(-1)
-            step.activation.kernel(flat, self.buffer("tmp", native, flat.size), **step.arguments)
-        if tile.dtype == p.work and tile.dtype.isnative:
+            tmp = self.buffer("tmp", native, flat.size)
+            step.activation.kernel(flat, tmp, self.math, **step.arguments)
+        if tile.dtype == p.work and tile.dtype.isnative and not self._rounds_exactly:
             return tile
         return self._copy("work", tile, p.work)
 
@@ -151,9 +167,13 @@ class Engine:
             np.copyto(copy, tile, casting="unsafe")
         return copy
 
-    def _store(self, work: Array, target: Array) -> None:
-        """Round `work`, which is of no more use, into `target`."""
-        if target.dtype == np.float16 and work.dtype == np.float32 and target.dtype.isnative:
+    def _store(self, work: Array, tile: Array, target: Array) -> None:
+        """Round `work`, the results for `tile` and of no more use, into `target`."""
+        steps = self.program.chain.steps[self.program.integer_steps :]
+        if self._rounds_exactly and (self.math.rounds or len(steps) > 1):
+            x, y, out = (a.reshape(-1) for a in (work, tile, target))
+            round_exactly(x, y, out, steps, self.program.natural)
+        elif target.dtype == np.float16 and work.dtype == np.float32 and target.dtype.isnative:
             narrow(work, self.buffer("tmp", work.dtype, work.size).reshape(work.shape), target)
         else:
             np.copyto(target, work, casting="unsafe")
@@ -163,12 +183,10 @@ class Engine:
         half = np.dtype(np.float16)
         program = self.program
         small = block.nbytes < TILE_BYTES and self._table is None
-        dtypes = (program.source, program.work, program.result)
-        if small or self.reductions or dtypes != (half, np.dtype(np.float32), half):
+        if small or self.reductions or (program.source, program.result) != (half, half):
             return False
         if self._table is None:
-            steps = len(program.chain.steps)
-            self._table = LookupTable.of(lambda x, _: self._steps(x, 0, steps, {}, None))
+            self._table = LookupTable.of(lambda x, y: self._transform_tile(x, y, {}, None))
         x, y = block.reshape(-1), out.reshape(-1)
         for a in range(0, x.size, LOOK_UPS):
             part = slice(a, a + LOOK_UPS)
@@ -184,19 +202,19 @@ class Engine:
             activation, arguments = self._kernels[number]
             reduction = self.reductions.get(number)
             if reduction is None:
-                activation.kernel(flat, tmp, **arguments)
+                activation.kernel(flat, tmp, self.math, **arguments)
                 continue
             if nulls is not None:
                 np.copyto(work, NEUTRAL, where=nulls)
             groups = as_groups(work, reduction.dims)
             scratch = tmp.reshape(groups.shape)
-            streamed = activation.streamed
+            streamed = activation.reduction(self.program.exact)
             if reduction.streamed and streamed is not None:
                 outer, _, inner = groups.shape
-                total = tuple(a.reshape(outer, inner) for a in state[number])
-                streamed.finish(groups, scratch, total)
+                known = tuple(a.reshape(outer, inner) for a in state[number])
+                streamed.finish(groups, scratch, self.math, known)
             else:
-                activation.kernel(groups, scratch, **arguments)
+                activation.kernel(groups, scratch, self.math, **arguments)
             from_groups(groups, work, reduction.dims)
 
 
@@ -214,9 +232,11 @@ def engine_for(program: Program, reductions: tuple[Reduction, ...]) -> Engine:
     return engines[key]
 
 
-def merge_statistics(chain: Chain, step: int, a: Statistics, b: Statistics) -> Statistics:
-    """The statistics of two parts of the same groups together."""
-    streamed = chain.steps[step].activation.streamed
+def merge_states(
+    program: Program, step: int, a: ReductionState, b: ReductionState
+) -> ReductionState:
+    """The state of two parts of the same groups together."""
+    streamed = program.chain.steps[step].activation.reduction(program.exact)
     assert streamed is not None
     with np.errstate(all="ignore"):
         return streamed.merge(a, b)
@@ -229,13 +249,15 @@ def apply(
     *,
     dtype: np.dtype[Any] | None = None,
     compute_dtype: np.dtype[Any] | None = None,
+    exact: bool = False,
 ) -> NDArray[Any]:
     """Apply a chain, or the text of one, to a tensor in memory: a new array of the same shape.
 
     float16, float32 and float64 keep their dtype and byte order; integers and booleans become
     `np.result_type(dtype, np.float32)`, save where relu with whole parameters keeps them. `dtype`
     is the dtype of the result where it should be another, `compute_dtype` (float32 or float64) the
-    one to compute in.
+    one to compute in. An exact result of float16 or float32 is within 0.51 ULP, one of float64
+    within 2 ULP of each step, and its bytes are the same on every processor.
 
     Raises ChainSyntaxError for a text that is no chain, UsageError for an axis that the tensor
     does not have, DataError for dtypes that are not numeric.
@@ -243,9 +265,12 @@ def apply(
     if isinstance(chain, str):
         chain = Chain.parse(chain)
     array = np.asarray(tensor)
-    program = Program.make(chain, array.dtype, dtype=dtype, compute_dtype=compute_dtype)
+    program = Program.make(
+        chain, array.dtype, dtype=dtype, compute_dtype=compute_dtype, exact=exact
+    )
     # A chunk as large as the tensor: every reduction is resident
-    plan = plan_tensor(chain, array.shape, program.work, chunk_bytes=max(1, array.size * 8))
+    whole = max(1, array.size * 8)
+    plan = plan_tensor(chain, array.shape, program.work, chunk_bytes=whole, exact=exact)
     stage = plan.stages[0]
     block = np.array(array, order="C").reshape(stage.dims)
     out = np.empty(stage.dims, program.result)

@@ -29,12 +29,11 @@ class LookupTable(NamedTuple):
     """Whether they are those of relu: 0 wherever the sign bit is set, but for a NaN with it."""
 
     @classmethod
-    def of(cls, function: Callable[[Float32, Float32], None]) -> LookupTable:
-        """Those of `function(x, tmp)`, which overwrites x."""
-        x = _every_float16().copy()
-        function(x, np.empty_like(x))
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            values = x.astype(np.float16)
+    def of(cls, function: Callable[[Float16, Float16], None]) -> LookupTable:
+        """Those that `function(x, out)` writes to `out`."""
+        x = np.arange(1 << 16).astype(np.uint16).view(np.float16)
+        values = np.empty_like(x)
+        function(x, values)
         end = _MINUS_INF + 1
         rectified = np.maximum(np.arange(1 << 16).astype(np.int16), 0)
         return cls(values, np.array_equal(values.view(np.int16)[:end], rectified[:end]))

@@ -9,8 +9,8 @@ file, or be larger than memory. The planner cuts the tensor twice:
 - each slab into *chunks*, the boxes that are read, computed and written in one go.
 
 A reduction is *resident* when every chunk holds whole groups. Otherwise it is *streamed*: one more
-pass over the slab collects its statistics (for softmax the maximum and the sum), and what follows
-uses them. Where the statistics of a slab would not fit in memory either, the chain is cut into
+pass over the slab, or two, collects its state (for softmax the maximum and the sum), and what
+follows uses it. Where the state of a slab would not fit in memory either, the chain is cut into
 *stages* with a temporary file between them.
 
 Everything here depends on the shape, the chain and the chunk size alone, never on how many workers
@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kact_cli.chain import Chain, resolve_axes
+from kact_cli.chain import Chain, Step, resolve_axes
 from kact_cli.engine.layout import Grid, grow, merge_axes, run_length
 from kact_cli.types import Shape
 
@@ -39,8 +39,8 @@ CHUNK_BYTES = 2 * MIB
 GROUP_BYTES = 4 * MIB
 """How far a chunk may grow, unless the user said, to keep a softmax group whole: the second pass
 that streaming costs is dearer than leaving the cache."""
-STATE_BYTES = 12 * MIB
-"""The most that the statistics of a slab may take."""
+STATE_BYTES = 20 * MIB
+"""The most that the state of a slab may take."""
 RUN_BYTES = 4 * KIB
 """Reads shorter than this cost more than another pass over longer ones."""
 DISTINCT = 6
@@ -52,16 +52,29 @@ UNIT_BYTES = 8 * MIB
 class Reduction(NamedTuple):
     """A step that works along an axis: which dims it reduces, and whether it is streamed.
 
-    `step` counts from the stage's first.
+    `step` counts from the stage's first, and `rounds` the passes that it takes to collect its state
+    if it is streamed.
     """
 
     step: int
     dims: Shape
     streamed: bool
+    rounds: int = 1
 
     def kept(self, shape: Sequence[int]) -> Shape:
-        """`shape` with the reduced dims taken as one: the shape of the statistics."""
+        """`shape` with the reduced dims taken as one: the shape of the state."""
         return tuple(1 if d in self.dims else n for d, n in enumerate(shape))
+
+
+def rounds(step: Step, exact: bool) -> int:
+    """How many passes it takes to collect the state of a streamed reduction."""
+    streamed = step.activation.reduction(exact)
+    return streamed.rounds if streamed is not None else 0
+
+
+def collecting(reductions: Sequence[Reduction]) -> tuple[Reduction, ...]:
+    """The reduction whose state each pass but the last collects, in order."""
+    return tuple(r for r in reductions if r.streamed for _ in range(r.rounds))
 
 
 class Stage(NamedTuple):
@@ -76,7 +89,8 @@ class Stage(NamedTuple):
 
     @property
     def streamed(self) -> tuple[Reduction, ...]:
-        return tuple(r for r in self.reductions if r.streamed)
+        """The reduction of each pass that collects."""
+        return collecting(self.reductions)
 
     @property
     def passes(self) -> int:
@@ -112,8 +126,8 @@ class Stage(NamedTuple):
         return ordered and self.passes == 1
 
     def state_elements(self) -> int:
-        """How many groups' statistics are held at once."""
-        return sum(math.prod(r.kept(self.slab)) for r in self.streamed)
+        """How many groups' states are held at once."""
+        return sum(math.prod(r.kept(self.slab)) for r in self.reductions if r.streamed)
 
 
 ALL_PASSES = -1
@@ -183,8 +197,9 @@ def plan_tensor(
     *,
     fortran_order: bool = False,
     chunk_bytes: int | None = None,
+    exact: bool = False,
 ) -> TensorPlan:
-    """TensorPlan `chain` over a tensor of `shape`, computed in `dtype`.
+    """Plan `chain` over a tensor of `shape`, computed in `dtype`.
 
     `chunk_bytes` is the size of a chunk as the user gave it, or None for kact's own choice.
     Raises UsageError for an axis that the tensor does not have.
@@ -205,74 +220,74 @@ def plan_tensor(
     while first < steps:
         last = steps
         while True:
-            inside = {i - first: axes for i, axes in groups.items() if first <= i < last}
-            stage = _stage(storage, first, last, inside, chunk, group, dtype.itemsize)
+            inside = {i: axes for i, axes in groups.items() if first <= i < last}
+            dims, reduced = merge_axes(storage, list(inside.values()))
+            reductions = tuple(
+                Reduction(i - first, r, False, rounds(chain.steps[i], exact))
+                for i, r in zip(inside, reduced, strict=True)
+            )
+            stage = _stage(Stage(first, last, dims, reductions, (), ()), chunk, group, dtype)
             if stage is not None:
                 break
-            last = first + max(inside)  # the last reduction of the stage goes to the next one
+            last = max(inside)  # the last reduction of the stage goes to the next one
         stages.append(stage)
         first = last
     return TensorPlan(chain, tuple(stages), dtype.itemsize)
 
 
-def _stage(
-    shape: Shape,
-    first: int,
-    last: int,
-    groups: dict[int, frozenset[int]],
-    chunk: int,
-    group: int,
-    itemsize: int,
-) -> Stage | None:
-    """The cheapest way to do these steps in one stage, or None if its state would be too large."""
-    dims, reduced = merge_axes(shape, list(groups.values()))
-    by_step = dict(zip(groups, reduced, strict=True))
-    distinct = sorted(set(reduced))
-    common = [d for d in range(len(dims)) if not any(d in r for r in reduced)]
+def _stage(steps: Stage, chunk: int, group: int, dtype: np.dtype[Any]) -> Stage | None:
+    """The cheapest way to do these steps in one stage, or None if its state would be too large.
+
+    `steps` is a stage that nothing is decided of: neither what is streamed nor slab and chunk.
+    """
+    distinct = sorted({r.dims for r in steps.reductions})
     most = len(distinct) if len(distinct) <= DISTINCT else 0
     # Fewest passes first; among those, the cache-sized chunk before the larger one
     for count in range(most + 1):
         for streamed in itertools.combinations(distinct, count):
+            reductions = tuple(r._replace(streamed=r.dims in streamed) for r in steps.reductions)
             for elements in sorted({chunk, group}):
-                whole = {d for r in distinct if r not in streamed for d in r}
-                fixed = tuple(n if d in whole else 1 for d, n in enumerate(dims))
-                if math.prod(fixed) > elements:
-                    continue
-                reductions = tuple(Reduction(i, r, r in streamed) for i, r in by_step.items())
-                slab = _slab(dims, common, reductions, fixed, elements, itemsize)
-                if slab is None:
-                    continue
-                tile = grow(slab, fixed, slab, elements)
-                short = run_length(dims, tile) * itemsize < RUN_BYTES
-                if short and count < len(distinct) and math.prod(tile) < math.prod(dims):
-                    continue
-                return Stage(first, last, dims, reductions, slab, tile)
+                stage = _fitted(steps._replace(reductions=reductions), elements, dtype.itemsize)
+                if stage is not None and (count == len(distinct) or _reads_well(stage, dtype)):
+                    return stage
     return None
 
 
-def _slab(
-    dims: Shape,
-    common: list[int],
-    reductions: tuple[Reduction, ...],
-    fixed: Shape,
-    elements: int,
-    itemsize: int,
-) -> Shape | None:
-    """The slab for these reductions, or None if its statistics would not fit.
+def _fitted(stage: Stage, elements: int, itemsize: int) -> Stage | None:
+    """The stage with its slab and its chunk, of so many elements, or None where there is none."""
+    whole = {d for r in stage.reductions if not r.streamed for d in r.dims}
+    fixed = tuple(n if d in whole else 1 for d, n in enumerate(stage.dims))
+    if math.prod(fixed) > elements:
+        return None
+    slab = _slab(stage, fixed, elements, itemsize)
+    if slab is None:
+        return None
+    return stage._replace(slab=slab, chunk=grow(slab, fixed, slab, elements))
+
+
+def _reads_well(stage: Stage, dtype: np.dtype[Any]) -> bool:
+    """Whether chunks lie in runs that are long enough, or everything is in one of them."""
+    long = run_length(stage.dims, stage.chunk) * dtype.itemsize >= RUN_BYTES
+    return long or stage.chunk_elements >= math.prod(stage.dims)
+
+
+def _slab(stage: Stage, fixed: Shape, elements: int, itemsize: int) -> Shape | None:
+    """The slab for these reductions, or None if its state would not fit.
 
     With nothing streamed a slab is a chunk. Otherwise it is as short as can be in a leading dim
     that no reduction touches, so that its second pass finds it in the page cache, and as narrow in
-    the others as its statistics demand.
+    the others as its state demands.
     """
-    streamed = [r for r in reductions if r.streamed]
+    dims = stage.dims
+    common = [d for d in range(len(dims)) if not any(d in r.dims for r in stage.reductions)]
+    streamed = [r for r in stage.reductions if r.streamed]
     if not streamed:
-        return grow(
-            dims, fixed, tuple(n if d in common else fixed[d] for d, n in enumerate(dims)), elements
-        )
+        limits = tuple(n if d in common else fixed[d] for d, n in enumerate(dims))
+        return grow(dims, fixed, limits, elements)
     slab = list(dims)
     if common and common[0] == 0:
         slab[0] = 1
-    budget = STATE_BYTES // (itemsize + 8)
+    budget = STATE_BYTES // (itemsize + 16)
     for d in common:
         state = sum(math.prod(r.kept(slab)) for r in streamed)
         if state > budget:

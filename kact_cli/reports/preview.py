@@ -104,7 +104,9 @@ def _tensor(tensor: NpyTensor, chain: Chain, options: Options, rows: int, each: 
     for label, prefix in _prefixes(chain, each):
         last = prefix == chain
         dtype = options.dtype if last else None
-        result = apply(prefix, array, dtype=dtype, compute_dtype=options.compute_dtype)
+        result = apply(
+            prefix, array, dtype=dtype, compute_dtype=options.compute_dtype, exact=options.exact
+        )
         layers.append(Layer(label, cells(result)))
     width = len(layers[0].rows[0]) if layers[0].rows else 0
     return Preview(

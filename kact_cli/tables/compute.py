@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from kact_cli.engine.engine import merge_statistics
+from kact_cli.engine.engine import merge_states
 from kact_cli.engine.plan import Reduction
 from kact_cli.tables.arrays import Leaves, arrow_array, null_mask, values
 from kact_cli.tables.parts import Part
-from kact_cli.types import Array, State, Statistics
+from kact_cli.types import Array, ReductionState, State
 
 
 def compute(
@@ -41,22 +41,22 @@ def compute(
     return [arrow_array(*column) for column in zip(outs, masks, types, strict=True)]
 
 
-def statistics(
+def reduce(
     part: Part, arrays: Sequence[pa.Array], reduction: Reduction, state: State
-) -> Statistics | None:
-    """The statistics of a batch for a streamed reduction; None for a batch without rows."""
+) -> ReductionState | None:
+    """The state of a batch for a streamed reduction; None for a batch without rows."""
     if len(arrays[0]) == 0:
         return None
-    total: Statistics | None = None
+    total: ReductionState | None = None
     for block, nulls in _blocks(part, arrays):
-        found = part.statistics(block, reduction, state, nulls)
+        found = part.reduce(block, reduction, state, nulls)
         total = found if total is None else merge(part, reduction, total, found)
     return total
 
 
-def merge(part: Part, reduction: Reduction, a: Statistics, b: Statistics) -> Statistics:
-    """The statistics of two batches together."""
-    return merge_statistics(part.program.chain, reduction.step, a, b)
+def merge(part: Part, reduction: Reduction, a: ReductionState, b: ReductionState) -> ReductionState:
+    """The state of two batches together."""
+    return merge_states(part.program, reduction.step, a, b)
 
 
 def _blocks(part: Part, arrays: Sequence[pa.Array]) -> Iterator[tuple[Array, Array | None]]:

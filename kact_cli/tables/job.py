@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from kact_cli.engine.advice import SAMPLE, FirstLook, advise_table
 from kact_cli.options import Options
 from kact_cli.tables.arrays import describe, item_shape, null_mask, numpy_dtype, result_type, values
 from kact_cli.tables.columns import Kind, excluded, select
-from kact_cli.tables.compute import compute, merge, statistics
+from kact_cli.tables.compute import compute, merge, reduce
 from kact_cli.tables.parts import Part, part_of_list, parts_of_columns
 from kact_cli.types import State
 
@@ -33,7 +34,11 @@ class TableJob:
         """Select columns and plan; raises UsageError for a column or axis that there is not."""
         columns = [describe(field) for field in schema]
         selected = select(columns, options.columns, options.exclude, options.observer.warn)
-        kinds = {"dtype": options.dtype, "compute_dtype": options.compute_dtype}
+        kinds: dict[str, Any] = {
+            "dtype": options.dtype,
+            "compute_dtype": options.compute_dtype,
+            "exact": options.exact,
+        }
         scalars = [i for i in selected if columns[i].kind is not Kind.LIST]
         parts = []
         if scalars:
@@ -87,7 +92,7 @@ class TableJob:
 
 
 class TableRun:
-    """A job in progress: the statistics found so far."""
+    """A job in progress: the states found so far."""
 
     def __init__(self, job: TableJob) -> None:
         self.job = job
@@ -104,7 +109,7 @@ class TableRun:
                     continue
                 reduction = part.streamed[passed]
                 arrays = [batch[order[i]] for i in part.columns]
-                more = statistics(part, arrays, reduction, state)
+                more = reduce(part, arrays, reduction, state)
                 if more is not None:
                     old = new.get(reduction.step)
                     new[reduction.step] = more if old is None else merge(part, reduction, old, more)

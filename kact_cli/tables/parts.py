@@ -6,7 +6,7 @@ dtype; otherwise the columns meet in the widest of their dtypes and go back to t
 A column of lists, or of tensors of a fixed shape, is a part of its own, of shape (rows, ...), and
 `axis=-1` runs within each list.
 
-An axis that runs down the rows is streamed: a pass over the table collects its statistics. A null
+An axis that runs down the rows is streamed: a pass over the table collects its state. A null
 takes no part in a reduction: what stands in its place there is the activation's neutral value.
 """
 
@@ -20,10 +20,10 @@ import numpy as np
 
 from kact_cli.chain import Chain, resolve_axes
 from kact_cli.engine.engine import engine_for
-from kact_cli.engine.plan import Reduction
+from kact_cli.engine.plan import Reduction, collecting, rounds
 from kact_cli.engine.program import Program, dtype_path
 from kact_cli.errors import UsageError
-from kact_cli.types import Array, State, Statistics
+from kact_cli.types import Array, ReductionState, State
 
 BLOCK_ELEMENTS = 64 * 1024
 """A block of columns side by side that stays in the second-level cache."""
@@ -54,7 +54,8 @@ class Part:
 
     @property
     def streamed(self) -> tuple[Reduction, ...]:
-        return tuple(r for r in self.reductions if r.streamed)
+        """The reduction of each pass that collects."""
+        return collecting(self.reductions)
 
     def transform(self, block: Array, state: State, nulls: Array | None = None) -> Array:
         """The chain of a block (of the source's dtype, which it may overwrite), as a new block.
@@ -68,12 +69,12 @@ class Part:
         engine_for(program, self.reductions).transform(block, out, state, nulls)
         return out
 
-    def statistics(
+    def reduce(
         self, block: Array, reduction: Reduction, state: State, nulls: Array | None = None
-    ) -> Statistics:
-        """The statistics of a block for a streamed reduction; may overwrite the block."""
+    ) -> ReductionState:
+        """The state of a block for a streamed reduction; may overwrite the block."""
         engine = engine_for(self.program, self.reductions)
-        return engine.statistics(block, reduction.step, state, nulls)
+        return engine.reduce(block, reduction.step, state, nulls)
 
     def block_rows(self) -> int:
         """How many rows a block of a columnar part should have."""
@@ -88,6 +89,7 @@ def parts_of_columns(
     columnar: bool,
     dtype: np.dtype[Any] | None = None,
     compute_dtype: np.dtype[Any] | None = None,
+    exact: bool = False,
 ) -> list[Part]:
     """The parts of scalar columns at the positions `columns`, of the given dtypes.
 
@@ -105,12 +107,17 @@ def parts_of_columns(
         each = {dtypes[i]: dtype or dtype_path(chain, dtypes[i])[-1] for i in group}
         widest = np.result_type(*each) if len(each) > 1 else dtypes[group[0]]
         results = tuple(each[dtypes[i]] for i in group)
-        program = Program.make(chain, widest, dtype=dtype, compute_dtype=compute_dtype)
+        program = Program.make(chain, widest, dtype=dtype, compute_dtype=compute_dtype, exact=exact)
         if len(set(results)) > 1:
             # What the columns have in common until each goes back to its own dtype
             program = program._replace(result=program.work)
         reductions = tuple(
-            Reduction(step, _dims(found, across=across, columnar=columnar), streamed=0 in found)
+            Reduction(
+                step,
+                _dims(found, across=across, columnar=columnar),
+                0 in found,
+                rounds(chain.steps[step], exact),
+            )
             for step, found in axes.items()
         )
         positions = tuple(columns[i] for i in group)
@@ -138,6 +145,7 @@ def part_of_list(
     permutation: Sequence[int] | None = None,
     dtype: np.dtype[Any] | None = None,
     compute_dtype: np.dtype[Any] | None = None,
+    exact: bool = False,
 ) -> Part:
     """The part of a column whose rows are lists or tensors of shape `item`; None: any length.
 
@@ -158,12 +166,17 @@ def part_of_list(
                     f"{chain.steps[step].name}: column '{name}' holds lists of different lengths, "
                     f"which have no axis but the last (axis=-1); --exclude leaves it as it is"
                 )
-        reductions = tuple(Reduction(i, (1,), streamed=False) for i in axes)
+        reductions = tuple(Reduction(i, (1,), False) for i in axes)
     else:
         in_memory = [0, *(1 + p for p in permutation or range(len(item)))]
         reductions = tuple(
-            Reduction(i, tuple(sorted(in_memory[d] for d in a)), streamed=0 in a)
+            Reduction(
+                i,
+                tuple(sorted(in_memory[d] for d in a)),
+                0 in a,
+                rounds(chain.steps[i], exact),
+            )
             for i, a in axes.items()
         )
-    program = Program.make(chain, source, dtype=dtype, compute_dtype=compute_dtype)
+    program = Program.make(chain, source, dtype=dtype, compute_dtype=compute_dtype, exact=exact)
     return Part((column,), program, (program.result,), reductions, False, tuple(item))

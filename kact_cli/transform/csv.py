@@ -11,7 +11,7 @@ import numpy as np
 
 from kact_cli.chain import Chain
 from kact_cli.engine.advice import FirstLook, advise_table
-from kact_cli.engine.engine import merge_statistics
+from kact_cli.engine.engine import merge_states
 from kact_cli.engine.plan import Reduction
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
@@ -23,7 +23,7 @@ from kact_cli.formats.declared import Format
 from kact_cli.messages import listed
 from kact_cli.options import Options
 from kact_cli.tables.parts import Part, parts_of_columns
-from kact_cli.types import State, Statistics
+from kact_cli.types import ReductionState, State
 
 T = TypeVar("T")
 
@@ -50,6 +50,7 @@ class _Job:
             columnar=False,
             dtype=options.dtype,
             compute_dtype=options.compute_dtype,
+            exact=options.exact,
         )
         advise_table(chain, [text.columns[i].name for i in columns], options)
         return cls(text, columns, unseen, part, options, FirstLook(chain, options))
@@ -70,20 +71,20 @@ class _Job:
             jobs=self.options.jobs,
         )
 
-    def statistics(self) -> State:
+    def collect(self) -> State:
         """What the reductions down the rows need to know, by a pass over the text for each."""
         part, state = self.part, State()
         for reduction in part.streamed:
 
-            def found(parsed: ParsedBlock, reduction: Reduction = reduction) -> Statistics:
-                return part.statistics(parsed.numbers, reduction, state, parsed.nulls)
+            def found(parsed: ParsedBlock, reduction: Reduction = reduction) -> ReductionState:
+                return part.reduce(parsed.numbers, reduction, state, parsed.nulls)
 
-            total: Statistics | None = None
+            total: ReductionState | None = None
             for more in self.each(found):
                 total = (
                     more
                     if total is None
-                    else merge_statistics(part.program.chain, reduction.step, total, more)
+                    else merge_states(part.program, reduction.step, total, more)
                 )
             if total is not None:
                 state[reduction.step] = total
@@ -116,7 +117,7 @@ def transform(
         # Of compressed text the size is not known
         size = 0 if text.codec else source.size or 0
         options.observer.start(size * passes, passes)
-        state = job.statistics()
+        state = job.collect()
         encode = encoder(target)
 
         def done(parsed: ParsedBlock) -> memoryview:

@@ -39,7 +39,11 @@ class TensorJob(NamedTuple):
         header = NpyTensor.open(source).header
         with prefixed(source.name, between=" "):
             program = Program.make(
-                chain, header.dtype, dtype=options.dtype, compute_dtype=options.compute_dtype
+                chain,
+                header.dtype,
+                dtype=options.dtype,
+                compute_dtype=options.compute_dtype,
+                exact=options.exact,
             )
         plan = plan_tensor(
             chain,
@@ -47,6 +51,7 @@ class TensorJob(NamedTuple):
             program.work,
             fortran_order=header.fortran_order,
             chunk_bytes=options.chunk_bytes,
+            exact=options.exact,
         )
         result = header._replace(dtype=program.result)
         advise_tensor(chain, header.shape, options)

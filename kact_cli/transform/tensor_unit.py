@@ -15,16 +15,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kact_cli.engine.engine import engine_for, merge_statistics
+from kact_cli.engine.engine import engine_for, merge_states
 from kact_cli.engine.layout import runs
 from kact_cli.engine.plan import ALL_PASSES, Round, Stage, TensorUnit
 from kact_cli.engine.program import Program
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.descriptors import read_full, write_full
-from kact_cli.types import Array, Shape, State, Statistics
+from kact_cli.types import Array, ReductionState, Shape, State
 
-Partial = dict[tuple[int, ...], tuple[tuple[slice, ...], Statistics]]
-"""Statistics of some of a slab's groups, by where they start: which part of the state, and what."""
+Partial = dict[tuple[int, ...], tuple[tuple[slice, ...], ReductionState]]
+"""States of some of a slab's groups, by where they start: which part of the state, and what."""
 
 
 class Files(NamedTuple):
@@ -51,7 +51,7 @@ class GivenUp(Exception):
 
 
 class UnitResult(NamedTuple):
-    """What became of a unit: how many bytes it read, and the statistics that it found."""
+    """What became of a unit: how many bytes it read, and the states that it found."""
 
     bytes: int
     found: Partial
@@ -62,7 +62,7 @@ def run_unit(
 ) -> UnitResult:
     """Do one unit of the task.
 
-    `state` holds the statistics of the passes before. Raises DataError where the input ends early
+    `state` holds the states of the passes before. Raises DataError where the input ends early
     or the output cannot be written.
     """
     stage, numbers = task.stage, range(unit.first, unit.last)
@@ -103,7 +103,7 @@ class UnitRun:
         self.bytes = 0
 
     def chunks(self, slab: int, numbers: range, passed: int, state: State) -> Partial:
-        """Run one pass over some chunks of a slab: collect statistics, or (the last) write."""
+        """Run one pass over some chunks of a slab: collect states, or (the last) write."""
         program = self.task.program
         corner, _ = self.stage.slabs.box(slab)
         grid = self.stage.chunks(slab)
@@ -120,7 +120,7 @@ class UnitRun:
             }
             if passed < len(self.stage.streamed):
                 reduction = self.stage.streamed[passed]
-                statistics = self.engine.statistics(block, reduction.step, known)
+                statistics = self.engine.reduce(block, reduction.step, known)
                 where = state_slices(reduction.dims, start, box)
                 add(program, reduction.step, found, where, statistics)
                 continue
@@ -159,7 +159,7 @@ class UnitRun:
 
 
 class StageState:
-    """The statistics that the passes over a stage have found, as each pass needs them."""
+    """The states that the passes over a stage have found, as each pass needs them."""
 
     def __init__(self, task: StageTask) -> None:
         self._program, self._stage = task.program, task.stage
@@ -188,7 +188,7 @@ class StageState:
 
 
 def state_slices(dims: Shape, start: Shape, box: Shape) -> tuple[slice, ...]:
-    """Which part of a slab's statistics (for a reduction over `dims`) belongs to a chunk."""
+    """Which part of a slab's state (for a reduction over `dims`) belongs to a chunk."""
     return tuple(
         slice(None) if d in dims else slice(a, a + n)
         for d, (a, n) in enumerate(zip(start, box, strict=True))
@@ -196,17 +196,17 @@ def state_slices(dims: Shape, start: Shape, box: Shape) -> tuple[slice, ...]:
 
 
 def add(
-    program: Program, step: int, total: Partial, where: tuple[slice, ...], found: Statistics
+    program: Program, step: int, total: Partial, where: tuple[slice, ...], found: ReductionState
 ) -> None:
-    """Merge statistics into `total`, in the order of the calls."""
+    """Merge a state into `total`, in the order of the calls."""
     key = tuple(s.start or 0 for s in where)
     if key in total:
-        found = merge_statistics(program.chain, step, total[key][1], found)
+        found = merge_states(program, step, total[key][1], found)
     total[key] = (where, found)
 
 
-def assemble(stage: Stage, slab: int, number: int, partial: Partial) -> Statistics:
-    """The statistics of the streamed reduction `number` over a whole slab, as arrays."""
+def assemble(stage: Stage, slab: int, number: int, partial: Partial) -> ReductionState:
+    """The state of the streamed reduction `number` over a whole slab, as arrays."""
     reduction = stage.streamed[number]
     shape = reduction.kept(stage.slabs.box(slab)[1])
     pieces = list(partial.values())

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kact_cli.activations import ACTIVATIONS
+from kact_cli.activations import ACTIVATIONS, arithmetic
 from tests.tools.numbers import Array, apply, run_kernel
 
 INF, NAN = math.inf, math.nan
@@ -50,19 +50,20 @@ def assert_within_bound(got: Array, x: Array) -> None:
 def streamed(x: Array, cuts: list[int]) -> Array:
     """The two passes over the parts of axis 1 that `cuts` make."""
     assert SOFTMAX.streamed is not None
+    m = arithmetic(x.dtype, x.dtype)
     parts = [part for part in np.split(x, sorted(cuts), axis=1) if part.shape[1]]
     with np.errstate(all="ignore"):
         merged: tuple[Array, ...] | None = None
         for part in parts:
             tile = np.ascontiguousarray(part).copy()
-            mine = SOFTMAX.streamed.statistics(tile, np.full_like(tile, NAN))
-            assert [s.shape for s in mine] == [(x.shape[0], x.shape[2])] * 2
-            assert [s.dtype for s in mine] == [x.dtype, np.float64]
+            mine = SOFTMAX.streamed.collect(tile, np.full_like(tile, NAN), m, ())
+            assert [s.shape for s in mine] == [(x.shape[0], x.shape[2])] * 3
+            assert [s.dtype for s in mine] == [x.dtype, np.float64, np.float64]
             merged = mine if merged is None else SOFTMAX.streamed.merge(merged, mine)
         results = []
         for part in parts:
             tile = np.ascontiguousarray(part).copy()
-            SOFTMAX.streamed.finish(tile, np.full_like(tile, NAN), merged or ())
+            SOFTMAX.streamed.finish(tile, np.full_like(tile, NAN), m, merged or ())
             results.append(tile)
     return np.concatenate(results, axis=1)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kact_cli.activations import ACTIVATIONS
 from kact_cli.engine import float16
+from tests.tools.numbers import apply
 
 EVERY = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 
@@ -70,10 +70,14 @@ def looked_up(table: float16.LookupTable, x: NDArray[Any]) -> NDArray[Any]:
     return out
 
 
+def relu(x: NDArray[Any], out: NDArray[Any], **values: float) -> None:
+    with np.errstate(all="ignore"):
+        out[:] = apply("relu", x, **values)
+
+
 def test_a_table_holds_what_the_function_gives_each_float16() -> None:
-    def negated(x: NDArray[Any], tmp: NDArray[Any]) -> None:
-        np.copyto(tmp, x)
-        np.negative(tmp, out=x)
+    def negated(x: NDArray[Any], out: NDArray[Any]) -> None:
+        np.negative(x, out=out)
 
     table = float16.LookupTable.of(negated)
     assert not table.rectifies
@@ -82,24 +86,22 @@ def test_a_table_holds_what_the_function_gives_each_float16() -> None:
 
 @pytest.mark.parametrize("last", [None, -1023])
 def test_relu_takes_the_sign_bit_for_it_but_not_that_of_nan(last: int | None) -> None:
-    table = float16.LookupTable.of(ACTIVATIONS["relu"].kernel)
+    table = float16.LookupTable.of(relu)
     assert table.rectifies
     x = EVERY[:last]  # the last 1,023 are NaN with a minus
     assert_same_bits(looked_up(table, x), table.values[:last])
 
 
 def test_relu_that_drops_nan_is_looked_up() -> None:
-    def drops(x: NDArray[Any], tmp: NDArray[Any]) -> None:
-        np.copyto(x, 0, where=~(x > 0))
+    def drops(x: NDArray[Any], out: NDArray[Any]) -> None:
+        out[:] = np.where(x > 0, x, 0)
 
     assert not float16.LookupTable.of(drops).rectifies
 
 
 @pytest.mark.parametrize("parameters", [{"alpha": 0.1}, {"max_value": 6.0}, {"threshold": 1.0}])
 def test_relu_with_parameters_is_looked_up(parameters: dict[str, float]) -> None:
-    kernel = partial(ACTIVATIONS["relu"].kernel, **parameters)
-    with np.errstate(all="ignore"):
-        assert not float16.LookupTable.of(kernel).rectifies
+    assert not float16.LookupTable.of(partial(relu, **parameters)).rectifies
 
 
 @pytest.mark.parametrize("odd", [[], [np.inf], [-np.inf], [np.nan], [-np.nan]])

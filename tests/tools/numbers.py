@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kact_cli.activations import ACTIVATIONS, Activation
+from kact_cli.activations import ACTIVATIONS, Activation, Math, arithmetic
 
 Array = NDArray[Any]
 
@@ -34,7 +34,7 @@ def _selu(x: Array) -> Array:
 
 
 EXACT: dict[str, Callable[[Array], Array]] = {
-    "relu": lambda x: np.where(x > 0, x, x * 0),
+    "relu": lambda x: np.maximum(x, 0),
     "sigmoid": _sigmoid,
     "softplus": lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
     "softsign": lambda x: x / (np.abs(x) + 1),
@@ -72,10 +72,16 @@ _DECIMAL: dict[str, Callable[[Decimal], Decimal]] = {
 }
 
 
+def decimal_value(name: str, x: float) -> Decimal:
+    """The exact value of an activation with its default parameters, to some 60 digits."""
+    with localcontext(Context(prec=120, traps=[])):
+        return _DECIMAL[name](Decimal(x))
+
+
 def ulp_in_decimal(name: str, x: float, result: float) -> float:
     """The error of a float64 `result` for `x` in ULP, 0 if the exact result is no normal number."""
+    exact = decimal_value(name, x)
     with localcontext(Context(prec=60, traps=[])):
-        exact = _DECIMAL[name](Decimal(x))
         if not Decimal(2) ** -1022 <= abs(exact) < Decimal(2) ** 1024 * (1 - Decimal(2) ** -54):
             return 0.0
         return float(abs(Decimal(result) - exact) / Decimal(math.ulp(float(exact))))
@@ -99,12 +105,12 @@ def is_normal(exact: Array, dtype: Any) -> Array:
     return (np.abs(exact) >= float(info.smallest_normal)) & (np.abs(exact) <= float(info.max))
 
 
-def run_kernel(activation: Activation, x: Array, **values: Any) -> Array:
+def run_kernel(activation: Activation, x: Array, m: Math | None = None, **values: Any) -> Array:
     """The kernel on a copy of a tile, with garbage in `tmp`."""
     x = x.copy()
     tmp = np.full_like(x, np.nan if x.dtype.kind == "f" else 77)
     with np.errstate(all="ignore"):
-        activation.kernel(x, tmp, **values)
+        activation.kernel(x, tmp, m or arithmetic(x.dtype, x.dtype), **values)
     return x
 
 

@@ -1,0 +1,57 @@
+"""Decimal numbers of 120 digits, in arrays of objects: slow, and as good as exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
+from typing import Any
+
+import numpy as np
+
+from kact_cli.activations.math import Math, Tile
+
+DIGITS = 120
+"""Twice as many as expm1 of the smallest float32 needs, whose first 45 are those of 1."""
+
+
+@contextmanager
+def wide() -> Iterator[None]:
+    """The context that all of it has to be computed in."""
+    with localcontext(Context(prec=DIGITS, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])):
+        yield
+
+
+class Wide(Math):
+    """Arrays of Decimal."""
+
+    def exp(self, x: Tile, out: Tile) -> None:
+        _each(lambda value: value.exp(), x, out)
+
+    def expm1(self, x: Tile, out: Tile) -> None:
+        _each(lambda value: _expm1(min(value, Decimal(0))), x, out)
+
+    def log1p(self, x: Tile, out: Tile) -> None:
+        _each(lambda value: (value + 1).ln(), x, out)
+
+    def tanh(self, x: Tile, out: Tile) -> None:
+        _each(_tanh, x, out)
+
+    def number(self, text: str) -> Any:
+        return Decimal(text)
+
+    def rounded(self, value: Any) -> Any:
+        return Decimal(super().rounded(value))
+
+
+def _each(function: Callable[[Decimal], Decimal], x: Tile, out: Tile) -> None:
+    np.copyto(out, np.frompyfunc(lambda value: function(Decimal(value)), 1, 1)(x))
+
+
+def _expm1(x: Decimal) -> Decimal:
+    return x.exp() - 1
+
+
+def _tanh(x: Decimal) -> Decimal:
+    below = _expm1(-2 * abs(x))
+    return (-below / (below + 2)).copy_sign(x)

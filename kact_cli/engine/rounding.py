@@ -1,0 +1,74 @@
+"""Float64 to the dtype of an exact result: the number nearest to the exact value, not to float64's.
+
+A float64 carries an error of its own. Nearly always it rounds to the same float32 or float16 as the
+exact value does. Where a number a little larger and one a little smaller round differently, the
+exact value lies near the middle of two numbers, and the chain is computed once more for it, in
+decimal numbers of 120 digits. That happens to one value in some hundred thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from kact_cli.activations.arithmetic.wide import Wide, wide
+from kact_cli.chain import Step
+from kact_cli.types import Array
+
+TOLERANCE = 2.0**-42
+"""More than the relative error of a float64, however many steps of a usual chain it comes from."""
+
+
+def round_exactly(
+    work: Array, x: Array, out: Array, steps: Sequence[Step], tensor: np.dtype[Any]
+) -> None:
+    """Round `work`, what elementwise steps gave for `x` in float64, into `out`; all are 1-D.
+
+    `tensor` is the dtype that parameters are rounded to.
+    """
+    result = out.dtype.newbyteorder("=")
+    rounded = (work * (1 - TOLERANCE)).astype(result)
+    unsure = np.flatnonzero(rounded != (work * (1 + TOLERANCE)).astype(result))
+    # NaN is unlike NaN
+    unsure = unsure[~np.isnan(work[unsure])]
+    if unsure.size:
+        inputs, first, back = np.unique(x[unsure], return_index=True, return_inverse=True)
+        exact = recompute(inputs, steps, tensor)
+        smaller = rounded[unsure[first]]
+        nearest = [_nearest(*pair) for pair in zip(exact, smaller, strict=True)]
+        rounded[unsure] = np.array(nearest, result)[back.reshape(-1)]
+    np.copyto(out, rounded)
+
+
+def one_nan(out: Array) -> None:
+    """Give every NaN the same bits, which otherwise tell one kind of processor from another."""
+    if out.dtype.kind == "f" and np.isnan(out.max(initial=0)):
+        out[np.isnan(out)] = np.nan
+
+
+def recompute(x: Array, steps: Sequence[Step], tensor: np.dtype[Any]) -> list[Decimal]:
+    """What the steps give for each x, to a hundred digits or so."""
+    numbers = np.array([Decimal(value) for value in x.tolist()], object)
+    scratch: Array = np.zeros_like(numbers)
+    m = Wide(tensor)
+    with wide():
+        for step in steps:
+            values = {
+                name: Decimal(value) if isinstance(value, float) else value
+                for name, value in step.arguments.items()
+            }
+            step.activation.kernel(numbers, scratch, m, **values)
+    return [Decimal(number) for number in numbers]
+
+
+def _nearest(exact: Decimal, smaller: Any) -> Any:
+    """The number nearest to `exact`, which lies between `smaller` and the next one away from 0."""
+    middle = abs(float(smaller)) + abs(float(np.spacing(smaller))) / 2
+    if abs(exact) < middle:
+        return smaller
+    if abs(exact) == middle:
+        return smaller.dtype.type(np.copysign(middle, float(smaller)))
+    return np.nextafter(smaller, smaller.dtype.type(np.copysign(np.inf, float(exact))))
