@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from kact_cli.errors import DataError, UsageError, reason
@@ -15,18 +17,23 @@ from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import by_suffix
 from kact_cli.messages import display
 
+GLOB = re.compile(r"[*?\[]")
 Place = Uri | str
 """A directory or file: a URI, or a local path."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One file: where it is, where its result goes, its size in bytes, whether a result exists."""
+    """One file: where it is, where its result goes, its size in bytes, whether a result exists.
+
+    `changed` is when the input was last modified, in nanoseconds; None where nobody knows.
+    """
 
     source: str
     target: str
     size: int
     exists: bool = False
+    changed: int | None = None
 
     @property
     def name(self) -> str:
@@ -92,7 +99,7 @@ def find(
     there = _existing(output)
     items: dict[str, Item] = {}
     for given in inputs:
-        for source, relative, size in _expand(remote.parse(given), output, selection):
+        for source, relative, size, changed in _expand(remote.parse(given), output, selection):
             relative = _renamed(relative, wanted)
             text = text_of(source)
             if relative in items:
@@ -104,37 +111,87 @@ def find(
                 )
             target = join(output, relative)
             exists = relative in there if there is not None else os.path.lexists(str(target))
-            items[relative] = Item(text, text_of(target), size, exists)
+            items[relative] = Item(text, text_of(target), size, exists, changed)
     _check(items)
     return sorted(items.values(), key=lambda item: (-item.size, item.target))
 
 
-def _expand(given: Place, output: Place, selection: Selection) -> Iterator[tuple[Place, str, int]]:
-    """The files that one INPUT names: where each is, its path in the output, its size."""
+def _expand(
+    given: Place, output: Place, selection: Selection
+) -> Iterator[tuple[Place, str, int, int | None]]:
+    """The files that one INPUT names: where each is, its path in the output, its size, its age."""
     if isinstance(given, Uri):
         found = remote.look(given) if given.path else remote.Found(given, None)
         if found is None:
-            raise DataError(f"{shown(given)}: no such file or directory")
+            for place in _globbed_uri(given):
+                yield from _expand(place, output, selection)
+            return
         if found.size is not None:
-            yield given, given.path.rpartition("/")[2], found.size
+            yield given, given.path.rpartition("/")[2], found.size, found.changed
             return
         # Where the output is below the input, what was made before is no input
         inside = _inside(given, output)
-        for relative, size in remote.listing(given):
+        for relative, size, changed in remote.listing(given):
             if selection.takes(relative) and not (inside and relative.startswith(inside)):
-                yield given / relative, relative, size
+                yield given / relative, relative, size, changed
+        return
+    if GLOB.search(given) and not os.path.lexists(given):
+        for path in sorted(_globbed(given)):
+            yield from _expand(path, output, selection)
         return
     try:
         status = os.stat(given)
         if not stat.S_ISDIR(status.st_mode):
             if not stat.S_ISREG(status.st_mode):
                 raise DataError(f"{display(given)}: is no regular file; batch reads files")
-            yield given, os.path.basename(given), status.st_size
+            yield given, os.path.basename(given), status.st_size, status.st_mtime_ns
             return
     except (OSError, ValueError) as e:
         raise DataError(f"{display(given)}: {_said(e)}") from e
     skip = os.path.realpath(output) if isinstance(output, str) else None
     yield from _walk(given, "", selection, skip)
+
+
+def _globbed(pattern: str) -> list[str]:
+    """What a glob that no shell has expanded names. Raises DataError where that is nothing."""
+    from pathlib import Path
+
+    parts = pattern.split("/")
+    fixed = list(itertools.takewhile(lambda part: not GLOB.search(part), parts))
+    top = Path("/".join(fixed) + "/" if fixed else ".")
+    below = "/".join(parts[len(fixed) :])
+    hidden = "/." in f"/{below}"  # a star stands for no dot at the start of a name
+    found = [
+        str(path)
+        for path in top.glob(below)
+        if hidden or not any(part.startswith(".") for part in path.relative_to(top).parts)
+    ]
+    if not found:
+        raise DataError(f"{shown(pattern)}: no such file, and no file matches")
+    return found
+
+
+def _globbed_uri(pattern: Uri) -> list[Uri]:
+    """The same for a URI, whose fixed part is listed."""
+    parts = pattern.path.split("/")
+    fixed = list(itertools.takewhile(lambda part: not GLOB.search(part), parts))
+    top = replace(pattern, path="/".join(fixed))
+    if len(fixed) == len(parts):
+        raise DataError(f"{shown(pattern)}: no such file or directory")
+    wanted = parts[len(fixed) :]
+    found = [top / path for path, *_ in remote.listing(top) if _fits(path.split("/"), wanted)]
+    if not found:
+        raise DataError(f"{shown(pattern)}: no such file, and no file matches")
+    return found
+
+
+def _fits(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether a path's parts match those of a pattern, where `**` stands for any number of them."""
+    if not wanted:
+        return not parts
+    if wanted[0] == "**":
+        return any(_fits(parts[n:], wanted[1:]) for n in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
 
 
 def _said(error: Exception) -> str:
@@ -152,7 +209,7 @@ def _inside(directory: Uri, output: Place) -> str | None:
 
 def _walk(
     top: str, below: str, selection: Selection, skip: str | None
-) -> Iterator[tuple[str, str, int]]:
+) -> Iterator[tuple[str, str, int, int]]:
     """The files below a directory, in the order of their names; links to directories are left."""
     path = os.path.join(top, below)
     try:
@@ -165,7 +222,8 @@ def _walk(
                 if not hidden and (skip is None or os.path.realpath(entry.path) != skip):
                     yield from _walk(top, relative, selection, skip)
             elif selection.takes(relative) and entry.is_file():
-                yield entry.path, relative, entry.stat().st_size
+                status = entry.stat()
+                yield entry.path, relative, status.st_size, status.st_mtime_ns
     except OSError as e:
         raise DataError(f"{display(e.filename or path)}: {reason(e)}") from e
 
@@ -187,7 +245,7 @@ def _existing(output: Place) -> set[str] | None:
     Raises UsageError where the output is a file.
     """
     if isinstance(output, Uri):
-        return {relative for relative, _ in remote.listing(output)}
+        return {relative for relative, *_ in remote.listing(output)}
     if os.path.exists(output) and not os.path.isdir(output):
         raise UsageError(f"--output-dir {display(output)} is not a directory")
     return None

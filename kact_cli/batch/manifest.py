@@ -11,7 +11,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kact_cli.batch.inputs import Item, Place, join, shown
@@ -34,13 +34,15 @@ class Manifest:
     """The chain, the options that show in the outputs, and kact's version.
 
     `replacing` is true while a run with --overwrite is unfinished: until then an output that is
-    there may be an old one.
+    there may be an old one. `inputs` are the size and the time of modification (ns) of what each
+    output was made from, by the output's path in the directory.
     """
 
     kact: str
     chain: str
     options: dict[str, Any]
     replacing: bool = False
+    inputs: dict[str, list[int | None]] = field(default_factory=dict)
 
     @classmethod
     def make(cls, chain: Chain, options: Options) -> Manifest:
@@ -50,14 +52,14 @@ class Manifest:
 def options_in(options: Options) -> dict[str, Any]:
     """The options that differ from their defaults and show in the outputs, as JSON has them."""
     found = {}
-    for field in dataclasses.fields(options):
-        value = getattr(options, field.name)
-        if field.name in _NOT_IN_THE_BYTES or value is None or value == ():
+    for option in dataclasses.fields(options):
+        value = getattr(options, option.name)
+        if option.name in _NOT_IN_THE_BYTES or value is None or value == ():
             continue
         simple = isinstance(value, str | int | float | bool)
-        found[field.name] = list(value) if isinstance(value, tuple) else value
+        found[option.name] = list(value) if isinstance(value, tuple) else value
         if not simple and not isinstance(value, tuple):
-            found[field.name] = str(value)
+            found[option.name] = str(value)
     return found
 
 
@@ -69,7 +71,8 @@ def load(directory: Place) -> Manifest | None:
         if data is None:
             return None
         fields = json.loads(data)
-        return Manifest(**{f.name: fields[f.name] for f in dataclasses.fields(Manifest)})
+        names = [f.name for f in dataclasses.fields(Manifest)]
+        return Manifest(**{name: fields[name] for name in names if name in fields})
     except OSError as e:
         raise DataError(f"{shown(place)}: {reason(e)}") from e
     except (ValueError, TypeError, KeyError) as e:
@@ -102,21 +105,23 @@ class OutputDirectory:
 
     def __init__(self, place: Place, made: Manifest) -> None:
         """Read the manifest. Raises UsageError where the outputs are of another making."""
-        self.place, self.made = place, made
+        self.place = place
         self._before = before = load(place)
+        self.made = made if before is None else dataclasses.replace(made, inputs=before.inputs)
         self._replacing = before is not None and before.replacing
         if before is not None:
             _check_same(before, made, shown(place))
 
     def choose(
-        self, items: Sequence[Item], *, skip_existing: bool, overwrite: bool
+        self, items: Sequence[Item], *, skip_existing: bool, overwrite: bool, update: bool = False
     ) -> tuple[list[Item], list[Item]]:
         """Which items are to be done, and which are left because their outputs exist.
 
-        Raises UsageError where neither may be, or where what exists may be old.
+        `update` is to skip what exists, save for outputs whose inputs have changed. Raises
+        UsageError where neither may be, or where what exists may be old.
         """
         where = shown(self.place)
-        if skip_existing and self._replacing:
+        if (skip_existing or update) and self._replacing:
             raise UsageError(
                 f"in {where} a run with --overwrite was not finished: which outputs are new is "
                 f"not known; give --overwrite again"
@@ -125,7 +130,7 @@ class OutputDirectory:
         if not existing or overwrite:
             return list(items), []
         target = shown(existing[0].target)
-        if not skip_existing:
+        if not (skip_existing or update):
             raise UsageError(
                 f"{target} exists; --skip-existing leaves what is there, --overwrite replaces it"
             )
@@ -133,19 +138,47 @@ class OutputDirectory:
             raise UsageError(
                 f"{target} exists, and what made it is not known: there is no {NAME} in {where}"
             )
-        return [item for item in items if not item.exists], existing
+        left = [item for item in existing if not (update and self.is_stale(item))]
+        kept = {item.target for item in left}
+        return [item for item in items if item.target not in kept], left
 
-    def begin(self, items: Iterable[Item]) -> None:
+    def is_stale(self, item: Item) -> bool:
+        """Whether the input has changed since the output was made."""
+        known = self.made.inputs.get(self._relative(item))
+        if known is not None:
+            return known != [item.size, item.changed]
+        # Of a run that was killed, nothing is recorded: the output is older than its input, or not
+        made = _modified(item.target)
+        return made is not None and item.changed is not None and made < item.changed
+
+    def _relative(self, item: Item) -> str:
+        return str(remote.parse(item.target)).removeprefix(str(self.place)).lstrip("/")
+
+    def begin(self, items: Iterable[Item], *, overwrite: bool) -> None:
         """Write the manifest, before any of the items is done."""
-        replacing = any(item.exists for item in items)
+        replacing = overwrite and any(item.exists for item in items)
         if self._before is None or (replacing and not self._replacing):
             save(self.place, dataclasses.replace(self.made, replacing=replacing))
             self._replacing = replacing
 
-    def end(self) -> None:
-        """All items are done: no output is an old one."""
-        if self._replacing:
-            save(self.place, self.made)
+    def end(self, done: Iterable[Item], *, whole: bool) -> None:
+        """Record what was `done`; if that is the `whole`, no output is an old one any more."""
+        new = {self._relative(item): [item.size, item.changed] for item in done}
+        if new or (whole and self._replacing):
+            inputs = {**self.made.inputs, **new}
+            replacing = self._replacing and not whole
+            save(self.place, dataclasses.replace(self.made, inputs=inputs, replacing=replacing))
+
+
+def _modified(target: str) -> int | None:
+    """When an output was last modified, in nanoseconds."""
+    place = remote.parse(target)
+    if isinstance(place, Uri):
+        found = remote.look(place)
+        return None if found is None else found.changed
+    with contextlib.suppress(OSError):
+        return os.stat(place).st_mtime_ns
+    return None
 
 
 def _check_same(old: Manifest, new: Manifest, where: str) -> None:

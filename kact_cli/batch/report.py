@@ -9,6 +9,7 @@ from typing import Any
 from kact_cli.batch.inputs import Item
 from kact_cli.batch.manifest import Manifest
 from kact_cli.batch.schedule import Result
+from kact_cli.errors import without_secrets
 from kact_cli.files.object_store import parse
 from kact_cli.files.target import Target
 
@@ -34,8 +35,8 @@ def write_report(
 def _entry(item: Item, result: Result | None) -> dict[str, Any]:
     """One file. Names are as they are given: bytes that are no UTF-8 are lone surrogates."""
     entry: dict[str, Any] = {
-        "input": str(parse(item.source)),
-        "output": str(parse(item.target)),
+        "input": without_secrets(str(parse(item.source))),
+        "output": without_secrets(str(parse(item.target))),
         "status": "skipped" if result is None else "failed" if result.error else "done",
     }
     if result is None or result.outcome is None:

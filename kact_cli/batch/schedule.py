@@ -14,7 +14,7 @@ from kact_cli.batch.inputs import Item
 from kact_cli.batch.ranges import CUT_BYTES, CutFile, RangeTask, can_be_cut, run_range
 from kact_cli.batch.unit import FileTask, Outcome, count_file, run_file
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError
+from kact_cli.errors import DataError, UsageError
 from kact_cli.files.object_store import is_uri
 from kact_cli.files.target import temporary_prefix
 from kact_cli.formats.detect import by_suffix
@@ -35,6 +35,8 @@ class Result:
     item: Item
     outcome: Outcome | None = None
     error: str | None = None
+    usage: bool = False
+    """Whether the error is one of the command line: no such axis, a warning under --strict."""
 
 
 @dataclass
@@ -76,7 +78,7 @@ class Batch:
     ) -> None:
         self._chain = chain
         # What is there by now may be this run's, done by a worker that was lost before it said so
-        self._options = replace(options, observer=Observer(), overwrite=True)
+        self._options = replace(options, observer=Observer(), overwrite=True, typed=())
         self._observer = options.observer
         self._items = items
         self._keep_going = keep_going
@@ -148,7 +150,7 @@ class Batch:
         try:
             cut = CutFile(task)
         except Exception as e:
-            self._fail(run, describe(e))
+            self._fail(run, e)
             return run
         if cut.whole:
             cut.abort()
@@ -177,7 +179,7 @@ class Batch:
         try:
             value = result()
         except Exception as e:
-            self._fail(run, describe(e))
+            self._fail(run, e)
             return
         if isinstance(value, Outcome):
             self._observer.advance(run.item.size)
@@ -197,7 +199,7 @@ class Batch:
         try:
             run.outcome = run.cut.commit()
         except Exception as e:
-            self._fail(run, describe(e))
+            self._fail(run, e)
             return
         if self._count:
             self._ready.append(_Call(run, count_file, run.task))
@@ -212,17 +214,21 @@ class Batch:
         self.results.append(Result(run.item, outcome))
         self._observer.ended(run.item.name)
 
-    def _fail(self, run: _FileRun, error: str) -> None:
+    def _fail(self, run: _FileRun, fault: Exception) -> None:
         run.failed = True
         if run in self._cut and run.cut is not None:
             self._cut.remove(run)
             run.cut.abort()
         sweep([run.item])
-        error = _naming(run.item, error)
-        self.results.append(Result(run.item, error=error))
+        error, usage = _naming(run.item, describe(fault)), isinstance(fault, UsageError)
+        self.results.append(Result(run.item, error=error, usage=usage))
         self._observer.ended(run.item.name)
         if not self._keep_going:
-            raise DataError(error)
+            done = sum(result.outcome is not None for result in self.results)
+            if len(self._items) > 1:
+                error += f" ({done:,} of {len(self._items):,} files done; --skip-existing continues"
+                error += ", --keep-going finishes the rest)"
+            raise (UsageError if usage else DataError)(error)
 
 
 def _naming(item: Item, message: str) -> str:

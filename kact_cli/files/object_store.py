@@ -127,10 +127,11 @@ def _named(uri: Uri) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Found:
-    """What there is at a URI: its size in bytes, None for a directory."""
+    """What there is at a URI: its size in bytes, None for a directory; when it was modified."""
 
     uri: Uri
     size: int | None
+    changed: int | None = None
 
 
 def look(uri: Uri) -> Found | None:
@@ -140,11 +141,11 @@ def look(uri: Uri) -> Found | None:
         info = file_system.get_file_info(path)
         if info.type.name == "NotFound":
             return None
-        return Found(uri, info.size if info.type.name == "File" else None)
+        return Found(uri, info.size if info.type.name == "File" else None, info.mtime_ns)
 
 
-def listing(uri: Uri) -> Iterator[tuple[str, int]]:
-    """Every file below `uri`, as its path from there and its size; nothing where nothing is."""
+def listing(uri: Uri) -> Iterator[tuple[str, int, int | None]]:
+    """Every file below `uri`: its path from there, its size, when it was modified (ns)."""
     from pyarrow import fs
 
     with _named(uri):
@@ -152,7 +153,7 @@ def listing(uri: Uri) -> Iterator[tuple[str, int]]:
         selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
         for info in file_system.get_file_info(selector):
             if info.type.name == "File":
-                yield info.path[len(path) :].lstrip("/"), info.size
+                yield info.path[len(path) :].lstrip("/"), info.size, info.mtime_ns
 
 
 def fetch(uri: Uri, fd: int) -> int:

@@ -76,14 +76,15 @@ def is_slip(suffix: str, known: str) -> bool:
     return a in (b, known) or suffix == b or exchanged
 
 
-def check_typed(options: Options, inputs: Sequence[Format], output: Format | None = None) -> None:
+def check_typed(options: Options, inputs: Sequence[Format], outputs: Sequence[Format] = ()) -> None:
     """Raise UsageError for an option that was typed and has no effect on files of these formats."""
     for flag, end, formats in options.typed:
-        ends = [*(inputs if "input" in end else ()), *([output] if "output" in end else ())]
-        if not any(f is not None and f.name in formats for f in ends):
-            here = f"on {' and '.join(dict.fromkeys(f.name for f in inputs))}"
-            if output is not None:
-                here = f"from {inputs[0].name} to {output.name}"
+        ends = [*(inputs if "input" in end else ()), *(outputs if "output" in end else ())]
+        if not any(f.name in formats for f in ends):
+            read, written = (
+                " and ".join(dict.fromkeys(f.name for f in x)) for x in (inputs, outputs)
+            )
+            here = f"from {read} to {written}" if outputs else f"on {read}"
             raise UsageError(f"{flag} has no effect {here}; it is for {end} in {listed(formats)}")
 
 

@@ -37,7 +37,7 @@ def explain(chain: Chain, path: str | None, options: Options) -> Iterator[str]:
         return
     with contextlib.closing(open_source(path)) as source:
         found = detect(source, options.source_format)
-        check_typed(options, [found], found)
+        check_typed(options, [found], [found])
         if found.kind == "tensor":
             job = TensorJob.make(chain, source, options)
             job.advise(NpyTensor(source, job.header), options)

@@ -67,7 +67,7 @@ def preview(
     """
     with open_numbers(path, options) as numbers:
         wanted = output_format(STANDARD, numbers.format, options.target_format)
-        check_typed(options, [numbers.format], wanted)
+        check_typed(options, [numbers.format], [wanted])
         if isinstance(numbers, NpyTensor):
             return _tensor(numbers, chain, options, rows, each)
         return _table(numbers, chain, options, rows, each)

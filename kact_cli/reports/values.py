@@ -45,13 +45,18 @@ def numeric(columns: Sequence[Column], options: Options) -> list[int]:
 
 @contextlib.contextmanager
 def open_numbers(
-    path: str, options: Options | None = None, *, again: bool = False
+    path: str | Source, options: Options | None = None, *, again: bool = False
 ) -> Iterator[NpyTensor | OpenTable]:
-    """Open a file, or `-`, in any format. A pipe is spooled where its format is not read in order,
-    or (`again`) where it has to be read more than once."""
+    """Open a file, or `-`, in any format; a source that is open already is not closed.
+
+    A pipe is spooled where its format is not read in order, or (`again`) where it has to be read
+    more than once.
+    """
     options = options or Options()
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(contextlib.closing(open_source(path)))
+        source = path if isinstance(path, Source) else open_source(path)
+        if source is not path:
+            stack.enter_context(contextlib.closing(source))
         found = detect(source, options.source_format)
         if source.size is None and (found.seeks or again):
             source = stack.enter_context(source.spool())

@@ -17,11 +17,13 @@ what an activation is stands in `activations`, and the grammar of a chain in `ch
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from importlib import import_module
 
 from kact_cli.chain import Chain
-from kact_cli.files.source import open_source
+from kact_cli.files.source import Source, open_source
 from kact_cli.files.target import Target
+from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import check_typed, detect, output_format
 from kact_cli.options import Options
 
@@ -30,9 +32,17 @@ WAYS = {"npy": "tensor", "csv": "csv", "parquet": "parquet"}
 called as `transform(chain, source, found, target, wanted, options)`."""
 
 
-def transform(chain: Chain, source: str, target: str, options: Options) -> None:
+def transform(
+    chain: Chain,
+    source: str,
+    target: str,
+    options: Options,
+    *,
+    finish: Callable[[Source, Target, Format], None] = lambda _source, _target, _format: None,
+) -> None:
     """Apply `chain` to `source` and write `target`: paths, URIs, or `-` for the standard streams.
 
+    `finish` sees both, and the output's format, when all is written and nothing put in place yet.
     Raises a KactError, with the target as it was, when anything goes wrong.
     """
     if options.float_format is not None:
@@ -43,7 +53,7 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
         found = detect(opened, options.source_format)
         out = Target(target, overwrite=options.overwrite, fsync=options.fsync)
         wanted = output_format(out.name, found, options.target_format)
-        check_typed(options, [found], wanted)
+        check_typed(options, [found], [wanted])
         jobs = "a thread for each core" if options.jobs is None else f"{options.jobs} jobs"
         options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
         with out:
@@ -51,3 +61,4 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
             name = WAYS.get(found.name, "table") if found is wanted else "table"
             way = import_module(f"kact_cli.transform.{name}")
             way.transform(chain, opened, found, out, wanted, options)
+            finish(opened, out, wanted)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -23,8 +23,11 @@ from kact_cli.cli.run import watched
 from kact_cli.cli.types import ChainType
 from kact_cli.errors import DataError, UsageError
 from kact_cli.files import object_store as remote
-from kact_cli.formats.detect import by_name
+from kact_cli.files.object_store import PIECE_BYTES
+from kact_cli.files.source import open_source
+from kact_cli.formats.detect import by_name, by_suffix, check_typed
 from kact_cli.messages import display, human, rate
+from kact_cli.options import Options
 from kact_cli.parallel.pools import usable_cores
 from kact_cli.parallel.processes import Inline, Processes, Workers
 
@@ -37,7 +40,14 @@ from kact_cli.parallel.processes import Inline, Processes, Workers
     ],
 )
 @click.argument("spec", type=ChainType())
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@option(
+    PART,
+    "--files-from",
+    metavar="FILE",
+    help="Read the names of more INPUTs from FILE (-: standard input), one a line.",
+)
+@option(PART, "--nul", "-0", is_flag=True, help="A NUL ends each name of --files-from.")
 @option(
     FILES,
     "--output-dir",
@@ -52,20 +62,26 @@ from kact_cli.parallel.processes import Inline, Processes, Workers
     "--include",
     multiple=True,
     metavar="GLOB",
-    help="Files that are taken from a directory.  [default: by their suffixes]",
+    help="Files to take from a directory.  [default: by their suffixes]",
 )
 @option(
     PART,
     "--exclude-path",
     multiple=True,
     metavar="GLOB",
-    help="Files and directories that are not.",
+    help="Files and directories to skip.",
 )
 @option(
     FILES,
     "--skip-existing",
     is_flag=True,
     help="Leave outputs that exist: continue what was interrupted.",
+)
+@option(
+    FILES,
+    "--update",
+    is_flag=True,
+    help="The same, but do again what was made from an INPUT that has changed since.",
 )
 @option(RUNNING, "--keep-going", "-k", is_flag=True, help="Finish the rest when a file fails.")
 @option(RUNNING, "--dry-run", "-n", is_flag=True, help="Print what would be done.")
@@ -92,7 +108,10 @@ def command(
     output_dir: str,
     include: tuple[str, ...],
     exclude_path: tuple[str, ...],
+    files_from: str | None,
+    nul: bool,
     skip_existing: bool,
+    update: bool,
     keep_going: bool,
     dry_run: bool,
     report: str | None,
@@ -101,31 +120,38 @@ def command(
 ) -> None:
     """Apply a chain to many files.
 
-    INPUT is a file, a directory with all that is in it, or a URI (s3://, gs://, hdfs://, file://);
-    so is DIR. A file's output has its name, and one from a directory its path in there. Each is
-    written whole or not at all; without --keep-going, the first failure ends the run.
+    INPUT is a file, a directory with all that is in it, a glob, or a URI (s3://, gs://, hdfs://,
+    file://); DIR is a directory or a URI. Outputs keep their file names, and their paths below an
+    INPUT that is a directory. Each is written whole or not at all; without --keep-going, the first
+    failure ends the run.
     """
     typed = ctx.get_parameter_source("jobs") is ParameterSource.COMMANDLINE
     if scheduler is not None and typed:
         raise UsageError("--jobs is for this machine and --scheduler for others: give one of them")
-    if skip_existing and chosen["overwrite"]:
-        raise UsageError("--skip-existing keeps outputs and --overwrite does not: give one of them")
-    options = replace(make_options(**chosen), typed=())
-    given = [_absolute(name) for name in inputs] if scheduler else inputs
+    if (skip_existing or update) and chosen["overwrite"]:
+        flag = "--update" if update else "--skip-existing"
+        raise UsageError(f"{flag} keeps outputs and --overwrite does not: give one of them")
+    options = make_options(**chosen)
+    given = [*inputs, *(_names(files_from, b"\0" if nul else b"\n") if files_from else ())]
+    if not given:
+        raise UsageError("no INPUT: name files, directories or URIs, or give --files-from")
+    if scheduler:
+        given = [_absolute(name) for name in given]
     output = remote.parse(_absolute(output_dir) if scheduler else output_dir)
     wanted = by_name(options.target_format) if options.target_format else None
     items = find(given, output, Selection(include, exclude_path), wanted)
     if not items:
         raise DataError(f"no file to work on in {', '.join(map(shown, given))}")
+    _check_typed(options, items)
     directory = OutputDirectory(output, Manifest.make(spec, options))
     todo, skipped = directory.choose(
-        items, skip_existing=skip_existing, overwrite=options.overwrite
+        items, skip_existing=skip_existing, overwrite=options.overwrite, update=update
     )
     if dry_run:
         _print_plan(items, todo)
         return
     workers = _workers(scheduler, options.jobs, todo)  # before anything is written: it may fail
-    directory.begin(todo)
+    directory.begin(todo, overwrite=options.overwrite)
     sweep(todo)
     counted, strict = report is not None, chosen["strict"]
     batch = Batch(spec, options, todo, keep_going=keep_going, count=counted, strict=strict)
@@ -133,15 +159,33 @@ def command(
     try:
         watched(options, lambda: batch.run(workers))
     finally:
+        made = [result.item for result in batch.results if result.outcome is not None]
+        directory.end(made, whole=len(made) == len(todo))
         if report is not None:
             from kact_cli.batch.report import write_report
 
             write_report(report, directory.made, batch.results, skipped)
-    if not any(result.error for result in batch.results):
-        directory.end()
     if not chosen["quiet"]:
-        _print_done(batch.results, len(skipped), time.perf_counter() - started)
+        stale = 0 if update else sum(map(directory.is_stale, skipped))
+        _print_done(batch.results, len(skipped), stale, time.perf_counter() - started)
     _raise_failures(batch.results, len(items))
+
+
+def _names(path: str, end: bytes) -> list[str]:
+    """The names in the file `path`, or on standard input, each ended by `end`."""
+    with contextlib.closing(open_source(path)) as source:
+        read = source.reader()
+        data = b"".join(iter(lambda: read(PIECE_BYTES), b""))
+    names = [name.removesuffix(b"\r") if end == b"\n" else name for name in data.split(end)]
+    return [os.fsdecode(name) for name in names if name]
+
+
+def _check_typed(options: Options, items: Sequence[Item]) -> None:
+    """Raise UsageError for an option that was typed and has no effect on any of the files."""
+    inputs = [by_suffix(item.source) for item in items]
+    outputs = [by_suffix(item.target) for item in items]
+    if None not in inputs and None not in outputs:
+        check_typed(options, [f for f in inputs if f], [f for f in outputs if f])
 
 
 def _absolute(name: str) -> str:
@@ -174,10 +218,15 @@ def _print_plan(items: Sequence[Item], todo: Sequence[Item]) -> None:
     click.echo(f"{_files(len(todo))}, {human(sum(item.size for item in todo))}{left}")
 
 
-def _print_done(results: Sequence[Result], skipped: int, seconds: float) -> None:
+def _print_done(results: Sequence[Result], skipped: int, stale: int, seconds: float) -> None:
+    changed = f", {stale:,} of them older than their inputs: --update does these" if stale else ""
+    if skipped and not results:
+        outputs = "1 output exists" if skipped == 1 else f"{skipped:,} outputs exist"
+        click.echo(f"nothing to do: {outputs}{changed}")
+        return
     done = [r.outcome for r in results if r.outcome is not None]
     size = sum(outcome.source_bytes for outcome in done)
-    left = f", {skipped:,} left as they were" if skipped else ""
+    left = f", {skipped:,} left as they were{changed}" if skipped else ""
     speed = f"{human(size)} in {seconds:.1f} s, {rate(size, seconds)}"
     click.echo(f"{_files(len(done))} done ({speed}){left}")
 
@@ -188,7 +237,8 @@ def _raise_failures(results: Sequence[Result], files: int) -> None:
     for result in failed:
         complain(display(str(result.error)))
     if failed:
-        raise DataError(f"{len(failed):,} of {_files(files)} failed")
+        kind = UsageError if all(result.usage for result in failed) else DataError
+        raise kind(f"{len(failed):,} of {_files(files)} failed")
 
 
 def _files(count: int) -> str:
