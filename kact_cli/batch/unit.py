@@ -5,23 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple
 
-from kact_cli.batch.inputs import shown
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, KactError, UsageError, reason
-from kact_cli.files import object_store as remote
-from kact_cli.files.object_store import Uri
-from kact_cli.files.temporary import temporary_path
-from kact_cli.formats.detect import by_suffix
+from kact_cli.errors import DataError, UsageError, reason
+from kact_cli.files.object_store import is_uri
+from kact_cli.files.source import Source, open_source
+from kact_cli.files.target import Target
 from kact_cli.formats.npy import NpyTensor
 from kact_cli.messages import display
 from kact_cli.options import Observer, Options
 from kact_cli.reports.summary import nonfinite
-from kact_cli.reports.values import open_numbers
+from kact_cli.reports.values import numbers_in
 from kact_cli.tables.columns import ColumnBlock, Kind, select
 from kact_cli.transform.route import transform
 
@@ -83,41 +80,41 @@ def run_file(task: FileTask) -> Outcome:
     """Transform one file, whole or not at all. Raises a KactError."""
     started = time.perf_counter()
     listener = Listener(task.strict)
+    sizes = 0, 0
+    counts: tuple[Counts | None, Counts | None] = None, None
+
+    def finished(source: Source, target: Target) -> None:
+        nonlocal sizes, counts
+        sizes = source.size or 0, os.fstat(target.fd).st_size
+        if task.count:
+            counts = _count_both(task, source, str(target.path), target.name)
+
+    if not is_uri(task.target):
+        make_parents(task.target)
     options = replace(task.options, observer=listener)
-    with contextlib.ExitStack() as stack:
-        source, target = remote.parse(task.source), remote.parse(task.target)
-        read, write = source, target
-        if isinstance(read, Uri):
-            read = stack.enter_context(_temporary(read))
-        if isinstance(write, Uri):
-            write = stack.enter_context(_temporary(write))
-        with _renaming({display(read): shown(source), display(write): shown(target)}, listener):
-            if isinstance(source, Uri):
-                fetch(source, read)
-            make_parents(write)
-            transform(task.chain, read, write, options)
-            before, after = _count_both(task, read, write) if task.count else (None, None)
-        if isinstance(target, Uri):
-            remote.put(write, target)
-        taken, made = os.stat(read).st_size, os.stat(write).st_size
+    transform(task.chain, task.source, task.target, options, finished)
     seconds = time.perf_counter() - started
     warnings, notes = tuple(listener.warnings), tuple(listener.notes)
-    return Outcome(taken, made, seconds, before, after, warnings, notes)
+    return Outcome(*sizes, seconds, *counts, warnings, notes)
 
 
 def count_file(task: FileTask) -> tuple[Counts, Counts]:
     """Count in a local file that is done, and in what it became. Raises a KactError."""
-    return _count_both(task, task.source, task.target)
+    with contextlib.closing(open_source(task.source)) as source:
+        return _count_both(task, source, task.target, task.target)
 
 
-def _count_both(task: FileTask, read: str, write: str) -> tuple[Counts, Counts]:
-    before, columns = _count(read, task.options)
+def _count_both(task: FileTask, source: Source, path: str, name: str) -> tuple[Counts, Counts]:
+    """Count in an input and in its output `name`, which is at `path`."""
+    before, columns = _count(source, task.options)
     written = replace(task.options, source_format=task.options.target_format)
-    return before, _count(write, written, columns)[0]
+    with contextlib.closing(open_source(path)) as target:
+        target.name = name
+        return before, _count(target, written, columns)[0]
 
 
 def _count(
-    path: str, options: Options, columns: Sequence[int] | None = None
+    source: Source, options: Options, columns: Sequence[int] | None = None
 ) -> tuple[Counts, Sequence[int] | None]:
     """Count in the columns that `options` select or (of an output) at the positions `columns`.
 
@@ -125,7 +122,7 @@ def _count(
     """
     rows = nan = inf = 0
     blocks: Iterable[list[ColumnBlock]]
-    with open_numbers(path, options) as numbers:
+    with numbers_in(source, options) as numbers:
         if isinstance(numbers, NpyTensor):
             blocks = ([ColumnBlock(block)] for block in numbers.blocks())
         else:
@@ -149,47 +146,3 @@ def make_parents(path: str) -> None:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     except OSError as e:
         raise DataError(f"{display(path)}: {reason(e)}") from e
-
-
-def fetch(uri: Uri, path: str) -> None:
-    """Write the object at `uri` to the new file `path`."""
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as e:
-        raise DataError(f"temporary file {path}: {reason(e)}") from e
-    try:
-        remote.fetch(uri, fd)
-    finally:
-        os.close(fd)
-
-
-@contextlib.contextmanager
-def _temporary(uri: Uri) -> Iterator[str]:
-    """A temporary path with the suffix of `uri`, which says what format it is."""
-    found = by_suffix(uri.path)
-    suffixes = [s for s in found.suffixes if uri.path.lower().endswith(s)] if found else [""]
-    path = temporary_path("spool") + max(suffixes, key=len)
-    try:
-        yield path
-    finally:
-        Path(path).unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _renaming(names: dict[str, str], listener: Listener) -> Iterator[None]:
-    """Have what is said name the files that the user knows, not the temporary ones."""
-
-    def renamed(text: str) -> str:
-        for temporary, name in names.items():
-            text = text.replace(temporary, name)
-        return text
-
-    try:
-        yield
-    except KactError as e:
-        if renamed(str(e)) == str(e):
-            raise
-        raise type(e)(renamed(str(e))) from e
-    finally:
-        listener.warnings = [renamed(w) for w in listener.warnings]
-        listener.notes = [renamed(n) for n in listener.notes]

@@ -49,9 +49,19 @@ def open_numbers(
 ) -> Iterator[NpyTensor | OpenTable]:
     """Open a file, or `-`, in any format. A pipe is spooled where its format is not read in order,
     or (`again`) where it has to be read more than once."""
-    options = options or Options()
+    with (
+        contextlib.closing(open_source(path)) as source,
+        numbers_in(source, options or Options(), again=again) as numbers,
+    ):
+        yield numbers
+
+
+@contextlib.contextmanager
+def numbers_in(
+    source: Source, options: Options, *, again: bool = False
+) -> Iterator[NpyTensor | OpenTable]:
+    """The same for an input that is open already, and stays so."""
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(contextlib.closing(open_source(path)))
         found = detect(source, options.source_format)
         if source.size is None and (found.seeks or again):
             source = stack.enter_context(source.spool())

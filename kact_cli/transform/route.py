@@ -17,10 +17,11 @@ what an activation is stands in `activations`, and the grammar of a chain in `ch
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from importlib import import_module
 
 from kact_cli.chain import Chain
-from kact_cli.files.source import open_source
+from kact_cli.files.source import Source, open_source
 from kact_cli.files.target import Target
 from kact_cli.formats.detect import check_typed, detect, output_format
 from kact_cli.options import Options
@@ -30,9 +31,16 @@ WAYS = {"npy": "tensor", "csv": "csv", "parquet": "parquet"}
 called as `transform(chain, source, found, target, wanted, options)`."""
 
 
-def transform(chain: Chain, source: str, target: str, options: Options) -> None:
+def transform(
+    chain: Chain,
+    source: str,
+    target: str,
+    options: Options,
+    finished: Callable[[Source, Target], None] | None = None,
+) -> None:
     """Apply `chain` to `source` and write `target`: paths, URIs, or `-` for the standard streams.
 
+    `finished` is called with both, still open, when the output is whole and not yet in its place.
     Raises a KactError, with the target as it was, when anything goes wrong.
     """
     if options.float_format is not None:
@@ -51,3 +59,5 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
             name = WAYS.get(found.name, "table") if found is wanted else "table"
             way = import_module(f"kact_cli.transform.{name}")
             way.transform(chain, opened, found, out, wanted, options)
+            if finished is not None:
+                finished(opened, out)
