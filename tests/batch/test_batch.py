@@ -23,7 +23,7 @@ from kact_cli.batch.inputs import Item, Selection
 from kact_cli.batch.schedule import Batch
 from kact_cli.errors import KactError
 from kact_cli.files.object_store import Uri, parse
-from kact_cli.files.target import temporary_prefix
+from kact_cli.files.temporary import temporary_prefix
 from kact_cli.options import Options
 from kact_cli.parallel.processes import Inline, Processes
 from tests.tools.run import Kact, command, environment
