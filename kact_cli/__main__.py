@@ -1,6 +1,23 @@
-"""`python -m kact_cli` is `kact`."""
+"""`kact`, and `python -m kact_cli`. Ctrl-C ends it from here on, before anything is imported."""
 
-from kact_cli.cli import main
+import os
+import signal
+from types import FrameType
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run kact and end the process with its exit code."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+    from kact_cli.cli import main
+
+    main()
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)
+
 
 if __name__ == "__main__":
     main()

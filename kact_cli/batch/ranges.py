@@ -96,6 +96,7 @@ class CutFile:
             job.result.offset,
             self._source.name,
             self._target.name,
+            self._source.stamp,
         )
         stage = job.plan.stages[0]
         self._stage = StageTask(job.program.staged(stage, 1, 0), stage, files)
@@ -145,6 +146,7 @@ class CutFile:
     def commit(self) -> Outcome:
         """Put the output in its place."""
         job = self._job
+        self._source.check_unchanged()
         # Last, so that a run that is killed half-way leaves nothing that looks whole
         self._target.write(memoryview(write_header(job.result)), 0)
         if extra := self._source.after(job.header.end):

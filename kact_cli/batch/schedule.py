@@ -16,7 +16,7 @@ from kact_cli.batch.unit import FileTask, Outcome, count_file, run_file
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError, UsageError
 from kact_cli.files.object_store import is_uri
-from kact_cli.files.target import temporary_prefix
+from kact_cli.files.temporary import temporary_prefix
 from kact_cli.formats.detect import by_suffix
 from kact_cli.messages import describe
 from kact_cli.options import Observer, Options

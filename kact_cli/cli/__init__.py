@@ -160,12 +160,6 @@ def main() -> NoReturn:
         os.environ.setdefault(f"{name}_NUM_THREADS", "1")
     # Read when pyarrow is imported: its own memory pool keeps what it was given
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    _reserve_standard_streams()
-    for number in _signals():
-        # `nohup kact` stays nohup
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, _terminate)
-    sys.unraisablehook = _send_again
     code = _run()
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
@@ -174,11 +168,16 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    if "_KACT_COMPLETE" in os.environ:
-        from kact_cli.cli.completion import register
-
-        register()
     try:
+        for number in _signals():
+            if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup kact` stays nohup
+                signal.signal(number, _terminate)
+        sys.unraisablehook = _send_again
+        _reserve_standard_streams()
+        if "_KACT_COMPLETE" in os.environ:
+            from kact_cli.cli.completion import register
+
+            register()
         result = cli.main(prog_name="kact", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -207,6 +206,11 @@ def _run() -> int:
         return ExitCode.DATA
     except OSError as e:
         _complain(f"{e.filename or 'standard output'}: {reason(e)}")
+        return ExitCode.DATA
+    except RuntimeError as e:
+        if "start new thread" not in str(e):
+            raise
+        _complain("the system starts no more threads (see ulimit -u and -v)")
         return ExitCode.DATA
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from kact_cli.errors import DataError, reason
 
@@ -29,6 +29,31 @@ def descriptor(path: str, standard: int) -> int | None:
     names = {"stdin": 0, "stdout": 1, "stderr": 2}
     number = match[2] or match[3]
     return int(number) if number else names[match[1]]
+
+
+class Stamp(NamedTuple):
+    """What tells what a file holds from what it held before, and from another of its name.
+
+    The inode does not: each machine of a cluster may see another one.
+    """
+
+    size: int
+    modified: int
+
+    @classmethod
+    def of(cls, fd: int) -> Stamp:
+        found = os.fstat(fd)
+        return cls(found.st_size, found.st_mtime_ns)
+
+
+def reopenable(fd: int, path: str | None, process: int | None = None) -> str:
+    """A path that opens the regular file once more that is open here as `fd`.
+
+    On Linux that very file, whatever has been put under its name since; elsewhere by `path`, or
+    where it has none as a copy of the descriptor. `process` names this one for other processes.
+    """
+    found = f"/proc/{process or 'self'}/fd/{fd}"
+    return found if os.path.exists(found) else path or f"/dev/fd/{fd}"
 
 
 @contextlib.contextmanager

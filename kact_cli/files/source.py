@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.descriptors import (
     STANDARD,
+    Stamp,
     copy,
     descriptor,
     enlarge_pipe,
     opened,
     read_full,
+    reopenable,
     write_full,
 )
 from kact_cli.files.temporary import temporary_file
@@ -47,11 +49,23 @@ class Source:
     size: int | None
     owned: bool = True
     """Whether the descriptor was opened here: one that kact was given stays open."""
+    stamp: Stamp | None = None
+    """Of a regular file, as it was when it was opened."""
     _pending: bytes = b""
 
     def openable(self) -> str:
         """A path that opens this regular file once more, in this process."""
-        return self.path if self.path is not None else f"/dev/fd/{self.fd}"
+        return reopenable(self.fd, self.path)
+
+    def check_unchanged(self) -> None:
+        """Raise DataError where somebody has written to the file since it was opened.
+
+        What was read of it then may be of the old content or of the new. A file that was put in
+        its place is another one: this one is as it was.
+        """
+        with prefixed(self.name, OSError):
+            if self.stamp is not None and Stamp.of(self.fd) != self.stamp:
+                raise DataError("changed while it was read")
 
     def peek(self, count: int) -> bytes:
         """The next `count` bytes, or fewer at the end of the input, without consuming them."""
@@ -108,7 +122,9 @@ class Source:
 
     def close(self) -> None:
         if self.owned and self.fd >= 0:
-            os.close(self.fd)
+            # What was read has been read, whatever the system says now
+            with contextlib.suppress(OSError):
+                os.close(self.fd)
             self.fd = -1
 
 
@@ -126,20 +142,22 @@ def open_source(path: str) -> Source:
         path = place
     name = "standard input" if path == STANDARD else display(path)
     fd = descriptor(path, standard=0)
-    with prefixed(name, OSError, ValueError):
-        owned = fd is None
+    owned = fd is None
+    with contextlib.ExitStack() as failed, prefixed(name, OSError, ValueError):
         if fd is None:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            failed.callback(os.close, fd)
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
-            if owned:
-                os.close(fd)
             raise DataError("is a directory")
         if stat.S_ISREG(mode) and (owned or os.lseek(fd, 0, os.SEEK_CUR) == 0):
-            size = os.fstat(fd).st_size
-            return Source(fd, name, path if owned else None, size, owned=owned)
-        enlarge_pipe(fd)
-        return Source(fd, name, None, None, owned=owned)
+            stamp = Stamp.of(fd)
+            found = Source(fd, name, path if owned else None, stamp.size, owned, stamp)
+        else:
+            enlarge_pipe(fd)
+            found = Source(fd, name, None, None, owned)
+        failed.pop_all()
+    return found
 
 
 def _fetched(uri: Uri) -> Source:

@@ -1,22 +1,25 @@
 """The output: whole or absent.
 
-A regular file is written beside its target under a temporary name and put in its place at the end.
-What is not a regular file (standard output, a FIFO, /dev/null) is written to and never replaced.
+A file is written beside its target under a temporary name and put in its place at the end. It is
+locked for so long: a temporary file that nobody holds was left by a run that was killed.
+
+Standard output, a FIFO, /dev/null are written to in order and never replaced: others may write
+there too, and what they wrote stays as it is.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from kact_cli.errors import DataError, UsageError, prefixed
+from kact_cli.errors import DataError, UsageError, prefixed, reason
 from kact_cli.files.descriptors import (
     STANDARD,
     copy,
@@ -28,29 +31,34 @@ from kact_cli.files.descriptors import (
     write_full,
 )
 from kact_cli.files.source import Source
-from kact_cli.files.temporary import temporary_file, temporary_path
+from kact_cli.files.temporary import create_beside, temporary_file, temporary_path
 from kact_cli.messages import display
 
 if TYPE_CHECKING:
     from kact_cli.files.object_store import Uri
 
-
-def temporary_prefix(name: str) -> str:
-    """How the temporary file of an output called `name` starts: what a killed run left is found."""
-    return f".kact-{zlib.crc32(os.fsencode(name)):08x}-"
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Target:
     """An open output, used as a context: committed when the block ends well, else taken back.
 
-    `seekable` says whether `fd` can be written at offsets from `base`; otherwise bytes go in order.
-    `path` is where another process can open it, None where it cannot.
+    `seekable` says whether `fd` can be written at offsets; otherwise bytes go in order. `path` is
+    where another process can open it, None where it cannot.
     """
 
-    def __init__(self, path: str, *, overwrite: bool = False, fsync: bool = False) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        overwrite: bool = False,
+        fsync: bool = False,
+        source: Source | None = None,
+    ) -> None:
         """OUTPUT: a path, a URI, or `-` for standard output. Nothing is opened before `with`.
 
         What goes to a URI is written to a temporary file, and sent there at the end.
+        Whoever may not read `source`, the input, may not read the output.
         """
         self._uri: Uri | None = None
         if "://" in path:
@@ -67,8 +75,14 @@ class Target:
         self.seekable = False
         self._final: str | None = None
         self.path: str | None = None
-        self.base = 0
-        self._undo_to: int | None = None
+        self.remark: str | None = None
+        """What the user should know of an output that is in its place all the same."""
+        self._source = source
+        self._mode: int | None = None
+        """What the file is to have in the end, where that is not what it was made with."""
+        self._started_at: int | None = None
+        """How long a regular file was that is written to, not replaced."""
+        self._written = 0
 
     def __enter__(self) -> Target:
         """Open the output.
@@ -109,18 +123,26 @@ class Target:
             raise UsageError(f"{self.name} exists; give --overwrite to replace it")
         if found is not None and not os.access(final, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        # A short name of its own: the target's may already be as long as the file system allows
         directory, name = os.path.split(final)
-        unique = f"{temporary_prefix(name)}{os.urandom(6).hex()}.tmp"
-        self.path = os.path.join(directory, unique)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self.fd = os.open(self.path, flags, 0o666)  # less the umask, as for any new file
+        # Less the umask, as for any new file; one that takes the place of another is private first
+        mode = self._readers() if found is None else 0o600
+        self.fd, self.path = create_beside(directory, name, mode)
         self._final = final
         self.seekable = True
         if found is not None:
             with contextlib.suppress(OSError):
                 os.fchown(self.fd, found.st_uid, found.st_gid)
-            os.fchmod(self.fd, stat.S_IMODE(found.st_mode))
+            self._mode = stat.S_IMODE(found.st_mode)
+
+    def _readers(self) -> int:
+        """The mode of a new output: nobody reads it who may not read the input."""
+        if self._source is None or self._source.size is None:
+            return 0o666
+        found = os.fstat(self._source.fd)
+        others = found.st_mode & OTHERS
+        if found.st_gid != os.getegid():  # the input's group is not the output's
+            others &= others << 3 | stat.S_IRWXO
+        return 0o666 & (others | stat.S_IRWXU)
 
     def _open_remote(self, uri: Uri, overwrite: bool) -> None:
         from kact_cli.files.object_store import look
@@ -133,31 +155,24 @@ class Target:
         self.seekable = True
 
     def _adopt(self) -> None:
-        """Take a descriptor as it is: a regular file (`> out.npy`) still allows offsets."""
-        import fcntl
-
+        """Take a descriptor as it is, which others may hold too."""
         status = os.fstat(self.fd)
-        append = fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_APPEND
-        self.seekable = stat.S_ISREG(status.st_mode) and not append
-        if stat.S_ISREG(status.st_mode):
-            self.base = status.st_size if append else os.lseek(self.fd, 0, os.SEEK_CUR)
-            self._undo_to = self.base if status.st_size <= self.base else None
-        else:
+        if not stat.S_ISREG(status.st_mode):
             enlarge_pipe(self.fd)
-
-    def refuse_same_file(self, source: Source) -> None:
-        """Raise DataError where writing would destroy `source` while it is read."""
-        if self._final is None and source.size is not None:
-            a, b = os.fstat(self.fd), os.fstat(source.fd)
-            if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino):
-                self._undo_to = None
+            return
+        if self._source is not None and self._source.size is not None:
+            source = os.fstat(self._source.fd)
+            if (status.st_dev, status.st_ino) == (source.st_dev, source.st_ino):
                 raise DataError(f"{self.name} is also the input, and would be destroyed")
+        self._started_at = status.st_size
+        if not fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_APPEND:
+            self._started_at = os.lseek(self.fd, 0, os.SEEK_CUR)
 
     def allocate(self, size: int) -> None:
         """Reserve `size` bytes, so that a full disk is an error now and not after the work."""
         if self.seekable:
             with prefixed(self.name):
-                reserve(self.fd, size, self.base)
+                reserve(self.fd, size)
 
     def write(self, data: Any, offset: int | None = None) -> None:
         """Write all of a buffer at `offset` from the output's start, or (None) in order.
@@ -165,7 +180,15 @@ class Target:
         Raises BrokenPipeError when the reader is gone, DataError for anything else.
         """
         with prefixed(self.name, OSError):
-            write_full(self.fd, data, None if offset is None else self.base + offset)
+            if offset is not None:
+                write_full(self.fd, data, offset)
+                return
+            view = memoryview(data)
+            view = view.cast("B") if view.nbytes else memoryview(b"")
+            while view:
+                count = os.write(self.fd, view)
+                self._written += count
+                view = view[count:]
 
     def __exit__(
         self,
@@ -184,6 +207,8 @@ class Target:
                 raise
 
     def _commit(self) -> None:
+        if self._mode is not None:
+            os.fchmod(self.fd, self._mode)
         if self._fsync:
             # A pipe cannot be synchronised, and need not be
             with contextlib.suppress(OSError) if self._final is None else contextlib.nullcontext():
@@ -195,20 +220,19 @@ class Target:
             put(self.path, self._uri)
             os.unlink(self.path)
             return
-        if self._final is None or self.path is None:
-            if self.seekable:
-                os.lseek(self.fd, 0, os.SEEK_END)
-            self._close()
-            return
         self._close()
+        if self._final is None or self.path is None:
+            return
         if self._overwrite:
             os.replace(self.path, self._final)
         else:
             self._put_where_nothing_is(self.path, self._final)
-        if self._fsync:
-            directory = os.open(os.path.dirname(self._final), os.O_RDONLY)
-            os.fsync(directory)
-            os.close(directory)
+        try:
+            if self._fsync:
+                with opened(os.path.dirname(self._final), os.O_RDONLY) as directory:
+                    os.fsync(directory)
+        except OSError as e:
+            self.remark = f"{self.name}: in place, but not synchronised: {reason(e)}"
 
     def _put_where_nothing_is(self, path: str, final: str) -> None:
         try:
@@ -218,7 +242,10 @@ class Target:
         except OSError:  # a file system without hard links
             os.replace(path, final)
         else:
-            os.unlink(path)
+            try:
+                os.unlink(path)
+            except OSError as e:
+                self.remark = f"{path}: could not be removed: {reason(e)}"
 
     def _close(self) -> None:
         fd, self.fd = self.fd, -1
@@ -226,12 +253,15 @@ class Target:
             os.close(fd)
 
     def abort(self) -> None:
-        """Leave the target as it was."""
+        """Leave the target as it was; and what others have written there meanwhile as it is."""
         with contextlib.suppress(OSError):
             if self.path is not None:
                 os.unlink(self.path)
-            elif self._undo_to is not None:
-                os.ftruncate(self.fd, self._undo_to)
+            elif self._started_at is not None:
+                ours = self._started_at + self._written
+                if os.fstat(self.fd).st_size == os.lseek(self.fd, 0, os.SEEK_CUR) == ours:
+                    os.ftruncate(self.fd, self._started_at)
+                    os.lseek(self.fd, self._started_at, os.SEEK_SET)
         with contextlib.suppress(OSError):
             self._close()
 
@@ -247,8 +277,8 @@ def _followed(path: str) -> str:
 
 @contextlib.contextmanager
 def as_regular_file(target: Target) -> Iterator[Target]:
-    """The target, or (for a pipe) a temporary file, whose content goes into it at the end."""
-    if target.seekable and target.base == 0:
+    """The target, or a temporary file, whose content goes into it (a pipe, say) at the end."""
+    if target.seekable:
         yield target
         return
     with temporary_file() as path, opened(path, os.O_RDWR) as fd:

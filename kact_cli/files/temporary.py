@@ -1,13 +1,19 @@
-"""Temporary files: where they may be, and one with reserved space for as long as it is needed."""
+"""Temporary files: those beside an output that become it, and private ones for what is put aside.
+
+One beside an output is locked for as long as it is written: what nobody holds was left by a run
+that was killed.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import zlib
 from collections.abc import Iterator
 
 from kact_cli.errors import prefixed
-from kact_cli.files.descriptors import reserve
+from kact_cli.files.descriptors import opened, reserve
 
 
 def temporary_path(kind: str) -> str:
@@ -37,3 +43,35 @@ def temporary_file(size: int = 0) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
+
+
+def temporary_prefix(name: str) -> str:
+    """How the temporary file of an output called `name` starts: what a killed run left is found."""
+    return f".kact-{zlib.crc32(os.fsencode(name)):08x}-"
+
+
+def remove_abandoned(path: str) -> None:
+    """Remove a temporary file, unless the run that writes it is still there."""
+    with contextlib.suppress(OSError), opened(path, os.O_RDWR) as fd:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+
+
+def create_beside(directory: str, name: str, mode: int) -> tuple[int, str]:
+    """A new temporary file for the output `name`, locked: its descriptor and its path."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    while True:
+        # A short name of its own: the target's may be as long as the file system allows
+        path = os.path.join(directory, f"{temporary_prefix(name)}{os.urandom(6).hex()}.tmp")
+        fd = os.open(path, flags, mode)
+        try:
+            # Where there are no locks nobody can hold one, and so nobody removes what is not held
+            with contextlib.suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.exists(path):
+                return fd, path
+        except BaseException:
+            os.close(fd)
+            os.unlink(path)
+            raise
+        os.close(fd)  # somebody took it for abandoned, in the moment before it was locked

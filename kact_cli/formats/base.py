@@ -20,7 +20,7 @@ BATCH_BYTES = 4 * 1024 * 1024
 """Of rows in memory at a time; a batch is the unit of reading, computing and writing."""
 
 
-FAULTS = (pa.ArrowException, OSError, EOFError)
+FAULTS = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError)
 """What pyarrow raises where a file is broken, or cannot be read or written."""
 
 

@@ -67,3 +67,4 @@ def open_numbers(
 
             reader = open_reader(found, source, options)
             yield OpenTable(source, found, stack.enter_context(contextlib.closing(reader)))
+        source.check_unchanged()

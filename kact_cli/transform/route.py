@@ -51,14 +51,16 @@ def transform(
         check_format(options.float_format)
     with contextlib.closing(open_source(source)) as opened:
         found = detect(opened, options.source_format)
-        out = Target(target, overwrite=options.overwrite, fsync=options.fsync)
+        out = Target(target, overwrite=options.overwrite, fsync=options.fsync, source=opened)
         wanted = output_format(out.name, found, options.target_format)
         check_typed(options, [found], [wanted])
         jobs = "a thread for each core" if options.jobs is None else f"{options.jobs} jobs"
         options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
         with out:
-            out.refuse_same_file(opened)
             name = WAYS.get(found.name, "table") if found is wanted else "table"
             way = import_module(f"kact_cli.transform.{name}")
             way.transform(chain, opened, found, out, wanted, options)
             finish(opened, out, wanted)
+            opened.check_unchanged()
+        if out.remark:
+            options.observer.warn(out.remark)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from kact_cli.engine.plan import UNIT_BYTES, Round, TensorPlan, TensorUnit
 from kact_cli.engine.program import Program
 from kact_cli.errors import DataError
+from kact_cli.files.descriptors import reopenable
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
 from kact_cli.files.temporary import temporary_file
@@ -51,10 +51,11 @@ def run_plan(
         with contextlib.ExitStack() as stack:
             mapped, stop = _workers(stack, options, parallel=parallel)
             for number, stage in enumerate(plan.stages):
-                out, offset = write, target.base + target_offset
+                out, offset = write, target_offset
                 if number < last:
                     out, offset = stack.enter_context(temporary_file(between)), 0
-                files = Files(read, source_offset, out, offset, source.name, target.name)
+                stamp = None if number else source.stamp
+                files = Files(read, source_offset, out, offset, source.name, target.name, stamp)
                 task = StageTask(program.staged(stage, last + 1, number), stage, files)
                 _run_stage(task, plan, number, mapped, stop, options)
                 read, source_offset = out, offset
@@ -64,11 +65,10 @@ def run_plan(
 
 def _shareable(fd: int, path: str | None) -> str:
     """The path under which another process can open the file that is open here as `fd`."""
-    if path is not None:
-        return path
-    if sys.platform != "linux":
+    found = reopenable(fd, path, os.getpid())
+    if found.startswith("/dev/"):
         raise DataError("--jobs needs files that have names, not redirected ones")
-    return f"/proc/{os.getpid()}/fd/{fd}"
+    return found
 
 
 def _workers(

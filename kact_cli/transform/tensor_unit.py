@@ -20,7 +20,7 @@ from kact_cli.engine.layout import runs
 from kact_cli.engine.plan import ALL_PASSES, Round, Stage, TensorUnit
 from kact_cli.engine.program import Program
 from kact_cli.errors import DataError, prefixed
-from kact_cli.files.descriptors import read_full, write_full
+from kact_cli.files.descriptors import Stamp, opened, read_full, write_full
 from kact_cli.types import Array, ReductionState, Shape, State
 
 Partial = dict[tuple[int, ...], tuple[tuple[slice, ...], ReductionState]]
@@ -36,6 +36,8 @@ class Files(NamedTuple):
     target_offset: int
     source_name: str
     target_name: str
+    stamp: Stamp | None = None
+    """What the source has to be where it is opened by its path; None: whatever it is."""
 
 
 class StageTask(NamedTuple):
@@ -66,9 +68,12 @@ def run_unit(
     or the output cannot be written.
     """
     stage, numbers = task.stage, range(unit.first, unit.last)
-    with contextlib.ExitStack() as opened:
-        source = _open(opened, task.files.source, os.O_RDONLY)
-        target = _open(opened, task.files.target, os.O_WRONLY)
+    with contextlib.ExitStack() as stack:
+        files = task.files
+        source = _open(stack, files.source, os.O_RDONLY, files.source_name)
+        target = _open(stack, files.target, os.O_WRONLY, files.target_name)
+        if isinstance(files.source, str) and files.stamp not in (None, Stamp.of(source)):
+            raise DataError(f"{files.source_name}: changed while it was read")
         work = UnitRun(task, source, target, stop)
         if unit.passed != ALL_PASSES:
             found = work.chunks(unit.slab, numbers, unit.passed, state)
@@ -83,12 +88,11 @@ def run_unit(
         return UnitResult(work.bytes, {})
 
 
-def _open(opened: contextlib.ExitStack, file: int | str, flags: int) -> int:
+def _open(stack: contextlib.ExitStack, file: int | str, flags: int, name: str) -> int:
     if isinstance(file, int):
         return file
-    fd = os.open(file, flags | os.O_CLOEXEC)
-    opened.callback(os.close, fd)
-    return fd
+    with prefixed(name, OSError):
+        return stack.enter_context(opened(file, flags))
 
 
 class UnitRun:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kact_cli.files.target import temporary_prefix
+from kact_cli.files.temporary import temporary_prefix
 from tests.tools.run import Kact, tree
 from tests.tools.tensors import save
 

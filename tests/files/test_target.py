@@ -47,9 +47,19 @@ def test_new_file_has_the_mode_of_any_new_file(
     umask: int, kact: Kact, source: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.npy"
+    source.chmod(0o777)
     kact("apply", "relu", source, target, prepare=lambda: os.umask(umask) and None)
     assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~umask
     assert holds(target)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o604])
+def test_no_one_reads_an_output_who_may_not_read_the_input(
+    mode: int, kact: Kact, source: Path, tmp_path: Path
+) -> None:
+    source.chmod(mode)
+    kact("apply", "relu", source, tmp_path / "out.npy")
+    assert stat.S_IMODE((tmp_path / "out.npy").stat().st_mode) == mode | 0o200
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o600, 0o755, 0o666])

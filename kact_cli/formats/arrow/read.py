@@ -61,6 +61,25 @@ class _Stream(io.RawIOBase):
         return got
 
 
+def _sound(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, once all of its offsets, indices and lengths are known to lie within its buffers.
+
+    Nothing but this stands between a broken file and reading memory that is another's: Arrow takes
+    a file at its word. Raises ArrowInvalid.
+    """
+    batch.validate(full=True)
+    return batch
+
+
+def _check_names(schema: pa.Schema) -> None:
+    """Raise UnicodeDecodeError where a name, however deep, is no UTF-8; pyarrow takes any bytes."""
+    fields = list(schema)
+    while fields:
+        field = fields.pop()
+        _ = field.name
+        fields += [field.type.field(i) for i in range(field.type.num_fields)]
+
+
 class ArrowStreamReader(TableReader):
     """An Arrow stream, from a pipe (once) or a file (as often as is asked).
 
@@ -75,7 +94,9 @@ class ArrowStreamReader(TableReader):
     def _open(self) -> Any:
         self._stream = _Stream(self._source)
         with prefixed(self._source.name, *FAULTS):
-            return pa.ipc.open_stream(self._stream)
+            reader = pa.ipc.open_stream(self._stream)
+            _check_names(reader.schema)
+            return reader
 
     @property
     def codec(self) -> str | None:
@@ -87,7 +108,7 @@ class ArrowStreamReader(TableReader):
         while True:
             with prefixed(self._source.name, *FAULTS):
                 try:
-                    batch = reader.read_next_batch()
+                    batch = _sound(reader.read_next_batch())
                 except StopIteration:
                     if not self._stream.more:
                         return
@@ -122,12 +143,13 @@ class ArrowFileReader(TableReader):
         with prefixed(source.name, *FAULTS):
             self._reader = pa.ipc.open_file(pa.OSFile(self._path))
             self._refuse_a_second_file()
+            _check_names(self._reader.schema)
         self.schema: pa.Schema = self._reader.schema
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         for number in range(self._reader.num_record_batches):
             with prefixed(self._name, *FAULTS):
-                batch = self._reader.get_batch(number)
+                batch = _sound(self._reader.get_batch(number))
             yield batch if columns is None else batch.select(list(columns))
 
     def _footer(self, file: Any) -> tuple[int, bytes]:
