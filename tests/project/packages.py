@@ -29,9 +29,9 @@ def lowest() -> list[str]:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     found = []
     for requirement in declared:
-        match = re.fullmatch(r"([\w-]+)>=([\d.]+)", requirement)
+        match = re.fullmatch(r"([\w-]+)>=([\d.]+)(,!=[\d.]+)*", requirement)
         if match is None:
-            raise ValueError(f"{requirement!r} in pyproject.toml is not NAME>=VERSION")
+            raise ValueError(f"{requirement!r} in pyproject.toml is not NAME>=LOWEST")
         found.append(f"{match[1]}=={match[2]}")
     return found
 
