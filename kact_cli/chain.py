@@ -15,15 +15,12 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value
 from kact_cli.activations.elsewhere import OTHERS, SPELLINGS
 from kact_cli.errors import ChainSyntaxError, UsageError
 from kact_cli.messages import nearest
-
-if TYPE_CHECKING:
-    pass
 
 # Patterns, compiled when they are first used and not at every start
 _NUMBER = r"(?a)[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"

@@ -19,7 +19,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
 
 from kact_cli.errors import DataError
 from kact_cli.files.descriptors import opened, reserve, write_full
@@ -40,7 +39,7 @@ from kact_cli.formats.parquet.row_group import (
     page_format,
     write_indexes,
 )
-from kact_cli.parallel.pools import thread_pool
+from kact_cli.parallel.pools import in_order, thread_pool
 
 UNIT_BYTES = 1 << 20
 """Of values: smaller column chunks are done several at a time."""
@@ -72,8 +71,6 @@ class Encode:
 Task = Copy | Encode
 Done = tuple[int, list[EncodedChunk]]
 """Where the bytes of a task start in the new file, and what was encoded."""
-Waiting = tuple[MovedRowGroup, Task, Any]
-"""A group, a task of it, and the future of what becomes of that."""
 
 
 def rewrite(plan: RewritePlan, target: int, compute: Compute, *, workers: int = 1) -> int:
@@ -109,7 +106,8 @@ class _Worker:
         self._compute = compute
         self._thread = threading.local()
 
-    def __call__(self, number: int, task: Task) -> Done:
+    def __call__(self, numbered: tuple[int, Task]) -> Done:
+        number, task = numbered
         with self._layout.stopped_by_failure():
             if isinstance(task, Copy):
                 start = self._layout.place(number, task.size)
@@ -126,36 +124,34 @@ def _finished_groups(
     plan: RewritePlan, source: int, layout: OutputOrder, work: _Worker, workers: int
 ) -> Iterator[FinishedGroup]:
     """Do everything, a bounded number of tasks ahead of the one that is waited for."""
-    window: deque[Waiting | MovedRowGroup] = deque()
-    number = 0
+    waiting: deque[tuple[MovedRowGroup, Task | None]] = deque()
+    """The tasks in flight with their row groups; None after the last task of a group."""
 
-    def collect() -> Iterator[FinishedGroup]:
-        first = window.popleft()
-        if isinstance(first, MovedRowGroup):
-            yield first.finish()
-            return
-        group, task, future = first
-        start, encoded = future.result()
-        if isinstance(task, Copy):
-            for leaf in task.leaves:
-                group.move(leaf, start - task.start)
-            return
-        for leaf, chunk in zip(task.leaves, encoded, strict=True):
-            group.replace(leaf, chunk, start)
-            start += chunk.size
+    def tasks() -> Iterator[Task]:
+        for index, raw in enumerate(plan.footer.row_groups):
+            group = MovedRowGroup(source, raw)
+            for task in _tasks(plan, source, index, group):
+                waiting.append((group, task))
+                yield task
+            waiting.append((group, None))
+
+    def done() -> Iterator[FinishedGroup]:
+        while waiting and waiting[0][1] is None:
+            yield waiting.popleft()[0].finish()
 
     try:
         with thread_pool(workers, wait=True) as (pool, _), layout.stopped_by_failure():
-            for index, raw in enumerate(plan.footer.row_groups):
-                group = MovedRowGroup(source, raw)
-                for task in _tasks(plan, source, index, group):
-                    window.append((group, task, pool.submit(work, number, task)))
-                    number += 1
-                    if len(window) > 2 * workers:
-                        yield from collect()
-                window.append(group)
-            while window:
-                yield from collect()
+            for start, encoded in in_order(pool, 2 * workers + 1, work, enumerate(tasks())):
+                yield from done()
+                group, task = waiting.popleft()
+                if isinstance(task, Copy):
+                    for leaf in task.leaves:
+                        group.move(leaf, start - task.start)
+                elif task is not None:
+                    for leaf, chunk in zip(task.leaves, encoded, strict=True):
+                        group.replace(leaf, chunk, start)
+                        start += chunk.size
+            yield from done()
     except Stopped:
         raise layout.failure from None
 
