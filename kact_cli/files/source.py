@@ -47,6 +47,8 @@ class Source:
     size: int | None
     owned: bool = True
     """Whether the descriptor was opened here: one that kact was given stays open."""
+    base: int = 0
+    """Where in the file the input starts: behind 0 for a member of an archive."""
     _pending: bytes = b""
 
     def openable(self) -> str:
@@ -96,7 +98,7 @@ class Source:
 
     def _read(self, view: memoryview, offset: int | None = None) -> int:
         with prefixed(self.name, OSError):
-            return read_full(self.fd, view, offset)
+            return read_full(self.fd, view, None if offset is None else self.base + offset)
 
     @contextlib.contextmanager
     def spool(self, limit: int | None = None) -> Iterator[Source]:

@@ -246,9 +246,12 @@ def _followed(path: str) -> str:
 
 
 @contextlib.contextmanager
-def as_regular_file(target: Target) -> Iterator[Target]:
-    """The target, or (for a pipe) a temporary file, whose content goes into it at the end."""
-    if target.seekable and target.base == 0:
+def as_regular_file(target: Target, *, readable: bool = False) -> Iterator[Target]:
+    """The target, or (for a pipe) a temporary file, whose content goes into it at the end.
+
+    `readable`: what has been written is read again, as it can be in a file that kact has opened.
+    """
+    if target.seekable and target.base == 0 and (target.path is not None or not readable):
         yield target
         return
     with temporary_file() as path, opened(path, os.O_RDWR) as fd:

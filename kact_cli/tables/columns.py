@@ -69,20 +69,21 @@ def select(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     warn: Callable[[str], None] = lambda _: None,
+    noun: str = "column",
 ) -> list[int]:
-    """The positions of the columns that make up the tensor, rising.
+    """The positions of the columns that make up the tensor, rising; messages call each a `noun`.
 
     Raises UsageError for a name that no column has, for a named column that holds no numbers, and
     where nothing is left.
     """
-    left_out = excluded(columns, exclude)
+    left_out = excluded(columns, exclude, noun)
     if include:
         chosen = set()
         for pattern in _patterns(include, columns):
-            found = _matching(pattern, columns)
+            found = _matching(pattern, columns, noun)
             if len(found) == 1 and columns[found[0]].kind is Kind.OTHER:
                 column = columns[found[0]]
-                raise UsageError(f"column '{column.name}' is {column.type}, which is no number")
+                raise UsageError(f"{noun} '{column.name}' is {column.type}, which is no number")
             chosen |= {i for i in found if columns[i].kind is not Kind.OTHER}
         chosen -= left_out
     else:
@@ -92,18 +93,18 @@ def select(
             chosen = {i for i, c in enumerate(columns) if c.kind is Kind.INTEGER} - left_out
             if chosen:
                 names = [columns[i].name for i in sorted(chosen)]
-                warn(f"no floating-point columns; taking the integer ones: {listed(names)}")
+                warn(f"no floating-point {noun}s; taking the integer ones: {listed(names)}")
         if all(column.kind is Kind.EMPTY for column in columns):
             chosen = set(range(len(columns))) - left_out  # a CSV of nothing but its header
     if not chosen:
         there = listed([f"{c.name} ({c.type})" for c in columns]) or "none"
-        raise UsageError(f"no column left to compute; there are: {there}")
+        raise UsageError(f"no {noun} left to compute; there are: {there}")
     return sorted(chosen)
 
 
-def excluded(columns: Sequence[Column], exclude: Sequence[str]) -> set[int]:
+def excluded(columns: Sequence[Column], exclude: Sequence[str], noun: str = "column") -> set[int]:
     """The positions of the columns that names and globs leave out."""
-    return {i for pattern in _patterns(exclude, columns) for i in _matching(pattern, columns)}
+    return {i for pattern in _patterns(exclude, columns) for i in _matching(pattern, columns, noun)}
 
 
 def _patterns(given: Sequence[str], columns: Sequence[Column]) -> list[str]:
@@ -114,11 +115,11 @@ def _patterns(given: Sequence[str], columns: Sequence[Column]) -> list[str]:
     return split
 
 
-def _matching(pattern: str, columns: Sequence[Column]) -> list[int]:
+def _matching(pattern: str, columns: Sequence[Column], noun: str) -> list[int]:
     exact = [i for i, c in enumerate(columns) if c.name == pattern]
     found = exact or [i for i, c in enumerate(columns) if fnmatch.fnmatchcase(c.name, pattern)]
     if not found:
         names = [c.name for c in columns]
         hint = nearest(pattern, names) or f"; there are: {listed(names)}"
-        raise UsageError(f"no column '{pattern}'{hint}")
+        raise UsageError(f"no {noun} '{pattern}'{hint}")
     return found

@@ -49,5 +49,7 @@ def transform(chain: Chain, source: str, target: str, options: Options) -> None:
         with out:
             out.refuse_same_file(opened)
             name = WAYS.get(found.name, "table") if found is wanted else "table"
+            if "archive" in (found.kind, wanted.kind):
+                name = "archive"
             way = import_module(f"kact_cli.transform.{name}")
             way.transform(chain, opened, found, out, wanted, options)
