@@ -48,6 +48,8 @@ class Options:
 
     source_format: str | None = None
     target_format: str | None = None
+    source_dtype: np.dtype[Any] | None = None
+    """What a tensor of uint16 is taken for: bfloat16, whose bits NumPy keeps as such."""
     dtype: np.dtype[Any] | None = None
     compute_dtype: np.dtype[Any] | None = None
     exact: bool = False

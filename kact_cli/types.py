@@ -19,3 +19,18 @@ reduced dims taken as one."""
 
 
 Shape = tuple[int, ...]
+
+
+BFLOAT16 = np.dtype("V2")
+"""What stands for bfloat16, which NumPy does not have: two bytes, as ml_dtypes saves it in a .npy.
+`engine.bfloat16` knows what is in them."""
+
+
+def dtype_name(dtype: np.dtype[Any]) -> str:
+    """A dtype as the user names it, in whatever byte order it is."""
+    return "bfloat16" if dtype == BFLOAT16 else str(dtype.newbyteorder("="))
+
+
+def dtype_named(name: str) -> np.dtype[Any]:
+    """The dtype that `dtype_name` calls so."""
+    return BFLOAT16 if name == "bfloat16" else np.dtype(name)

@@ -143,7 +143,7 @@ class Activation(NamedTuple):
         """The dtype that this activation gives for a tensor of `dtype`, in its byte order."""
         import numpy as np
 
-        if dtype.kind == "f" or (dtype.kind in "iu" and self.keeps_integers(values)):
+        if dtype.kind in "fV" or (dtype.kind in "iu" and self.keeps_integers(values)):
             return dtype
         result: np.dtype[Any] = np.result_type(dtype, np.float32).newbyteorder(dtype.byteorder)
         return result

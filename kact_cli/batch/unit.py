@@ -18,7 +18,7 @@ from kact_cli.formats.npy import NpyTensor
 from kact_cli.messages import display
 from kact_cli.options import Observer, Options
 from kact_cli.reports.summary import nonfinite
-from kact_cli.reports.values import open_numbers
+from kact_cli.reports.values import OpenArchive, open_numbers
 from kact_cli.tables.columns import ColumnBlock, Kind, select
 from kact_cli.transform.route import transform
 
@@ -109,7 +109,8 @@ def _count_both(
 ) -> tuple[Counts, Counts]:
     before, columns = _count(source, options)
     name = options.target_format if wanted is None else wanted.name
-    return before, _count(target, replace(options, source_format=name), columns)[0]
+    made = replace(options, source_format=name, source_dtype=None)
+    return before, _count(target, made, columns)[0]
 
 
 def _count(
@@ -122,20 +123,26 @@ def _count(
     rows = nan = inf = 0
     blocks: Iterable[list[ColumnBlock]]
     with open_numbers(source, options) as numbers:
+        tensors: list[NpyTensor] | None = None
         if isinstance(numbers, NpyTensor):
-            blocks = ([ColumnBlock(block)] for block in numbers.blocks())
+            tensors, columns = [numbers], None
         else:
             if columns is None:
                 columns = select(numbers.columns, options.columns, options.exclude)
             columns = [i for i in columns if numbers.columns[i].kind is not Kind.OTHER]
-            blocks = numbers.reader.numbers(columns)
+            if isinstance(numbers, OpenArchive):
+                tensors = [numbers.tensor(i) for i in columns]
+            else:
+                blocks = numbers.reader.numbers(columns)
+        if tensors is not None:
+            blocks = ([ColumnBlock(block)] for tensor in tensors for block in tensor.blocks())
         for parts in blocks:
             rows += parts[0].rows
             for part in parts:
                 found = nonfinite(part.values if part.nulls is None else part.values[~part.nulls])
                 nan, inf = nan + found[0], inf + found[1] + found[2]
-        if isinstance(numbers, NpyTensor):
-            rows, columns = (numbers.header.shape or (1,))[0], None
+        if tensors is not None:
+            rows = sum((tensor.header.shape or (1,))[0] for tensor in tensors)
     return Counts(rows, nan, inf), columns
 
 

@@ -86,11 +86,12 @@ def _names(path: str | None) -> list[str]:
     if path is None:
         return []
     from kact_cli.errors import KactError
-    from kact_cli.reports.values import OpenTable, open_numbers
+    from kact_cli.formats.npy import NpyTensor
+    from kact_cli.reports.values import open_numbers
 
     try:
         with open_numbers(path) as numbers:
-            return [c.name for c in numbers.columns] if isinstance(numbers, OpenTable) else []
+            return [c.name for c in numbers.columns] if not isinstance(numbers, NpyTensor) else []
     except KactError:
         return []
 

@@ -12,7 +12,7 @@ from kact_cli.chain import format_value
 from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, Where, option
 from kact_cli.cli.progress import Progress
 from kact_cli.cli.types import ColumnsType, PathType, SizeType, ValueType
-from kact_cli.formats.declared import CSV, FORMATS, NPY, TABLES
+from kact_cli.formats.declared import CSV, FORMATS, NAMED, TENSORS
 from kact_cli.options import Options
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
-_DTYPES = ("float16", "float32", "float64")
+_DTYPES = ("bfloat16", "float16", "float32", "float64")
 _FORMATS = [f.name for f in FORMATS]
 _CSV: Where = ("input or output", (CSV.name,))
 
@@ -45,9 +45,9 @@ def input_output(command: F) -> F:
 
 
 def _dtype(ctx: click.Context, param: click.Parameter, value: str | None) -> np.dtype[Any] | None:
-    import numpy as np
+    from kact_cli.types import dtype_named
 
-    return None if value is None else np.dtype(value)
+    return None if value is None else dtype_named(value)
 
 
 def _columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -65,6 +65,17 @@ _READ = (
         metavar="FORMAT",
         envvar="KACT_FROM",
         help=f"Input format, if it is not detected: {', '.join(_FORMATS)}.",
+    ),
+    option(
+        FILES,
+        "--dtype-in",
+        "source_dtype",
+        concerns=("input", TENSORS),
+        type=click.Choice(_DTYPES[:1]),
+        metavar="DTYPE",
+        envvar="KACT_DTYPE_IN",
+        callback=_dtype,
+        help="What the uint16 of a tensor are the bits of: bfloat16.",
     ),
     option(
         FILES,
@@ -110,19 +121,19 @@ def _select(default: str) -> tuple[Callable[[F], F], ...]:
             PART,
             "--columns",
             "-c",
-            concerns=("input", TABLES),
+            concerns=("input", NAMED),
             type=ColumnsType(),
             multiple=True,
             metavar="LIST",
             envvar="KACT_COLUMNS",
             shell_complete=_columns,
-            help="Columns of a table that take part: names and globs, comma-separated."
+            help="Columns of a table, members of an archive that take part: names, globs, commas."
             f"  [default: {default}]",
         ),
         option(
             PART,
             "--exclude",
-            concerns=("input", TABLES),
+            concerns=("input", NAMED),
             type=ColumnsType(),
             multiple=True,
             metavar="LIST",
@@ -146,11 +157,11 @@ _PLAN = (
     option(
         COMPUTE,
         "--compute-dtype",
-        type=click.Choice(_DTYPES[1:]),
+        type=click.Choice(_DTYPES[2:]),
         metavar="DTYPE",
         callback=_dtype,
         envvar="KACT_COMPUTE_DTYPE",
-        help=f"Dtype to compute in, {' or '.join(_DTYPES[1:])}, rounded once at the end.",
+        help=f"Dtype to compute in, {' or '.join(_DTYPES[2:])}, rounded once at the end.",
     ),
     option(
         COMPUTE,
@@ -165,7 +176,7 @@ _PLAN = (
         RUNNING,
         "--chunk-size",
         "chunk_bytes",
-        concerns=("input", (NPY.name,)),
+        concerns=("input", TENSORS),
         type=SizeType(),
         envvar="KACT_CHUNK_SIZE",
         help="Size of the pieces that a .npy is processed in.  [default: 2MiB]",

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kact_cli.chain import Chain, resolve_axes
+from kact_cli.engine.bfloat16 import as_floats
 from kact_cli.engine.engine import apply
 from kact_cli.messages import listed
 from kact_cli.options import Options
@@ -102,7 +103,7 @@ def advise_values(chain: Chain, rows: Array, options: Options, total: int | None
     """Warn of what the chain makes of the first of `rows`; `total` is how many the tensor has."""
     if not rows.size:
         return
-    sample = rows[: max(1, SAMPLE * len(rows) // rows.size)]
+    sample = as_floats(rows[: max(1, SAMPLE * len(rows) // rows.size)])
     for message in of_values(chain, sample, options, whole=len(sample) == total):
         options.observer.warn(message)
 

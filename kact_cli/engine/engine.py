@@ -17,11 +17,12 @@ import numpy as np
 
 from kact_cli.activations import arithmetic
 from kact_cli.chain import Chain
+from kact_cli.engine import bfloat16
 from kact_cli.engine.float16 import LookupTable, narrow, widen
 from kact_cli.engine.plan import Reduction, plan_tensor
 from kact_cli.engine.program import Program
 from kact_cli.engine.rounding import one_nan, round_exactly
-from kact_cli.types import Array, ReductionState, Shape, State
+from kact_cli.types import BFLOAT16, Array, ReductionState, Shape, State
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -161,7 +162,12 @@ class Engine:
 
     def _copy(self, name: str, tile: Array, dtype: np.dtype[Any]) -> Array:
         copy = self.buffer(name, dtype, tile.size).reshape(tile.shape)
-        if tile.dtype == np.float16 and dtype == np.float32 and tile.dtype.isnative:
+        if tile.dtype == BFLOAT16:
+            if dtype == np.float32:
+                bfloat16.widen(tile, copy)
+            else:
+                np.copyto(copy, bfloat16.as_floats(tile))
+        elif tile.dtype == np.float16 and dtype == np.float32 and tile.dtype.isnative:
             widen(tile, copy)
         else:
             np.copyto(copy, tile, casting="unsafe")
@@ -173,20 +179,27 @@ class Engine:
         if self._rounds_exactly and (self.math.rounds or len(steps) > 1):
             x, y, out = (a.reshape(-1) for a in (work, tile, target))
             round_exactly(x, y, out, steps, self.program.natural)
+        elif target.dtype == BFLOAT16 and work.dtype.kind != "f":
+            np.copyto(target, bfloat16.as_bfloat16(work))
+        elif target.dtype == BFLOAT16:
+            tmp = self.buffer("tmp", work.dtype, work.size).reshape(work.shape)
+            bfloat16.narrow(work, tmp, target)
         elif target.dtype == np.float16 and work.dtype == np.float32 and target.dtype.isnative:
             narrow(work, self.buffer("tmp", work.dtype, work.size).reshape(work.shape), target)
         else:
             np.copyto(target, work, casting="unsafe")
 
     def _by_table(self, block: Array, out: Array) -> bool:
-        """Do an elementwise chain of float16 by looking up each of its 65,536 values."""
-        half = np.dtype(np.float16)
+        """Do an elementwise chain of float16 or bfloat16 by looking up each of 65,536 values."""
         program = self.program
+        half = program.source
         small = block.nbytes < TILE_BYTES and self._table is None
-        if small or self.reductions or (program.source, program.result) != (half, half):
+        if small or self.reductions or half not in (np.dtype(np.float16), BFLOAT16):
+            return False
+        if program.result != half:
             return False
         if self._table is None:
-            self._table = LookupTable.of(lambda x, y: self._transform_tile(x, y, {}, None))
+            self._table = LookupTable.of(half, lambda x, y: self._transform_tile(x, y, {}, None))
         x, y = block.reshape(-1), out.reshape(-1)
         for a in range(0, x.size, LOOK_UPS):
             part = slice(a, a + LOOK_UPS)
@@ -265,6 +278,9 @@ def apply(
     if isinstance(chain, str):
         chain = Chain.parse(chain)
     array = np.asarray(tensor)
+    known = array.dtype
+    if known.name == "bfloat16":  # as ml_dtypes and JAX have it
+        array = array.view(BFLOAT16)
     program = Program.make(
         chain, array.dtype, dtype=dtype, compute_dtype=compute_dtype, exact=exact
     )
@@ -275,4 +291,5 @@ def apply(
     block = np.array(array, order="C").reshape(stage.dims)
     out = np.empty(stage.dims, program.result)
     Engine(program, stage.reductions).transform(block, out)
-    return out.reshape(array.shape)
+    out = out.reshape(array.shape)
+    return out.view(known) if out.dtype == BFLOAT16 and known.name == "bfloat16" else out

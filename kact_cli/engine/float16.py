@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kact_cli.engine import bfloat16
+from kact_cli.types import Array
+
 Float16 = NDArray[np.float16]
 Float32 = NDArray[np.float32]
 
@@ -22,29 +25,32 @@ _INF, _MINUS_INF, _TOO_LARGE = 0x7C00, 0xFC00, 0x47800000
 
 
 class LookupTable(NamedTuple):
-    """The results of an elementwise function for every float16."""
+    """The results of an elementwise function for every float16 or bfloat16, by their bits."""
 
-    values: Float16
-    rectifies: bool
-    """Whether they are those of relu: 0 wherever the sign bit is set, but for a NaN with it."""
+    values: Array
+    rectifies: int
+    """The bits of -inf, where the results are those of relu: 0 wherever the sign bit is set, but
+    for a NaN with it. Else 0."""
 
     @classmethod
-    def of(cls, function: Callable[[Float16, Float16], None]) -> LookupTable:
-        """Those that `function(x, out)` writes to `out`."""
-        x = np.arange(1 << 16).astype(np.uint16).view(np.float16)
+    def of(cls, dtype: np.dtype[Any], function: Callable[[Array, Array], None]) -> LookupTable:
+        """Those that `function(x, out)` writes to `out` for every value of `dtype`."""
+        bits = np.arange(1 << 16).astype(np.uint16)
+        x = bits.view(dtype)
         values = np.empty_like(x)
         function(x, values)
-        end = _MINUS_INF + 1
-        rectified = np.maximum(np.arange(1 << 16).astype(np.int16), 0)
-        return cls(values, np.array_equal(values.view(np.int16)[:end], rectified[:end]))
+        minus_inf = _MINUS_INF if dtype == np.float16 else bfloat16.MINUS_INF
+        rectified = np.maximum(bits.view(np.int16), 0)[: minus_inf + 1]
+        rectifies = np.array_equal(values.view(np.int16)[: minus_inf + 1], rectified)
+        return cls(values, minus_inf if rectifies else 0)
 
-    def look_up(self, x: Float16, out: Float16, scratch: NDArray[np.intp]) -> None:
+    def look_up(self, x: Array, out: Array, scratch: NDArray[np.intp]) -> None:
         """Write the results of x to `out`, which may be x; all are 1-D, contiguous, of one length.
 
         In native byte order.
         """
         numbers = x.view(np.uint16)
-        if self.rectifies and numbers.max(initial=0) <= _MINUS_INF:
+        if self.rectifies and numbers.max(initial=0) <= self.rectifies:
             signs = scratch.view(np.int16)[: x.size]
             np.right_shift(x.view(np.int16), 15, out=signs)
             np.invert(signs, out=signs)

@@ -1,9 +1,10 @@
 """A chain resolved for a dtype.
 
 A chain computes in one floating dtype: float64 for float64 and wide integers, float32 for the rest
-(float16 is rounded once, at the end); `--compute-dtype` overrides it. An integer tensor stays what
-it is through the steps that keep integers (relu with whole parameters) and becomes floating at the
-first one that does not. An exact result is computed in float64, whatever the tensor is.
+(float16 and bfloat16 are rounded once, at the end); `--compute-dtype` overrides it. An integer
+tensor stays what it is through the steps that keep integers (relu with whole parameters), and
+becomes floating at the first one that does not. An exact result is computed in float64, whatever
+the tensor is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from kact_cli.chain import Chain
 from kact_cli.engine.plan import Stage
 from kact_cli.errors import DataError, UsageError
+from kact_cli.types import BFLOAT16
 
 
 class Program(NamedTuple):
@@ -27,7 +29,8 @@ class Program(NamedTuple):
     integer_steps: int
     """How many leading steps keep an integer tensor's own dtype."""
     natural: np.dtype[Any]
-    """The dtype of the result if the user asks for no other, in native byte order."""
+    """The dtype of the result if the user asks for no other, in native byte order; float32 where
+    that is bfloat16. Parameters are rounded to it."""
     exact: bool = False
 
     @classmethod
@@ -46,15 +49,16 @@ class Program(NamedTuple):
         `compute_dtype` is float32 or float64, `exact` by what `arithmetic.exact` computes. Byte
         order is the source's.
         Raises UsageError for both of these together, DataError for a dtype that is neither floating
-        (2, 4, 8 bytes), integer nor boolean.
+        (2, 4, 8 bytes; bfloat16), integer nor boolean.
         """
-        if source.kind not in "fiub" or (source.kind == "f" and source.itemsize > 8):
+        if source != BFLOAT16 and (source.kind not in "fiub" or source.itemsize > 8):
             raise DataError(f"dtype {source} is not one that activations are defined for")
         if exact and compute_dtype is not None:
             raise UsageError("an exact result is computed in float64: leave out --compute-dtype")
         path = dtype_path(chain, source)
-        floating = path[-1].kind == "f"
-        natural = path[-1].newbyteorder("=")
+        floating = path[-1].kind in "fV"
+        # A parameter is a float32 where the tensor is of bfloat16
+        natural = np.dtype("f4") if path[-1] == BFLOAT16 else path[-1].newbyteorder("=")
         wide = exact or natural.itemsize == 8
         work = compute_dtype or np.dtype(np.float64 if wide else np.float32)
         result = dtype.newbyteorder(source.byteorder) if dtype is not None else path[-1]

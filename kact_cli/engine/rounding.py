@@ -8,6 +8,7 @@ decimal numbers of 120 digits. That happens to one value in some hundred thousan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -16,7 +17,8 @@ import numpy as np
 
 from kact_cli.activations.arithmetic.wide import Wide, wide
 from kact_cli.chain import Step
-from kact_cli.types import Array
+from kact_cli.engine.bfloat16 import NAN, as_bfloat16, as_floats
+from kact_cli.types import BFLOAT16, Array
 
 TOLERANCE = 2.0**-42
 """More than the relative error of a float64, however many steps of a usual chain it comes from."""
@@ -30,22 +32,36 @@ def round_exactly(
     `tensor` is the dtype that parameters are rounded to.
     """
     result = out.dtype.newbyteorder("=")
-    rounded = (work * (1 - TOLERANCE)).astype(result)
-    unsure = np.flatnonzero(rounded != (work * (1 + TOLERANCE)).astype(result))
+    rounded = _rounded(work * (1 - TOLERANCE), result)
+    unsure = np.flatnonzero(rounded != _rounded(work * (1 + TOLERANCE), result))
     # NaN is unlike NaN
     unsure = unsure[~np.isnan(work[unsure])]
     if unsure.size:
-        inputs, first, back = np.unique(x[unsure], return_index=True, return_inverse=True)
+        inputs, first, back = np.unique(
+            as_floats(x[unsure]), return_index=True, return_inverse=True
+        )
         exact = recompute(inputs, steps, tensor)
         smaller = rounded[unsure[first]]
-        nearest = [_nearest(*pair) for pair in zip(exact, smaller, strict=True)]
-        rounded[unsure] = np.array(nearest, result)[back.reshape(-1)]
-    np.copyto(out, rounded)
+        steps_ = np.spacing(np.abs(smaller)).astype(float)
+        if result == BFLOAT16:
+            steps_ *= 1 << 16  # the digits that a float32 has more
+        nearest = [
+            _nearest(e, float(s), step) for e, s, step in zip(exact, smaller, steps_, strict=True)
+        ]
+        rounded[unsure] = _rounded(np.array(nearest), result)[back.reshape(-1)]
+    np.copyto(out, as_bfloat16(rounded) if result == BFLOAT16 else rounded)
+
+
+def _rounded(x: Array, dtype: np.dtype[Any]) -> Array:
+    """Float64 rounded to a dtype; what is rounded to bfloat16 as float32."""
+    return as_floats(as_bfloat16(x)) if dtype == BFLOAT16 else x.astype(dtype)
 
 
 def one_nan(out: Array) -> None:
     """Give every NaN the same bits, which otherwise tell one kind of processor from another."""
-    if out.dtype.kind == "f" and np.isnan(out.max(initial=0)):
+    if out.dtype == BFLOAT16:
+        out.view(np.uint16)[np.isnan(as_floats(out))] = NAN
+    elif out.dtype.kind == "f" and np.isnan(out.max(initial=0)):
         out[np.isnan(out)] = np.nan
 
 
@@ -64,11 +80,12 @@ def recompute(x: Array, steps: Sequence[Step], tensor: np.dtype[Any]) -> list[De
     return [Decimal(number) for number in numbers]
 
 
-def _nearest(exact: Decimal, smaller: Any) -> Any:
-    """The number nearest to `exact`, which lies between `smaller` and the next one away from 0."""
-    middle = abs(float(smaller)) + abs(float(np.spacing(smaller))) / 2
+def _nearest(exact: Decimal, smaller: float, step: float) -> float:
+    """The number nearest to `exact`, which lies between `smaller` and the next one away from 0.
+
+    That one is `step` away. In the middle of both it is the middle, for rounding to even.
+    """
+    middle = abs(smaller) + step / 2
     if abs(exact) < middle:
         return smaller
-    if abs(exact) == middle:
-        return smaller.dtype.type(np.copysign(middle, float(smaller)))
-    return np.nextafter(smaller, smaller.dtype.type(np.copysign(np.inf, float(exact))))
+    return math.copysign(middle if abs(exact) == middle else abs(smaller) + step, float(exact))

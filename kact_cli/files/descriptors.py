@@ -136,3 +136,29 @@ def copy(
         write(buffer[:count])
         done += count
     return done
+
+
+def copy_range(source: int, start: int, size: int, target: int, at: int) -> None:
+    """Copy bytes between files, in the kernel where it can (which may share them on disk).
+
+    Raises DataError where the source ends early, or cannot be read.
+    """
+    end = start + size
+    in_kernel = hasattr(os, "copy_file_range")
+    while start < end:
+        if in_kernel:
+            try:
+                copied = os.copy_file_range(source, target, end - start, start, at)
+            except OSError:
+                in_kernel = False  # other file systems, or a kernel without it
+                continue
+        else:
+            try:
+                block = os.pread(source, min(PIPE_BYTES, end - start), start)
+            except OSError as e:
+                raise DataError(reason(e)) from e
+            write_full(target, block, at)
+            copied = len(block)
+        if copied == 0:
+            raise DataError("became shorter while it was read")
+        start, at = start + copied, at + copied

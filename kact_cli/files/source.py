@@ -51,6 +51,8 @@ class Source:
     """Whether the descriptor was opened here: one that kact was given stays open."""
     stamp: Stamp | None = None
     """Of a regular file, as it was when it was opened."""
+    base: int = 0
+    """Where in the file the input starts: behind 0 for a member of an archive."""
     _pending: bytes = b""
 
     def openable(self) -> str:
@@ -110,7 +112,7 @@ class Source:
 
     def _read(self, view: memoryview, offset: int | None = None) -> int:
         with prefixed(self.name, OSError):
-            return read_full(self.fd, view, offset)
+            return read_full(self.fd, view, None if offset is None else self.base + offset)
 
     @contextlib.contextmanager
     def spool(self, limit: int | None = None) -> Iterator[Source]:

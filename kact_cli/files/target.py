@@ -75,6 +75,8 @@ class Target:
         self.seekable = False
         self._final: str | None = None
         self.path: str | None = None
+        self.base = 0
+        """Where in the file the output starts: behind 0 for a member of an archive."""
         self.remark: str | None = None
         """What the user should know of an output that is in its place all the same."""
         self._source = source
@@ -181,7 +183,7 @@ class Target:
         """
         with prefixed(self.name, OSError):
             if offset is not None:
-                write_full(self.fd, data, offset)
+                write_full(self.fd, data, self.base + offset)
                 return
             view = memoryview(data)
             view = view.cast("B") if view.nbytes else memoryview(b"")
@@ -276,9 +278,12 @@ def _followed(path: str) -> str:
 
 
 @contextlib.contextmanager
-def as_regular_file(target: Target) -> Iterator[Target]:
-    """The target, or a temporary file, whose content goes into it (a pipe, say) at the end."""
-    if target.seekable:
+def as_regular_file(target: Target, *, readable: bool = False) -> Iterator[Target]:
+    """The target, or (for a pipe) a temporary file, whose content goes into it at the end.
+
+    `readable`: what has been written is read again, as it can be in a file that kact has opened.
+    """
+    if target.seekable and (target.path is not None or not readable):
         yield target
         return
     with temporary_file() as path, opened(path, os.O_RDWR) as fd:

@@ -9,14 +9,16 @@ from typing import Literal, NamedTuple
 
 
 class Format(NamedTuple):
-    """One format. A tensor format holds one array; a table format, rows of named columns.
+    """One format. A tensor format holds one array; a table format, rows of named columns; an
+    archive, named arrays.
 
-    `reader` and `writer` are the classes that meet `formats.base.TableReader` and `TableWriter`,
+    `reader` and `writer` are the classes that meet `formats.base.TableReader` and `TableWriter`, or
+    `formats.archive.ArchiveReader` and `ArchiveWriter`,
     as `module:name` below `kact_cli.formats`; they are imported when a file of the format is met.
     """
 
     name: str
-    kind: Literal["tensor", "table"]
+    kind: Literal["tensor", "table", "archive"]
     suffixes: tuple[str, ...]
     magic: tuple[bytes, ...]
     """What a file of the format may start with."""
@@ -73,6 +75,27 @@ CSV = Format(
     "csv.table:CsvWriter",
     typed=False,
 )
-FORMATS = (NPY, PARQUET, ARROW, ARROW_STREAM, CSV)
+NPZ = Format(
+    "npz",
+    "archive",
+    (".npz",),
+    (b"PK\3\4", b"PK\5\6"),
+    "npz.reader:NpzReader",
+    "npz.writer:NpzWriter",
+    seeks=True,
+)
+SAFETENSORS = Format(
+    "safetensors",
+    "archive",
+    (".safetensors",),
+    (),  # the length of the header comes first: `detect` looks behind it
+    "safetensors:SafetensorsReader",
+    "safetensors:SafetensorsWriter",
+    seeks=True,
+)
+FORMATS = (NPY, NPZ, SAFETENSORS, PARQUET, ARROW, ARROW_STREAM, CSV)
 """Every format, in the order in which they are tried."""
-TABLES = tuple(f.name for f in FORMATS if f.kind == "table")
+NAMED = tuple(f.name for f in FORMATS if f.kind != "tensor")
+"""Those whose parts have names: tables and archives."""
+TENSORS = tuple(f.name for f in FORMATS if f.kind != "table")
+"""Those that hold tensors."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kact_cli.errors import DataError, UsageError
 from kact_cli.files.source import Source
-from kact_cli.formats.declared import CSV, FORMATS, Format
+from kact_cli.formats.declared import CSV, FORMATS, NPZ, SAFETENSORS, Format
 from kact_cli.formats.foreign import COMPRESSION, FOREIGN_SUFFIX, HEAD_BYTES, refuse_foreign
 from kact_cli.messages import display, listed
 from kact_cli.options import Options
@@ -22,14 +22,15 @@ def detect(source: Source, name: str | None = None) -> Format:
         return by_name(name)
     head, suffix = source.peek(16), by_suffix(source.name)
     found = by_head(head)
-    if found is not None and not (found is CSV and suffix not in (None, CSV)):
+    doubtful = (found is CSV and suffix not in (None, CSV)) or (found is NPZ and suffix is not NPZ)
+    if found is not None and not doubtful:
         return found
     refuse_foreign(source.name, source.peek(HEAD_BYTES))
-    if suffix is None and (not head or b"\0" in head):
+    if found is None and suffix is None and (not head or b"\0" in head):
         raise DataError(
             f"{source.name} is {'empty' if not head else 'in no format that kact knows'}"
         )
-    return suffix or CSV
+    return (found if found is NPZ else suffix) or CSV
 
 
 def output_format(path: str, source: Format, name: str | None = None) -> Format:
@@ -98,7 +99,10 @@ def by_name(name: str) -> Format:
 
 def by_head(head: bytes) -> Format | None:
     """The format of a file that starts with `head`, or None."""
-    return next((f for f in FORMATS if any(head.startswith(m) for m in f.magic)), None)
+    found = next((f for f in FORMATS if any(head.startswith(m) for m in f.magic)), None)
+    if found is None and head[8:9] == b"{" and not any(head[4:8]):
+        return SAFETENSORS  # a length of less than 4 GiB, then JSON
+    return found
 
 
 def by_suffix(path: str) -> Format | None:

@@ -77,7 +77,6 @@ _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
 )
 
 _ZIPPED: tuple[tuple[bytes, str, str], ...] = (
-    (b".npy", "a NumPy archive (.npz)", "`unzip -p {} MEMBER | kact …` reads one array of it"),
     (b"/data.pkl", "a PyTorch file (.pt)", "torch.load reads it; " + _SAVE),
     (b"/.data/serialization_id", "a PyTorch file (.pt)", "torch.load reads it; " + _SAVE),
     (b"[Content_Types].xml", "an Excel or Office file (.xlsx)", _SHEET),
@@ -92,8 +91,8 @@ _ZIPPED: tuple[tuple[bytes, str, str], ...] = (
 COMPRESSION = r"\.(gz|zstd?|bz2|xz|lzma|lz4?|z|br|sz|snappy|zip|7z|rar|tar|tgz)"
 """The suffixes of compressed files and archives, in small letters."""
 FOREIGN_SUFFIX = (
-    r"\.(npz|jsonl?|ndjson|geojson|xls[xmb]?|ods|numbers|pth?|ckpt|pkl|pickle|joblib|h5|hdf5?|he5"
-    r"|keras|onnx|pb|tflite|gguf|tfrecords?|orc|avro|safetensors|db|sqlite3?|duckdb|html?|xml|ya?ml"
+    r"\.(jsonl?|ndjson|geojson|xls[xmb]?|ods|numbers|pth?|ckpt|pkl|pickle|joblib|h5|hdf5?|he5"
+    r"|keras|onnx|pb|tflite|gguf|tfrecords?|orc|avro|db|sqlite3?|duckdb|html?|xml|ya?ml"
     r"|toml|md|tex|pdf|mat|nc4?|fits|zarr|lance|vortex|rds|rda|rdata|sav|dta|sas7bdat|xpt|mtx|arff"
     r"|png|jpe?g|gif|bmp|tiff?|webp|wav|mp[34]|py|ipynb)"
 )
@@ -111,8 +110,6 @@ def foreign(head: bytes) -> Foreign | None:
             return Foreign(what, way)
     if head.startswith(b"ORC") and any(byte < 9 for byte in head[3:16]):
         return Foreign("an ORC file", "pyarrow.orc or DuckDB reads it")
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 27:
-        return Foreign("a safetensors file", "safetensors.numpy.load_file reads it; " + _SAVE)
     if _old_arrow_stream(head):
         return Foreign("an Arrow stream from before Arrow 0.15", "--from arrows reads it")
     return _text(head)
@@ -124,13 +121,14 @@ def refuse_foreign(name: str, head: bytes) -> None:
         raise DataError(f"{name} is {found.what}; {found.way.format(name)}")
 
 
-def _zipped(head: bytes) -> Foreign:
-    """A zip archive, by the name of its first member: its length is at 26, itself at 30."""
+def _zipped(head: bytes) -> Foreign | None:
+    """A zip archive other than an .npz, by its first member: the name's length is at 26."""
     member = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if member.endswith(b".npy"):
+        return None
     for part, what, way in _ZIPPED:
         if part in member:
-            shown = member.decode(errors="replace")
-            return Foreign(what, way.replace("MEMBER", shown.replace("{", "{{").replace("}", "}}")))
+            return Foreign(what, way)
     return Foreign("a zip archive", "take the file out of it with `unzip {}`")
 
 

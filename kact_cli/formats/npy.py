@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kact_cli.engine.bfloat16 import as_floats
 from kact_cli.engine.layout import runs
-from kact_cli.errors import DataError, prefixed
+from kact_cli.errors import DataError, UsageError, prefixed
 from kact_cli.files.source import Source
 from kact_cli.formats.declared import NPY, Format
-from kact_cli.types import Array, Shape
+from kact_cli.types import BFLOAT16, Array, Shape, dtype_name
 
 MAGIC = b"\x93NUMPY"
 HEADER_LIMIT = 64 * 1024
@@ -33,8 +34,10 @@ SIZE_LIMIT = 2**59
 _KEYS = {"descr", "fortran_order", "shape"}
 _DESCR = re.compile(r"[<>=|]?[A-Za-z]+[0-9]*|[<>=|]?\?", re.A)
 """A dtype by its code or its name, and nothing else that NumPy takes: no fields, no sub-arrays."""
+_BFLOAT16 = ("<V2", "|V2", "V2", "bfloat16")
+"""bfloat16, first as ml_dtypes saves it."""
 _HINTS = {
-    r"[|<>=]?V2|bfloat16": ", probably bfloat16: save it as float32 first",
+    r"[>=]V2": ", probably bfloat16 of a machine that is not little-endian",
     r"[|<>=]?[Vf]1|float8\w*": ", probably float8: save it as float32 first",
     r"[|<>=]?O8?|object": " (pickled Python objects), which kact never loads",
 }
@@ -43,6 +46,10 @@ _ALIGN = 64
 _GROWTH = 21
 BLOCK_BYTES = 1024 * 1024
 """Of the elements that are read at a time."""
+
+
+class NoTensorError(DataError):
+    """A .npy that may be sound, but holds what no activation is defined for."""
 
 
 class Header(NamedTuple):
@@ -57,6 +64,12 @@ class Header(NamedTuple):
     def size(self) -> int:
         """The number of elements, as a Python integer: it never overflows."""
         return math.prod(self.shape)
+
+    def taken_for(self, dtype: np.dtype[Any] | None) -> Header:
+        """The same, its elements taken for `dtype` where they are its bits, as uint16."""
+        if dtype is None or self.dtype != np.dtype("<u2"):
+            return self
+        return self._replace(dtype=dtype)
 
     @property
     def end(self) -> int:
@@ -75,15 +88,22 @@ class NpyTensor(NamedTuple):
         return NPY
 
     @classmethod
-    def open(cls, source: Source) -> NpyTensor:
-        """Read the header; raises DataError where the file is not as long as it says."""
+    def open(cls, source: Source, dtype: np.dtype[Any] | None = None) -> NpyTensor:
+        """Read the header; raises DataError where the file is not as long as it says.
+
+        `dtype` is what uint16 is taken for; UsageError where this is neither.
+        """
         with prefixed(source.name, between=" "):
             header = read_header(source.reader())
             if source.size is not None and header.end > source.size:
                 raise DataError(
                     f"is truncated: {source.size:,} bytes of the {header.end:,} that it claims"
                 )
-        return cls(source, header)
+        taken = header.taken_for(dtype)
+        if dtype not in (None, taken.dtype):
+            held = dtype_name(header.dtype)
+            raise UsageError(f"{source.name}: --dtype-in is for uint16, and this holds {held}")
+        return cls(source, taken)
 
     def facts(self) -> dict[str, Any]:
         """What the header says, for `inspect`."""
@@ -91,7 +111,7 @@ class NpyTensor(NamedTuple):
         orders = {"<": "little", ">": "big", "=": "native", "|": "none"}
         return {
             "shape": list(header.shape),
-            "dtype": str(header.dtype.newbyteorder("=")),
+            "dtype": dtype_name(header.dtype),
             "byte_order": orders[header.dtype.str[0]],
             "order": "Fortran" if header.fortran_order else "C",
             "elements": header.size,
@@ -107,11 +127,11 @@ class NpyTensor(NamedTuple):
         return NpyTensor(spooled, self.header._replace(offset=0))
 
     def blocks(self) -> Iterator[Array]:
-        """All elements, in the order of the file, as vectors in the file's dtype."""
+        """All elements, in the order of the file, as vectors in its dtype; bfloat16 as float32."""
         dtype = self.header.dtype
         each = BLOCK_BYTES // dtype.itemsize
         for first in range(0, self.header.size, each):
-            yield self.read(first, min(each, self.header.size - first))
+            yield as_floats(self.read(first, min(each, self.header.size - first)))
 
     def read(self, first: int, count: int) -> Array:
         """`count` elements from number `first`, in the order of the file."""
@@ -187,7 +207,8 @@ def write_header(header: Header, size: int = 0) -> bytes:
 
     `size`, itself such a multiple, is the least that it takes: room for a shape not known yet.
     """
-    descr = np.lib.format.dtype_to_descr(header.dtype)
+    is_known = header.dtype != BFLOAT16
+    descr = np.lib.format.dtype_to_descr(header.dtype) if is_known else _BFLOAT16[0]
     order, shape = header.fortran_order, header.shape
     text = f"{{'descr': {descr!r}, 'fortran_order': {order}, 'shape': {shape}, }}".encode("latin-1")
     if shape:  # room for the outermost axis to grow in place
@@ -219,8 +240,10 @@ def _parse(text: bytes, encoding: str) -> dict[str, Any]:
 
 def _dtype(descr: object) -> np.dtype[Any]:
     if isinstance(descr, list):
-        raise DataError("holds records (a structured dtype); activations need a plain tensor")
+        raise NoTensorError("holds records (a structured dtype); activations need a plain tensor")
     if isinstance(descr, str):
+        if descr in _BFLOAT16:
+            return BFLOAT16
         if _DESCR.fullmatch(descr):
             # NumPy reads 'float32', 'd' and '?' too, and complains of some names before it does
             with contextlib.suppress(TypeError, ValueError), warnings.catch_warnings():
@@ -229,8 +252,10 @@ def _dtype(descr: object) -> np.dtype[Any]:
                 if dtype.kind in "biuf" and dtype.itemsize <= 8:
                     return dtype
         hint = next((text for pattern, text in _HINTS.items() if re.fullmatch(pattern, descr)), "")
-        raise DataError(f"has dtype {_shown(descr)}{hint}; floats, integers or booleans are needed")
-    raise DataError(f"has dtype {_shown(descr)}; floats, integers or booleans are needed")
+        raise NoTensorError(
+            f"has dtype {_shown(descr)}{hint}; floats, integers or booleans are needed"
+        )
+    raise NoTensorError(f"has dtype {_shown(descr)}; floats, integers or booleans are needed")
 
 
 def _shape(shape: object) -> tuple[int, ...]:

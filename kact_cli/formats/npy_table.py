@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from kact_cli.engine.bfloat16 import as_floats
 from kact_cli.errors import DataError, UsageError
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target, as_regular_file
@@ -29,7 +30,7 @@ from kact_cli.tables.arrays import (
     values,
 )
 from kact_cli.tables.columns import Kind
-from kact_cli.types import Array
+from kact_cli.types import BFLOAT16, Array
 
 COLUMNS = 100_000
 """The most columns that a tensor may have to be written as a table."""
@@ -43,7 +44,7 @@ class NpyTableReader(TableReader):
     """The rows of a tensor of one or two axes as record batches."""
 
     def __init__(self, source: Source, options: Options) -> None:
-        self._tensor = NpyTensor.open(source)
+        self._tensor = NpyTensor.open(source, options.source_dtype)
         self._opened = contextlib.ExitStack()
         shape, dtype = self._tensor.header.shape, self._tensor.header.dtype
         if len(shape) not in (1, 2):
@@ -60,14 +61,15 @@ class NpyTableReader(TableReader):
             # Columns lie one after another, and rows are read
             self._rows = self._tensor.seekable(self._opened)
         width = shape[1] if len(shape) == 2 else 1
-        self.schema = pa.schema([(f"c{i}", arrow_type(dtype)) for i in range(width)])
+        type_ = pa.float32() if dtype == BFLOAT16 else arrow_type(dtype)
+        self.schema = pa.schema([(f"c{i}", type_) for i in range(width)])
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         each, width = rows_of(self.schema), len(self.schema)
         axes = len(self._tensor.header.shape)
         for first in range(0, self.rows, each):
             count = min(each, self.rows - first)
-            block = self._rows.box((first, 0)[:axes], (count, width)[:axes])
+            block = as_floats(self._rows.box((first, 0)[:axes], (count, width)[:axes]))
             arrays = [arrow_array(column) for column in block.reshape(count, width).T]
             batch = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
             yield batch if columns is None else batch.select(list(columns))

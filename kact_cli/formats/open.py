@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
-from kact_cli.formats.base import TableReader, TableWriter
 from kact_cli.formats.declared import Format
 from kact_cli.options import Options
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from kact_cli.formats.archive import ArchiveReader, ArchiveWriter
+    from kact_cli.formats.base import TableReader, TableWriter
 
 
 def open_reader(found: Format, source: Source, options: Options) -> TableReader:
@@ -36,6 +38,20 @@ def open_writer(
     ways a writer of the same format keeps: codecs, row groups, delimiters.
     """
     writer: TableWriter = _load(wanted.writer)(target, schema, computed, options, like)
+    return writer
+
+
+def archive_reader(found: Format, source: Source, options: Options) -> ArchiveReader:
+    """What reads `source` as an archive: as the one member of one, where it is a single tensor."""
+    name = found.reader if found.kind == "archive" else "npy_archive:NpyArchiveReader"
+    reader: ArchiveReader = _load(name)(source, options)
+    return reader
+
+
+def archive_writer(wanted: Format) -> type[ArchiveWriter]:
+    """The class that writes archives of the format `wanted`, or a single tensor like one."""
+    name = wanted.writer if wanted.kind == "archive" else "npy_archive:NpyArchiveWriter"
+    writer: type[ArchiveWriter] = _load(name)
     return writer
 
 

@@ -1,7 +1,8 @@
 """Two files, number by number, in memory that does not grow.
 
 Two .npy of one shape are compared element by element, whatever their dtypes, byte orders and
-orders; two tables column by column, matched by name; a .npy and a table by the columns' positions.
+orders; two archives tensor by tensor and two tables column by column, matched by name; a .npy and a
+table by the columns' positions.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from kact_cli.formats.npy import BLOCK_BYTES, NpyTensor
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
 from kact_cli.reports.ulp import Errors, Place, Tolerance, errors
-from kact_cli.reports.values import OpenTable, numeric
+from kact_cli.reports.values import Numbers, OpenArchive, OpenTable, numeric
 from kact_cli.tables.columns import Column, ColumnBlock, Kind
 from kact_cli.types import Array, Shape
 
@@ -44,19 +45,40 @@ class Comparison:
         return sum(e.beyond for e in self.errors.values())
 
 
-def compare(
-    a: NpyTensor | OpenTable, b: NpyTensor | OpenTable, tolerance: Tolerance, options: Options
-) -> Comparison:
+def compare(a: Numbers, b: Numbers, tolerance: Tolerance, options: Options) -> Comparison:
     """Compare all numbers of `a` and `b`, or those of the columns that `options` names.
 
     Raises DataError where the shapes, the columns or the numbers of rows differ.
     """
     check_typed(options, [a.format, b.format])
+    if isinstance(a, OpenArchive) and isinstance(b, OpenArchive):
+        return _archives(a, b, tolerance, options)
+    a = a.only(options) if isinstance(a, OpenArchive) else a
+    b = b.only(options) if isinstance(b, OpenArchive) else b
+    if isinstance(a, NpyTensor) and isinstance(b, NpyTensor):
+        return Comparison({"": _tensors(a, b, tolerance, options)})
     with contextlib.ExitStack() as stack:
-        a, b = _seekable(a, b, stack)
-        if isinstance(a, NpyTensor) and isinstance(b, NpyTensor):
-            return Comparison({"": _tensors(a, b, tolerance, options)})
-        return _columnwise(a, b, tolerance, options)
+        return _columnwise(*_seekable(a, b, stack), tolerance, options)
+
+
+def _archives(a: OpenArchive, b: OpenArchive, tolerance: Tolerance, options: Options) -> Comparison:
+    """Tensor by tensor, matched by name."""
+    chosen = [
+        {archive.columns[i].name: i for i in numeric(archive.columns, options, "member")}
+        for archive in (a, b)
+    ]
+    for mine, its, other in ((chosen[0], chosen[1], b), (chosen[1], chosen[0], a)):
+        for name in mine.keys() - its.keys():
+            raise DataError(
+                f"{other.source.name} has no tensor '{name}'; --columns or --exclude says which to "
+                "compare"
+            )
+    found = {
+        name: _tensors(a.tensor(i), b.tensor(chosen[1][name]), tolerance, options)
+        for name, i in chosen[0].items()
+    }
+    skipped = [c.name for c in (*a.columns, *b.columns) if c.kind is Kind.OTHER]
+    return Comparison(found, tuple(dict.fromkeys(skipped)))
 
 
 def _seekable(
@@ -107,6 +129,13 @@ def _columnwise(
 
 
 def _tensors(a: NpyTensor, b: NpyTensor, tolerance: Tolerance, options: Options) -> Errors:
+    with contextlib.ExitStack() as stack:
+        if a.header.fortran_order != b.header.fortran_order:
+            a, b = a.seekable(stack), b.seekable(stack)
+        return _elementwise(a, b, tolerance, options)
+
+
+def _elementwise(a: NpyTensor, b: NpyTensor, tolerance: Tolerance, options: Options) -> Errors:
     shape = a.header.shape
     if b.header.shape != shape:
         raise DataError(f"{a.source.name} has the shape {shape}, {b.source.name} {b.header.shape}")

@@ -18,6 +18,7 @@ from kact_cli.messages import human
 from kact_cli.options import Options
 from kact_cli.reports.estimate import Estimate
 from kact_cli.transform.tensor import TensorJob
+from kact_cli.types import dtype_name
 
 if TYPE_CHECKING:
     from kact_cli.tables.job import TableJob
@@ -41,10 +42,29 @@ def explain(chain: Chain, path: str | None, options: Options) -> Iterator[str]:
         if found.kind == "tensor":
             job = TensorJob.make(chain, source, options)
             job.advise(NpyTensor(source, job.header), options)
-            yield f"{source.name}: {_tensor(job)}"
+            yield f"{source.name}: npy, {_tensor(job)}"
             yield from _tensor_lines(job, options.jobs)
+        elif found.kind == "archive":
+            yield from _archive_lines(chain, source, found, options)
         else:
             yield from _table_lines(chain, source, found, options)
+
+
+def _archive_lines(chain: Chain, source: Source, found: Format, options: Options) -> Iterator[str]:
+    from kact_cli.formats.open import archive_reader, archive_writer
+
+    with contextlib.ExitStack() as stack:
+        if source.size is None:
+            source = stack.enter_context(source.spool())
+        reader = archive_reader(found, source, options)
+        chosen = reader.selected(options)
+        counts = f"{len(chosen)} of {len(reader.members)} members computed"
+        yield f"{source.name}: {found.name}, {counts}"
+        for i in chosen:
+            head = archive_writer(found).head
+            job = TensorJob.of(chain, reader.tensor(i), reader.called(i), options, head)
+            yield f"{reader.members[i].name}: {reader.members[i].compression}, {_tensor(job)}"
+            yield from (f"  {line}" for line in _tensor_lines(job, options.jobs))
 
 
 def _call(step: Step) -> str:
@@ -55,12 +75,12 @@ def _tensor(job: TensorJob) -> str:
     header = job.header
     order = "Fortran" if header.fortran_order else "C"
     size = human(header.size * header.dtype.itemsize)
-    return f"npy, {header.dtype}, shape {header.shape}, {order} order, {size}"
+    return f"{dtype_name(header.dtype)}, shape {header.shape}, {order} order, {size}"
 
 
 def _tensor_lines(job: TensorJob, jobs: int | None) -> Iterator[str]:
     plan, program = job.plan, job.program
-    path = dtype_path(plan.chain, program.source)
+    names = [dtype_name(dtype) for dtype in dtype_path(plan.chain, program.source)]
     calls = [_call(step) for step in plan.chain.steps]
     width = max(map(len, calls))
     yield "steps"
@@ -70,8 +90,8 @@ def _tensor_lines(job: TensorJob, jobs: int | None) -> Iterator[str]:
             lengths = [job.header.shape[a] for a in sorted(resolve_axes(step, job.header.shape))]
             along = f"  groups of {' x '.join(f'{n:,}' for n in lengths) or '1'}"
             along += _how(plan.stages, number)
-        yield f"{number + 1:3}  {call:{width}}  {path[number]} -> {path[number + 1]}{along}"
-    yield f"computed in {program.work}, rounded once to {program.result}"
+        yield f"{number + 1:3}  {call:{width}}  {names[number]} -> {names[number + 1]}{along}"
+    yield f"computed in {program.work}, rounded once to {dtype_name(program.result)}"
     for number, stage in enumerate(plan.stages, 1):
         of = f"stage {number}: " if len(plan.stages) > 1 else ""
         passes = "1 pass" if stage.passes == 1 else f"{stage.passes} passes"

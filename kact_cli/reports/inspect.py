@@ -8,18 +8,18 @@ from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
 from kact_cli.reports.summary import Summary
-from kact_cli.reports.values import OpenTable, numeric
+from kact_cli.reports.values import Numbers, OpenArchive, numeric
 from kact_cli.tables.columns import ColumnBlock
 
 WHOLE = "(all)"
 """What the one summary of a .npy is called."""
 
 
-def describe(numbers: NpyTensor | OpenTable) -> dict[str, Any]:
+def describe(numbers: Numbers) -> dict[str, Any]:
     """What the header, the footer or the first records say, as plain values.
 
     Always `name`, `format`, `bytes` (None for a pipe) and `columns` (each at least `name`, `type`
-    and `kind`; none for a .npy); beside these what the format knows.
+    and `kind`; of an archive its members, none for a .npy); beside these what the format knows.
     """
     source = numbers.source
     found = {"name": source.name, "bytes": source.size}
@@ -37,15 +37,14 @@ def describe(numbers: NpyTensor | OpenTable) -> dict[str, Any]:
     }
 
 
-def summarize(numbers: NpyTensor | OpenTable, options: Options) -> dict[int | str, Summary]:
+def summarize(numbers: Numbers, options: Options) -> dict[int | str, Summary]:
     """The numbers themselves, by a pass over the file: a summary of a whole .npy, under WHOLE, or
-    of each numeric column of a table, under its position."""
+    of each numeric column of a table or tensor of an archive, under its position."""
     if isinstance(numbers, NpyTensor):
-        total = Summary()
-        with thread_pool(options.jobs) as (pool, count):
-            for part in in_order(pool, count + 1, Summary.of, numbers.blocks()):
-                total = total.merge(part)
-        return {WHOLE: total}
+        return {WHOLE: _summary(numbers, options)}
+    if isinstance(numbers, OpenArchive):
+        members = numeric(numbers.columns, options, "member")
+        return {i: _summary(numbers.tensor(i), options) for i in members}
     chosen = numeric(numbers.columns, options)
     found: dict[int | str, Summary] = {i: Summary() for i in chosen}
     if chosen:
@@ -54,6 +53,14 @@ def summarize(numbers: NpyTensor | OpenTable, options: Options) -> dict[int | st
                 for i, part in zip(chosen, parts, strict=True):
                     found[i] = found[i].merge(part)
     return found
+
+
+def _summary(tensor: NpyTensor, options: Options) -> Summary:
+    total = Summary()
+    with thread_pool(options.jobs) as (pool, count):
+        for part in in_order(pool, count + 1, Summary.of, tensor.blocks()):
+            total = total.merge(part)
+    return total
 
 
 def _summaries(blocks: list[ColumnBlock]) -> list[Summary]:

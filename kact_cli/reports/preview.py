@@ -16,6 +16,7 @@ import numpy as np
 
 from kact_cli.chain import Chain, resolve_axes
 from kact_cli.engine.advice import advise_tensor, advise_values
+from kact_cli.engine.bfloat16 import as_floats
 from kact_cli.engine.engine import apply
 from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
@@ -23,8 +24,8 @@ from kact_cli.formats.detect import check_typed, output_format
 from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Observer, Options
 from kact_cli.reports.summary import Summary
-from kact_cli.reports.values import OpenTable, open_numbers
-from kact_cli.types import Array
+from kact_cli.reports.values import OpenArchive, OpenTable, open_numbers
+from kact_cli.types import Array, dtype_name
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,6 +71,12 @@ def preview(
         check_typed(options, [numbers.format], [wanted])
         if isinstance(numbers, NpyTensor):
             return _tensor(numbers, chain, options, rows, each)
+        if isinstance(numbers, OpenArchive):
+            chosen = numbers.chosen(options)
+            found = _tensor(numbers.tensor(chosen[0]), chain, options, rows, each)
+            name = numbers.columns[chosen[0]].name
+            of = f"{name} (1 of {len(chosen)} tensors)" if len(chosen) > 1 else name
+            return replace(found, result=f"{of}: {found.result}")
         return _table(numbers, chain, options, rows, each)
 
 
@@ -97,6 +104,7 @@ def _tensor(tensor: NpyTensor, chain: Chain, options: Options, rows: int, each: 
         advise_values(chain, array, options, shape[0])
 
     def cells(values: Array) -> list[list[Any]]:
+        values = as_floats(values)
         flat = values.reshape(len(numbers), values.size // max(1, len(numbers)))
         return [flat[i].tolist() for i in shown]
 
@@ -110,11 +118,11 @@ def _tensor(tensor: NpyTensor, chain: Chain, options: Options, rows: int, each: 
         layers.append(Layer(label, cells(result)))
     width = len(layers[0].rows[0]) if layers[0].rows else 0
     return Preview(
-        f"{result.dtype.newbyteorder('=')}, shape {shape}",
+        f"{dtype_name(result.dtype)}, shape {shape}",
         tuple(f"[{i}]" for i in range(width)),
         tuple(numbers[i] for i in shown),
         tuple(layers),
-        Summary.of(result.reshape(-1)),
+        Summary.of(as_floats(result.reshape(-1))),
         len(numbers),
         shape[0] if shape else 1,
     )

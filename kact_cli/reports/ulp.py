@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from kact_cli.types import Array
+from kact_cli.engine.bfloat16 import as_bfloat16, as_floats
+from kact_cli.types import BFLOAT16, Array
 
 DType = np.dtype[Any]
 Place = tuple[int, ...]
@@ -23,8 +24,8 @@ Place = tuple[int, ...]
 
 def common_dtype(a: DType, b: DType) -> DType | None:
     """The float dtype in whose ULP two dtypes are compared, the narrower; None: both are whole."""
-    floats = [d.newbyteorder("=") for d in (a, b) if d.kind == "f"]
-    return min(floats, key=lambda d: d.itemsize) if floats else None
+    floats = [d.newbyteorder("=") for d in (a, b) if d.kind == "f" or d == BFLOAT16]
+    return min(floats, key=lambda d: (d.itemsize, d != BFLOAT16)) if floats else None
 
 
 def ordered(x: Array) -> Array:
@@ -37,7 +38,9 @@ def ordered(x: Array) -> Array:
 def distance(a: Array, b: Array) -> Array:
     """The distance (uint64) of two vectors in ULP of their common dtype; of integers, exact."""
     dtype = common_dtype(a.dtype, b.dtype)
-    if dtype is not None:
+    if dtype == BFLOAT16:
+        i, j = (ordered(as_bfloat16(x).view(np.int16)) for x in (a, b))
+    elif dtype is not None:
         i, j = (ordered(np.ascontiguousarray(x, dtype)) for x in (a, b))
     elif np.result_type(a, b).kind == "f":  # int64 and uint64
         signed, other = (a, b) if a.dtype.kind == "i" else (b, a)
@@ -156,6 +159,8 @@ def errors(
     """Compare two vectors of numbers, of any dtypes; a place is the index in them."""
     a, b = (x.astype(x.dtype.newbyteorder("="), copy=False) for x in (a, b))
     a, b = (x.view(np.uint8) if x.dtype == bool else x for x in (a, b))
+    narrow = BFLOAT16 in (a.dtype, b.dtype)
+    a, b = as_floats(a), as_floats(b)
     pairs, where = len(a), np.arange(len(a))
     absent = [np.zeros(len(a), bool) if n is None else n for n in nulls]
     null, first_null = _mismatches(absent, where)
@@ -164,7 +169,7 @@ def errors(
         absent = [np.isnan(a), np.isnan(b)]
         nan, first_nan = _mismatches(absent, where)
         a, b, where = _without(absent, a, b, where)
-        ulp = distance(a, b)
+        ulp = distance(*(as_bfloat16(x) for x in (a, b))) if narrow else distance(a, b)
         x, y = a.astype(np.float64), b.astype(np.float64)
         whole = common_dtype(a.dtype, b.dtype) is None
         absolute = ulp.astype(np.float64) if whole else np.abs(x - y)

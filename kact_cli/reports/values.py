@@ -1,7 +1,7 @@
 """The numbers in a file of any format, block by block: what `inspect` and `compare` read.
 
-A .npy is one tensor, whose elements come in the order of the file. A table is its numeric columns,
-whose values come some rows at a time; in CSV they are float64.
+A .npy is one tensor, whose elements come in the order of the file; an archive is several. A table
+is its numeric columns, whose values come some rows at a time; in CSV they are float64.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kact_cli.errors import UsageError
 from kact_cli.files.source import Source, open_source
 from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import detect
 from kact_cli.formats.npy import NpyTensor
+from kact_cli.messages import listed
 from kact_cli.options import Options
 from kact_cli.tables.columns import Column, Kind, select
 
 if TYPE_CHECKING:
+    from kact_cli.formats.archive import ArchiveReader
     from kact_cli.formats.base import TableReader
 
 
@@ -35,18 +38,53 @@ class OpenTable:
         return self.reader.columns
 
 
-def numeric(columns: Sequence[Column], options: Options) -> list[int]:
+@dataclass(frozen=True)
+class OpenArchive:
+    """An archive open for reading: `columns` are all its members."""
+
+    source: Source
+    format: Format
+    reader: ArchiveReader
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        return self.reader.columns
+
+    def tensor(self, index: int) -> NpyTensor:
+        """A member. Raises DataError for what is no tensor, or broken."""
+        return NpyTensor(self.reader.open(index), self.reader.tensor(index))
+
+    def chosen(self, options: Options) -> list[int]:
+        """The members that a chain would compute."""
+        return self.reader.selected(options)
+
+    def only(self, options: Options) -> NpyTensor:
+        """The one tensor that is chosen. Raises UsageError where there are more."""
+        chosen = self.chosen(options)
+        if len(chosen) > 1:
+            names = listed([self.columns[i].name for i in chosen])
+            raise UsageError(
+                f"{self.source.name} has {len(chosen)} tensors; --columns chooses: {names}"
+            )
+        return self.tensor(chosen[0])
+
+
+Numbers = NpyTensor | OpenTable | OpenArchive
+"""A file open for reading, of whatever kind."""
+
+
+def numeric(columns: Sequence[Column], options: Options, noun: str = "column") -> list[int]:
     """The positions of the columns that hold numbers, or of those that the user chose."""
     include = options.columns
     if not include:
         include = tuple(c.name for c in columns if c.kind is not Kind.OTHER)
-    return select(columns, include, options.exclude) if include else []
+    return select(columns, include, options.exclude, noun=noun) if include else []
 
 
 @contextlib.contextmanager
 def open_numbers(
     path: str | Source, options: Options | None = None, *, again: bool = False
-) -> Iterator[NpyTensor | OpenTable]:
+) -> Iterator[Numbers]:
     """Open a file, or `-`, in any format; a source that is open already is not closed.
 
     A pipe is spooled where its format is not read in order, or (`again`) where it has to be read
@@ -61,7 +99,11 @@ def open_numbers(
         if source.size is None and (found.seeks or again):
             source = stack.enter_context(source.spool())
         if found.kind == "tensor":
-            yield NpyTensor.open(source)
+            yield NpyTensor.open(source, options.source_dtype)
+        elif found.kind == "archive":
+            from kact_cli.formats.open import archive_reader
+
+            yield OpenArchive(source, found, archive_reader(found, source, options))
         else:
             from kact_cli.formats.open import open_reader
 

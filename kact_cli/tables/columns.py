@@ -82,20 +82,21 @@ def select(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     warn: Callable[[str], None] = lambda _: None,
+    noun: str = "column",
 ) -> list[int]:
-    """The positions of the columns that make up the tensor, rising.
+    """The positions of the columns that make up the tensor, rising; messages call each a `noun`.
 
     Raises UsageError for a name that no column has, for a named column that holds no numbers, and
     where nothing is left; DataError where there are no numbers to begin with.
     """
-    left_out = excluded(columns, exclude)
-    chosen = _named(columns, include) if include else _default(columns, left_out, warn)
+    left_out = excluded(columns, exclude, noun)
+    chosen = _named(columns, include, noun) if include else _default(columns, left_out, warn, noun)
     chosen -= left_out
     if not chosen:
         there = listed([f"{clipped(c.name)} ({c.type})" for c in columns]) or "none"
         if not include and not exclude and any(c.guessed for c in columns):
-            raise DataError(f"no column holds numbers; there are: {there}")
-        raise UsageError(f"no column left to compute; there are: {there}")
+            raise DataError(f"no {noun} holds numbers; there are: {there}")
+        raise UsageError(f"no {noun} left to compute; there are: {there}")
     named = _patterns(include, columns)
     for i in sorted(chosen):
         if _identifies(columns, i) and columns[i].name not in named:
@@ -120,25 +121,25 @@ def unseen(
     ]
 
 
-def excluded(columns: Sequence[Column], exclude: Sequence[str]) -> set[int]:
+def excluded(columns: Sequence[Column], exclude: Sequence[str], noun: str = "column") -> set[int]:
     """The positions of the columns that names and globs leave out."""
-    return {i for pattern in _patterns(exclude, columns) for i in _matching(pattern, columns)}
+    return {i for pattern in _patterns(exclude, columns) for i in _matching(pattern, columns, noun)}
 
 
-def _named(columns: Sequence[Column], include: Sequence[str]) -> set[int]:
+def _named(columns: Sequence[Column], include: Sequence[str], noun: str) -> set[int]:
     chosen = set()
     for pattern in _patterns(include, columns):
-        found = _matching(pattern, columns)
+        found = _matching(pattern, columns, noun)
         if len(found) == 1 and columns[found[0]].kind is Kind.OTHER:
             name, _, type_, *_, example, _ = columns[found[0]]
             where = f" ({example})" if example else ""
-            raise UsageError(f"column '{clipped(name)}' is {type_}, not numeric{where}")
+            raise UsageError(f"{noun} '{clipped(name)}' is {type_}, not numeric{where}")
         chosen |= {i for i in found if columns[i].kind is not Kind.OTHER}
     return chosen
 
 
 def _default(
-    columns: Sequence[Column], left_out: set[int], warn: Callable[[str], None]
+    columns: Sequence[Column], left_out: set[int], warn: Callable[[str], None], noun: str
 ) -> set[int]:
     """The floating-point columns, or else the integer ones; what is surprising in that is said."""
     rest = [i for i in range(len(columns)) if i not in left_out]
@@ -152,7 +153,7 @@ def _default(
     if not chosen and whole:
         chosen = set(values or whole)
         taken = listed([clipped(columns[i].name) for i in sorted(chosen)])
-        warn(f"no floating-point columns; taking the integer ones: {taken}")
+        warn(f"no floating-point {noun}s; taking the integer ones: {taken}")
     elif any(columns[i].guessed for i in values):
         names = [columns[i].name for i in values if columns[i].guessed]
         which = clipped(",".join(names))
@@ -186,11 +187,11 @@ def _patterns(given: Sequence[str], columns: Sequence[Column]) -> list[str]:
     return split
 
 
-def _matching(pattern: str, columns: Sequence[Column]) -> list[int]:
+def _matching(pattern: str, columns: Sequence[Column], noun: str) -> list[int]:
     exact = [i for i, c in enumerate(columns) if c.name == pattern]
     found = exact or [i for i, c in enumerate(columns) if fnmatch.fnmatchcase(c.name, pattern)]
     if not found:
         names = [clipped(c.name) for c in columns]
         hint = nearest(pattern, names) or f"; there are: {listed(names)}"
-        raise UsageError(f"no column '{clipped(pattern)}'{hint}")
+        raise UsageError(f"no {noun} '{clipped(pattern)}'{hint}")
     return found

@@ -23,7 +23,7 @@ from kact_cli.engine.engine import engine_for
 from kact_cli.engine.plan import Reduction, collecting, rounds
 from kact_cli.engine.program import Program, dtype_path
 from kact_cli.errors import UsageError
-from kact_cli.types import Array, ReductionState, State
+from kact_cli.types import BFLOAT16, Array, ReductionState, State
 
 BLOCK_ELEMENTS = 64 * 1024
 """A block of columns side by side that stays in the second-level cache."""
@@ -107,7 +107,7 @@ def parts_of_columns(
         each = {dtypes[i]: dtype or dtype_path(chain, dtypes[i])[-1] for i in group}
         widest = np.result_type(*each) if len(each) > 1 else dtypes[group[0]]
         results = tuple(each[dtypes[i]] for i in group)
-        program = Program.make(chain, widest, dtype=dtype, compute_dtype=compute_dtype, exact=exact)
+        program = _program(chain, widest, dtype=dtype, compute_dtype=compute_dtype, exact=exact)
         if len(set(results)) > 1:
             # What the columns have in common until each goes back to its own dtype
             program = program._replace(result=program.work)
@@ -178,5 +178,18 @@ def part_of_list(
             )
             for i, a in axes.items()
         )
-    program = Program.make(chain, source, dtype=dtype, compute_dtype=compute_dtype, exact=exact)
+    program = _program(chain, source, dtype=dtype, compute_dtype=compute_dtype, exact=exact)
     return Part((column,), program, (program.result,), reductions, False, tuple(item))
+
+
+def _program(
+    chain: Chain,
+    source: np.dtype[Any],
+    *,
+    dtype: np.dtype[Any] | None,
+    compute_dtype: np.dtype[Any] | None,
+    exact: bool,
+) -> Program:
+    if dtype == BFLOAT16:
+        raise UsageError("a table has no bfloat16; .npy, .npz and safetensors have")
+    return Program.make(chain, source, dtype=dtype, compute_dtype=compute_dtype, exact=exact)

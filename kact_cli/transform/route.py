@@ -58,6 +58,8 @@ def transform(
         options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
         with out:
             name = WAYS.get(found.name, "table") if found is wanted else "table"
+            if "archive" in (found.kind, wanted.kind):
+                name = "archive"
             way = import_module(f"kact_cli.transform.{name}")
             way.transform(chain, opened, found, out, wanted, options)
             finish(opened, out, wanted)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kact_cli.chain import Chain
@@ -32,12 +33,26 @@ class TensorJob(NamedTuple):
     program: Program
     plan: TensorPlan
     result: Header
+    head: bytes
+    """What stands before the elements of the result."""
 
     @classmethod
     def make(cls, chain: Chain, source: Source, options: Options) -> TensorJob:
-        """Read the header of `source` and plan; raises DataError or UsageError."""
-        header = NpyTensor.open(source).header
-        with prefixed(source.name, between=" "):
+        """Read the header of the .npy `source` and plan; raises DataError or UsageError."""
+        header = NpyTensor.open(source, options.source_dtype).header
+        return cls.of(chain, header, source.name, options, write_header)
+
+    @classmethod
+    def of(
+        cls,
+        chain: Chain,
+        header: Header,
+        name: str,
+        options: Options,
+        head: Callable[[Header], bytes],
+    ) -> TensorJob:
+        """Plan for the tensor `name`; `head` gives what its format puts before the elements."""
+        with prefixed(name, between=" "):
             program = Program.make(
                 chain,
                 header.dtype,
@@ -55,7 +70,13 @@ class TensorJob(NamedTuple):
         )
         result = header._replace(dtype=program.result)
         advise_tensor(chain, header.shape, options)
-        return cls(header, program, plan, result._replace(offset=len(write_header(result))))
+        text = head(result)
+        return cls(header, program, plan, result._replace(offset=len(text)), text)
+
+    @property
+    def work_bytes(self) -> int:
+        """What is read, all passes counted."""
+        return (self.header.end - self.header.offset) * self.plan.passes
 
     def advise(self, tensor: NpyTensor, options: Options) -> None:
         """Warn of what the chain makes of the first rows of `tensor`, whose header was read."""
@@ -76,12 +97,20 @@ def transform(
     options: Options,
 ) -> None:
     """Apply `chain` to the .npy tensor `source` and write it to `target`."""
-    watch = options.observer
     job = TensorJob.make(chain, source, options)
+    options.observer.start(job.work_bytes, job.plan.passes)
+    run_job(job, source, target, options)
+    extra = source.after(job.header.end)
+    if extra:
+        options.observer.warn(f"{source.name}: {extra} after the tensor were ignored")
+
+
+def run_job(job: TensorJob, source: Source, target: Target, options: Options) -> None:
+    """Do a job: its elements lie in `source` from the header's offset on, or come next."""
+    watch = options.observer
     header, plan, result = job.header, job.plan, job.result
     job.advise(NpyTensor(source, header), options)
-    text = memoryview(write_header(result))
-    watch.start((header.end - header.offset) * plan.passes, plan.passes)
+    text = memoryview(job.head)
     if plan.sequential and not (source.size is not None and target.seekable):
         target.allocate(result.end)
         target.write(memoryview(bytes(len(text))) if target.seekable else text)
@@ -89,24 +118,21 @@ def transform(
         if target.seekable:
             # Last, so that a run that is killed half-way leaves nothing that looks whole
             target.write(text, 0)
-    else:
-        with contextlib.ExitStack() as stack:
-            read, offset, out = source, header.offset, target
-            if source.size is None:
-                watch.note(f"{source.name} is spooled: it is read more than once, or not in order")
-                size = header.end - header.offset
-                read, offset = stack.enter_context(source.spool(size)), 0
-                missing = size - (read.size or 0)
-                if missing > 0:
-                    raise DataError(f"{source.name} is truncated: {missing:,} bytes are missing")
-                if header.fortran_order:  # of a large one, no rows were to be had before
-                    job.advise(NpyTensor(read, header._replace(offset=0)), options)
-            if not target.seekable:
-                watch.note(f"{target.name} is spooled: it is not written from start to end")
-                out = stack.enter_context(as_regular_file(target))
-            out.allocate(result.end)
-            run_plan(job.program, plan, read, offset, out, result.offset, options)
-            out.write(text, 0)  # last, for the same reason
-    extra = source.after(header.end)
-    if extra:
-        watch.warn(f"{source.name}: {extra} after the tensor were ignored")
+        return
+    with contextlib.ExitStack() as stack:
+        read, offset, out = source, header.offset, target
+        if source.size is None:
+            watch.note(f"{source.name} is spooled: it is read more than once, or not in order")
+            size = header.end - header.offset
+            read, offset = stack.enter_context(source.spool(size)), 0
+            missing = size - (read.size or 0)
+            if missing > 0:
+                raise DataError(f"{source.name} is truncated: {missing:,} bytes are missing")
+            if header.fortran_order:  # of a large one, no rows were to be had before
+                job.advise(NpyTensor(read, header._replace(offset=0)), options)
+        if not target.seekable:
+            watch.note(f"{target.name} is spooled: it is not written from start to end")
+            out = stack.enter_context(as_regular_file(target))
+        out.allocate(result.end)
+        run_plan(job.program, plan, read, offset, out, result.offset, options)
+        out.write(text, 0)  # last, for the same reason

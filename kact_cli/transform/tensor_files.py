@@ -46,6 +46,7 @@ def run_plan(
     shared = parallel and options.jobs is not None and options.jobs > 1
     read: int | str = _shareable(source.fd, source.path) if shared else source.fd
     write: int | str = _shareable(target.fd, target.path) if shared else target.fd
+    source_offset, target_offset = source_offset + source.base, target_offset + target.base
     last = len(plan.stages) - 1
     try:
         with contextlib.ExitStack() as stack:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kact_cli.engine import float16
 from tests.tools.numbers import apply
 
+HALF = np.dtype(np.float16)
 EVERY = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
 
 
@@ -79,14 +80,14 @@ def test_a_table_holds_what_the_function_gives_each_float16() -> None:
     def negated(x: NDArray[Any], out: NDArray[Any]) -> None:
         np.negative(x, out=out)
 
-    table = float16.LookupTable.of(negated)
+    table = float16.LookupTable.of(HALF, negated)
     assert not table.rectifies
     assert_same_bits(looked_up(table, EVERY[::-1].copy()), -EVERY[::-1])
 
 
 @pytest.mark.parametrize("last", [None, -1023])
 def test_relu_takes_the_sign_bit_for_it_but_not_that_of_nan(last: int | None) -> None:
-    table = float16.LookupTable.of(relu)
+    table = float16.LookupTable.of(HALF, relu)
     assert table.rectifies
     x = EVERY[:last]  # the last 1,023 are NaN with a minus
     assert_same_bits(looked_up(table, x), table.values[:last])
@@ -96,12 +97,12 @@ def test_relu_that_drops_nan_is_looked_up() -> None:
     def drops(x: NDArray[Any], out: NDArray[Any]) -> None:
         out[:] = np.where(x > 0, x, 0)
 
-    assert not float16.LookupTable.of(drops).rectifies
+    assert not float16.LookupTable.of(HALF, drops).rectifies
 
 
 @pytest.mark.parametrize("parameters", [{"alpha": 0.1}, {"max_value": 6.0}, {"threshold": 1.0}])
 def test_relu_with_parameters_is_looked_up(parameters: dict[str, float]) -> None:
-    assert not float16.LookupTable.of(partial(relu, **parameters)).rectifies
+    assert not float16.LookupTable.of(HALF, partial(relu, **parameters)).rectifies
 
 
 @pytest.mark.parametrize("odd", [[], [np.inf], [-np.inf], [np.nan], [-np.nan]])

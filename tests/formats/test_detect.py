@@ -9,7 +9,7 @@ import pytest
 
 from kact_cli.chain import Chain
 from kact_cli.errors import UsageError
-from kact_cli.formats.declared import CSV, FORMATS, NPY, PARQUET, TABLES, Format
+from kact_cli.formats.declared import CSV, FORMATS, NAMED, NPY, PARQUET, Format
 from kact_cli.formats.detect import output_format
 from kact_cli.options import Concern, Options
 from kact_cli.reports.explain import explain
@@ -17,8 +17,8 @@ from kact_cli.reports.preview import preview
 from tests.tools.tables import convert, write
 
 REFUSED = [
-    *("out.npz", "out.json", "out.jsonl", "out.xlsx", "out.pt", "out.pkl", "out.h5", "out.orc"),
-    *("out.avro", "out.safetensors", "out.JSON"),
+    *("out.json", "out.jsonl", "out.xlsx", "out.pt", "out.pkl", "out.h5", "out.orc"),
+    *("out.avro", "out.JSON"),
     *("out.csv.bz2", "out.csv.xz", "out.txt.bz2", "out.npy.gz", "out.parquet.gz", "out.json.gz"),
     *("out.parqet", "out.parq", "out.par", "out.parquett", "out.praquet", "out.arow", "out.cvs"),
     *("out.csvv", "out.np", "out.npu", "out.feater", "a.b/out.tvs", "out.zip", "out.tar"),
@@ -53,7 +53,7 @@ def test_a_compressed_name_is_csv_alone() -> None:
 
 
 TO_CSV = Concern("--float-format", "output", (CSV.name,))
-IN_TABLES = Concern("--columns", "input", TABLES)
+IN_TABLES = Concern("--columns", "input", NAMED)
 EITHER_CSV = Concern("--delimiter", "input or output", (CSV.name,))
 WHERE = [
     (TO_CSV, "npy", "csv", True),

@@ -59,9 +59,7 @@ def zstd(data: bytes) -> bytes:
     return compressed
 
 
-SAFETENSORS = b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
 NO_TABLE: dict[str, tuple[bytes, str]] = {
-    "x.npz": (zipped("logits.npy"), "`unzip -p {} logits.npy"),
     "x.pt": (zipped("archive/data.pkl"), "PyTorch"),
     "x.xlsx": (zipped("[Content_Types].xml"), "Excel"),
     "x.keras": (zipped("metadata.json"), "Keras model"),
@@ -72,7 +70,6 @@ NO_TABLE: dict[str, tuple[bytes, str]] = {
     "x.h5": (b"\x89HDF\r\n\x1a\n" + bytes(600), "HDF5"),
     "user-block.h5": (bytes(512) + b"\x89HDF\r\n\x1a\n" + bytes(600), "HDF5"),
     "x.feather": (b"FEA1" + bytes(60), "Feather V1"),
-    "x.safetensors": (len(SAFETENSORS).to_bytes(8, "little") + SAFETENSORS, "safetensors"),
     "x.avro": (b"Obj\1" + bytes(60), "Avro"),
     "x.orc": (orc_file(), "ORC"),
     "x.arrows": (old_stream(), "before Arrow 0.15; --from arrows"),

@@ -17,7 +17,8 @@ from kact_cli.files.descriptors import STANDARD
 from kact_cli.formats.npy import NpyTensor
 from kact_cli.reports.compare import Comparison, compare
 from kact_cli.reports.ulp import Errors, Tolerance, Worst, common_dtype
-from kact_cli.reports.values import OpenTable, open_numbers
+from kact_cli.reports.values import Numbers, OpenArchive, open_numbers
+from kact_cli.types import dtype_name
 
 NAME_WIDTH = 24
 
@@ -61,24 +62,27 @@ def command(
     with open_numbers(a, options) as left, open_numbers(b, options) as right:
         found = compare(left, right, tolerance, options)
         dtypes = _dtypes(left, right)
+        noun = "tensor" if isinstance(left, OpenArchive) else "column"
         names = [left.source.name, right.source.name]
     if as_json_:
         click.echo(as_json(_as_json(found, names, dtypes)))
     else:
-        lines = _one(found.errors[""]) if "" in found.errors else _many(found)
+        lines = _one(found.errors[""]) if "" in found.errors else _many(found, noun)
         for line in (*dtypes, *lines, _verdict(found, tolerance)):
             click.echo(line)
     return ExitCode.DATA if found.beyond else ExitCode.DONE
 
 
-def _dtypes(a: NpyTensor | OpenTable, b: NpyTensor | OpenTable) -> list[str]:
+def _dtypes(a: Numbers, b: Numbers) -> list[str]:
     """A word on dtypes, where they differ."""
     if not isinstance(a, NpyTensor) or not isinstance(b, NpyTensor):
         return []
-    mine, its = (n.header.dtype.newbyteorder("=") for n in (a, b))
+    dtypes = [n.header.dtype for n in (a, b)]
+    mine, its = map(dtype_name, dtypes)
     if mine == its:
         return []
-    return [f"{mine} and {its}, compared as {common_dtype(mine, its) or 'integers'}"]
+    common = common_dtype(*dtypes)
+    return [f"{mine} and {its}, compared as {dtype_name(common) if common else 'integers'}"]
 
 
 def _share(part: int, whole: int) -> str:
@@ -113,8 +117,8 @@ def _one(e: Errors) -> Iterator[str]:
     yield from columns(rows)
 
 
-def _many(found: Comparison) -> Iterator[str]:
-    titles = ["column", "different", "max ULP", "mean ULP", "max abs", "at", "NaN", "null"]
+def _many(found: Comparison, noun: str) -> Iterator[str]:
+    titles = [noun, "different", "max ULP", "mean ULP", "max abs", "at", "NaN", "null"]
     rows = [titles]
     for name, e in found.errors.items():
         worst = e.ulp or e.absolute

@@ -72,12 +72,17 @@ def _facts(found: Mapping[str, Any]) -> Iterator[str]:
             f"  delimiter {known['delimiter']!r}, {header} a header, "
             f"lines end in {known['line_ending']}{mark}{packed}"
         )
+    for key, value in known.get("metadata", {}).items():
+        yield f"  {short(key, NAME_WIDTH)}: {short(value, 60)}"
     if "record_batches" in known:
         yield f"  {known['record_batches']:,} record batches"
 
 
 def _columns(found: Mapping[str, Any]) -> Iterator[str]:
     if not found["columns"]:
+        return
+    if any("shape" in column for column in found["columns"]):
+        yield from _members(found)
         return
     layout = any("codec" in column for column in found["columns"])
     titles = ["column", "type"] + (["nulls", "bytes", "codec", "encodings"] if layout else [])
@@ -92,6 +97,16 @@ def _columns(found: Mapping[str, Any]) -> Iterator[str]:
         rows.append(row)
     yield ""
     yield from columns(rows, right=(2, 3) if layout else ())
+
+
+def _members(found: Mapping[str, Any]) -> Iterator[str]:
+    rows = [["tensor", "dtype", "shape", "bytes", "kept"]]
+    for member in found["columns"]:
+        shape = "" if member["shape"] is None else str(tuple(member["shape"]))
+        row = [short(member["name"], NAME_WIDTH), short(member["type"], NAME_WIDTH), shape]
+        rows.append([*row, human(member["bytes"]), member["compression"]])
+    yield ""
+    yield from columns(rows, right=(3,))
 
 
 def _numbers(found: Mapping[str, Any], summaries: Mapping[int | str, Summary]) -> Iterator[str]:

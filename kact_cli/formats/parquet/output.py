@@ -7,12 +7,10 @@ sizes; until then its bytes wait in memory, up to a limit. Tasks have to be star
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Condition
 
-from kact_cli.errors import DataError, reason
 from kact_cli.files.descriptors import write_full
 from kact_cli.formats.parquet.pages import Buffer
 
@@ -106,26 +104,3 @@ class Region:
             self._written += memoryview(buffer).nbytes
         self._pending.clear()
         self._pending_bytes = 0
-
-
-def copy_range(source: int, start: int, size: int, target: int, at: int) -> None:
-    """Copy bytes between files, in the kernel where it can (which may share them on disk)."""
-    end = start + size
-    in_kernel = hasattr(os, "copy_file_range")
-    while start < end:
-        if in_kernel:
-            try:
-                copied = os.copy_file_range(source, target, end - start, start, at)
-            except OSError:
-                in_kernel = False  # other file systems, or a kernel without it
-                continue
-        else:
-            try:
-                block = os.pread(source, min(COPY_BYTES, end - start), start)
-            except OSError as e:
-                raise DataError(reason(e)) from e
-            write_full(target, block, at)
-            copied = len(block)
-        if copied == 0:
-            raise DataError("broken Parquet file: it became shorter while it was read")
-        start, at = start + copied, at + copied

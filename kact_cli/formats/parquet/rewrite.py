@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from kact_cli.errors import DataError
-from kact_cli.files.descriptors import opened, reserve, write_full
+from kact_cli.files.descriptors import copy_range, opened, reserve, write_full
 from kact_cli.formats.parquet.encode import (
     PAGE_BYTES,
     Compute,
@@ -29,7 +29,7 @@ from kact_cli.formats.parquet.encode import (
     encode_unit,
 )
 from kact_cli.formats.parquet.footer import MAGIC, Meta, chunk_meta, chunk_span
-from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped, copy_range
+from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped
 from kact_cli.formats.parquet.pages import EncodedChunk
 from kact_cli.formats.parquet.plan import RewritePlan
 from kact_cli.formats.parquet.read import RowGroupReader

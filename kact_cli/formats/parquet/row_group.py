@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kact_cli.errors import DataError
-from kact_cli.files.descriptors import write_full
+from kact_cli.files.descriptors import copy_range, write_full
 from kact_cli.formats.parquet.footer import Chunk, Group, Leaf, Meta, chunk_meta, chunk_span
-from kact_cli.formats.parquet.output import copy_range
 from kact_cli.formats.parquet.pages import DATA_PAGE_V2, DICTIONARY_PAGE, EncodedChunk, PageFormat
 from kact_cli.formats.parquet.thrift import I32, I64, STRUCT, Items, Struct, write_struct
 from kact_cli.formats.parquet.thrift_reader import read_struct

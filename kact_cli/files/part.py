@@ -1,0 +1,38 @@
+"""A range of an open file as an input or output of its own: what an archive's members are."""
+
+from __future__ import annotations
+
+from kact_cli.files.source import Source
+from kact_cli.files.target import Target
+
+
+class SourcePart(Source):
+    """`size` bytes of the regular file `whole` from `start` on; closing it leaves the file open."""
+
+    def __init__(self, whole: Source, start: int, size: int, name: str) -> None:
+        super().__init__(whole.fd, name, whole.path, size, owned=False, stamp=whole.stamp)
+        self.base = whole.base + start
+
+    def _read(self, view: memoryview, offset: int | None = None) -> int:
+        assert offset is not None
+        assert self.size is not None
+        return super()._read(view[: max(0, self.size - offset)], offset)
+
+
+class TargetPart(Target):
+    """The bytes of the regular file `whole` from `start` on."""
+
+    def __init__(self, whole: Target, start: int) -> None:
+        super().__init__(whole.name)
+        self.name, self.fd, self.path = whole.name, whole.fd, whole.path
+        self.base, self.seekable = whole.base + start, True
+        self._end = 0
+
+    def allocate(self, size: int) -> None:
+        """Nothing: whoever has the whole file has reserved what there is to reserve."""
+
+    def write(self, view: memoryview, offset: int | None = None) -> None:
+        if offset is None:
+            offset = self._end
+            self._end += len(view)
+        super().write(view, offset)

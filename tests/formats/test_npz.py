@@ -1,0 +1,130 @@
+"""Broken and hostile .npz: one line each, and nothing written."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kact_cli.errors import KactError
+from kact_cli.formats.npz import reader
+from tests.tools.archives import npz
+from tests.tools.run import npy
+from tests.tools.tables import convert
+
+X = np.linspace(-3, 3, 30, dtype="f4").reshape(5, 6)
+TWO = npz({"a": X, "b": X})
+ONE = npz({"a": X})
+PACKED = npz({"a": X}, deflate=True)
+
+
+def written(fill: Callable[[zipfile.ZipFile], None]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        fill(archive)
+    return file.getvalue()
+
+
+def twice(archive: zipfile.ZipFile) -> None:
+    archive.writestr("a.npy", npy(X))
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("a.npy", npy(X + 1))
+
+
+def listed(data: bytes, number: int, at: int, value: bytes) -> bytes:
+    """The archive with some bytes of an entry of its list replaced."""
+    start = -1
+    for _ in range(number + 1):
+        start = data.index(b"PK\1\2", start + 1)
+    return data[: start + at] + value + data[start + at + len(value) :]
+
+
+def local(data: bytes, at: int, value: bytes) -> bytes:
+    return data[:at] + value + data[at + len(value) :]
+
+
+def size(count: int) -> bytes:
+    return struct.pack("<L", count)
+
+
+OBJECTS = npy(np.array([None, 1]))
+NASTY: dict[str, tuple[bytes, str]] = {
+    "two members of one name": (written(twice), "'a.npy' is there twice"),
+    "a path that leads out": (npz({"../a": X}), "leads out of the archive"),
+    "a path from the root": (npz({"/a": X}), "leads out of the archive"),
+    "an encrypted member": (listed(TWO, 0, 8, b"\1\0"), "is encrypted"),
+    "overlapping members": (listed(TWO, 1, 42, size(0)), "no sound zip archive"),
+    "a member longer than the file": (listed(TWO, 1, 20, size(1 << 30)), "does not end before"),
+    "a member that reaches into the next": (listed(TWO, 0, 20, size(400)), "overlaps the one"),
+    "a place behind the end": (listed(TWO, 1, 42, size(1 << 30)), "no sound zip archive"),
+    "a zip64 field that is not there": (listed(ONE, 0, 24, b"\xff" * 4), "two sizes"),
+    "two sizes of a stored member": (listed(ONE, 0, 24, size(7)), "has two sizes"),
+    "an unknown compression": (listed(ONE, 0, 10, b"\x63\0"), "compressed by method 99"),
+    "no local header": (local(TWO, 0, b"PK\3\3"), "no sound zip archive"),
+    "another name in the local header": (local(TWO, 30, b"c"), "no sound zip archive"),
+    "cut off": (TWO[:-30], "no sound zip archive"),
+    "cut off in the data": (TWO[:200], "no sound zip archive"),
+    "bytes that do not inflate": (local(PACKED, 60, b"\xff" * 60), "is broken: Error -3"),
+    "another checksum": (listed(PACKED, 0, 16, size(1)), "is broken: Bad CRC-32"),
+    "a .npy with bytes behind it": (npz({"a.npy": npy(X) + b"!"}), "its .npy header says"),
+    "a .npy cut off": (npz({"a.npy": npy(X)[:-1]}), "its .npy header says"),
+    "a .npy without a header": (npz({"a.npy": b"no"}), "is not a .npy file"),
+    "objects": (npz({"a.npy": OBJECTS}), "pickled Python objects"),
+    "nothing": (npz({}), "no member left"),
+    "text alone": (npz({"notes.txt": b"-1"}), "there are: notes.txt"),
+}
+
+
+def assert_refused(path: Path, words: str, **options: object) -> None:
+    with pytest.raises(KactError) as refusal:
+        convert("softmax", path, path.with_name("out.npz"), **options)
+    said = str(refusal.value)
+    assert words in said
+    assert said.isprintable()
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_what_is_broken_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    data, words = NASTY[name]
+    path = tmp_path / "in.npz"
+    path.write_bytes(data)
+    assert_refused(path, words)
+
+
+UNUSABLE = {
+    "objects": ({"a": np.array([None, 1]), "b": X}, "pickled Python objects"),
+    "no array": ({"a": b"-1", "b": X}, "is no .npy"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_a_member_that_is_named_has_to_be_a_tensor(tmp_path: Path, name: str) -> None:
+    members, words = UNUSABLE[name]
+    path = tmp_path / "in.npz"
+    path.write_bytes(npz(members))
+    assert_refused(path, words, columns=("a",))
+    convert("softmax", path, tmp_path / "out.npz")
+
+
+def test_a_list_of_members_that_takes_too_much_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "LIST_LIMIT", 1000)
+    path = tmp_path / "in.npz"
+    path.write_bytes(npz({f"a{i}": X for i in range(100)}))
+    assert_refused(path, "1,000 bytes is the limit")
+
+
+def test_what_grows_beyond_reason_is_not_inflated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "FREE_BYTES", 1 << 20)
+    path = tmp_path / "in.npz"
+    path.write_bytes(npz({"a": np.zeros(1 << 20, "f4")}, deflate=True))
+    assert_refused(path, "more than 1,000 times")
