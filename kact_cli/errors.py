@@ -40,6 +40,10 @@ class UsageError(KactError):
     exit_code = ExitCode.USAGE
 
 
+class StrictError(UsageError):
+    """A warning, where --strict makes errors of them. Exit code 2."""
+
+
 class ChainSyntaxError(UsageError):
     """A chain that does not parse; the message shows the column with a caret (several lines)."""
 

@@ -14,7 +14,7 @@ from kact_cli.batch.inputs import Item
 from kact_cli.batch.ranges import CUT_BYTES, CutFile, RangeTask, can_be_cut, run_range
 from kact_cli.batch.unit import FileTask, Outcome, count_file, run_file
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, UsageError
+from kact_cli.errors import DataError, StrictError
 from kact_cli.files.object_store import is_uri
 from kact_cli.files.temporary import temporary_prefix
 from kact_cli.formats.detect import by_suffix
@@ -35,8 +35,8 @@ class Result:
     item: Item
     outcome: Outcome | None = None
     error: str | None = None
-    usage: bool = False
-    """Whether the error is one of the command line: no such axis, a warning under --strict."""
+    strict: bool = False
+    """Whether the error is a warning, and --strict makes errors of these."""
 
 
 @dataclass
@@ -220,15 +220,15 @@ class Batch:
             self._cut.remove(run)
             run.cut.abort()
         sweep([run.item])
-        error, usage = _naming(run.item, describe(fault)), isinstance(fault, UsageError)
-        self.results.append(Result(run.item, error=error, usage=usage))
+        error, strict = _naming(run.item, describe(fault)), isinstance(fault, StrictError)
+        self.results.append(Result(run.item, error=error, strict=strict))
         self._observer.ended(run.item.name)
         if not self._keep_going:
             done = sum(result.outcome is not None for result in self.results)
             if len(self._items) > 1:
                 error += f" ({done:,} of {len(self._items):,} files done; --skip-existing continues"
                 error += ", --keep-going finishes the rest)"
-            raise (UsageError if usage else DataError)(error)
+            raise (StrictError if strict else DataError)(error)
 
 
 def _naming(item: Item, message: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, UsageError, reason
+from kact_cli.errors import DataError, StrictError, reason
 from kact_cli.files import object_store as remote
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
@@ -68,7 +68,7 @@ class Listener(Observer):
 
     def warn(self, message: str) -> None:
         if self.strict:
-            raise UsageError(f"{message} (--strict)")
+            raise StrictError(f"{message} (--strict)")
         if message not in self.warnings:
             self.warnings.append(message)
 

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from kact_cli.errors import UsageError
+from kact_cli.errors import StrictError
 from kact_cli.messages import display
 from kact_cli.options import Observer
 
@@ -27,7 +27,7 @@ class Console(Observer):
 
     def warn(self, message: str) -> None:
         if self.strict:
-            raise UsageError(f"{message} (--strict)")
+            raise StrictError(f"{message} (--strict)")
         if not self.quiet and message not in self._warned:
             self._warned.add(message)
             self.say(f"warning: {message}")

@@ -64,7 +64,7 @@ _READ = (
         type=click.Choice(_FORMATS),
         metavar="FORMAT",
         envvar="KACT_FROM",
-        help=f"Format of the input, where its first bytes do not tell: {', '.join(_FORMATS)}.",
+        help=f"Input format, if it is not detected: {', '.join(_FORMATS)}.",
     ),
     option(
         FILES,
@@ -73,14 +73,14 @@ _READ = (
         metavar="CHAR",
         envvar="KACT_DELIMITER",
         callback=lambda _c, _p, value: "\t" if value in ("\\t", "tab") else value,
-        help="Between the cells of a CSV.  [default: found]",
+        help="Character between CSV cells.  [default: detected]",
     ),
     option(
         FILES,
         "--header/--no-header",
         concerns=_CSV,
         default=None,
-        help="Whether the first record of a CSV names its columns.  [default: found]",
+        help="Whether the first record of a CSV names its columns.  [default: detected]",
     ),
     option(
         FILES,
@@ -128,7 +128,7 @@ def _select(default: str) -> tuple[Callable[[F], F], ...]:
             metavar="LIST",
             envvar="KACT_EXCLUDE",
             shell_complete=_columns,
-            help="Columns that do not.",
+            help="Columns to leave unchanged.",
         ),
     )
 
@@ -168,7 +168,7 @@ _PLAN = (
         concerns=("input", (NPY.name,)),
         type=SizeType(),
         envvar="KACT_CHUNK_SIZE",
-        help="What is read, computed and written in one go.  [default: 2MiB]",
+        help="Size of the pieces that a .npy is processed in.  [default: 2MiB]",
     ),
 )
 """What decides how the work is done, beside the jobs; `explain` takes these too."""
@@ -194,7 +194,7 @@ _WARNINGS = (
         "--strict",
         is_flag=True,
         envvar="KACT_STRICT",
-        help="Take a warning for an error.",
+        help="Treat warnings as errors.",
     ),
     option(
         RUNNING, "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
@@ -209,7 +209,7 @@ _TRANSFORM = (
         type=click.Choice(_FORMATS),
         metavar="FORMAT",
         envvar="KACT_TO",
-        help="Format of the output, where its suffix does not tell.",
+        help="Output format, if the suffix of OUTPUT does not say it.",
     ),
     option(
         FILES,
@@ -231,14 +231,14 @@ _TRANSFORM = (
         "--fsync",
         is_flag=True,
         envvar="KACT_FSYNC",
-        help="Have the disk confirm the output before it is put in place.",
+        help="Flush to disk before renaming (survives power loss; slower).",
     ),
     option(
         RUNNING,
         "--progress/--no-progress",
         default=None,
         envvar="KACT_PROGRESS",
-        help="Say how far it is, after a second of work.  [default: on a terminal]",
+        help="Show progress on jobs longer than a second.  [default: on a terminal]",
     ),
     *_WARNINGS,
     option(

@@ -52,7 +52,7 @@ def lines(found: Preview, width: int) -> Iterator[tuple[str, bool]]:
         before = row
     yield "", False
     if more:
-        text = f"the first {len(shown):,} of {count:,} columns; computed are all"
+        text = f"{len(shown):,} of {count:,} columns shown; all {count:,} computed"
         yield from ((line, True) for line in textwrap.wrap(text, width))
     for text in _statistics(found):
         yield from ((line, False) for line in textwrap.wrap(text, width))

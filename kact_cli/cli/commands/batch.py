@@ -21,7 +21,7 @@ from kact_cli.cli.help import FILES, PART, RUNNING, Command, option
 from kact_cli.cli.options import batch_options, make_options
 from kact_cli.cli.run import watched
 from kact_cli.cli.types import ChainType
-from kact_cli.errors import DataError, UsageError
+from kact_cli.errors import DataError, StrictError, UsageError
 from kact_cli.files import object_store as remote
 from kact_cli.files.object_store import PIECE_BYTES
 from kact_cli.files.source import open_source
@@ -237,7 +237,7 @@ def _raise_failures(results: Sequence[Result], files: int) -> None:
     for result in failed:
         complain(display(str(result.error)))
     if failed:
-        kind = UsageError if all(result.usage for result in failed) else DataError
+        kind = StrictError if all(result.strict for result in failed) else DataError
         raise kind(f"{len(failed):,} of {_files(files)} failed")
 
 
