@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import tempfile
+from functools import partial
+from unittest import mock
 
 import numpy as np
 
+from kact_cli.files.source import Source
 from kact_cli.formats.csv.blocks import iter_blocks
-from kact_cli.formats.csv.cells import RecordError
-from kact_cli.formats.csv.dialect import sniff
-from kact_cli.formats.csv.parse import parse
 from kact_cli.formats.csv.render import render
+from kact_cli.formats.csv.text import CsvText
+from kact_cli.formats.declared import CSV
+from kact_cli.options import Options
 
 
 def same(x):
@@ -38,22 +42,26 @@ def rewrite(
     header=None,
     float_format=None,
 ):
-    """The file with `compute` applied to the columns, by name or index; numeric ones if not given.
+    """The file, called in.csv, with `compute` applied to the columns, by kact's own loop.
 
-    Errors in a block are raised as for a user, counted from the file's first record.
+    They are given by name or index; if not at all, the numeric ones are taken.
     """
-    dialect = sniff(data, delimiter=delimiter, header=header, whole=True)
-    if columns is None:
-        columns = [i for i, kind in enumerate(kinds(dialect)) if kind != "text"]
-    columns = sorted(dialect.names.index(c) if isinstance(c, str) else c for c in columns)
-    out, records = [dialect.preamble], 0
-    lines = dialect.preamble.count(dialect.record_end)
-    try:
-        for block in blocks_of(data, dialect, size):
-            parsed = parse(block, dialect, columns, dtype)
-            out.append(bytes(render(parsed, compute(parsed.numbers), float_format)))
-            records += parsed.records
-            lines += block.data.count(dialect.record_end)
-    except RecordError as e:
-        raise e.after(records, lines) from None
-    return b"".join(out)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        source = Source(file.fileno(), "in.csv", None, len(data), owned=False)
+        options = Options(delimiter=delimiter, header=header, source_format=CSV.name)
+        blocks = partial(iter_blocks, size=size)
+        with mock.patch("kact_cli.formats.csv.text.iter_blocks", blocks):
+            text = CsvText(source, options)
+            dialect = text.dialect
+            if columns is None:
+                columns = [i for i, kind in enumerate(kinds(dialect)) if kind != "text"]
+            columns = sorted(dialect.names.index(c) if isinstance(c, str) else c for c in columns)
+            pieces = text.each(
+                lambda parsed: bytes(render(parsed, compute(parsed.numbers), float_format)),
+                columns,
+                dtype=dtype,
+                jobs=1,
+            )
+            return dialect.preamble + b"".join(pieces)

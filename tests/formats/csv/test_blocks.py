@@ -78,7 +78,7 @@ def test_an_endless_record_is_an_error_in_bounded_memory(opening):
 
 def test_an_unterminated_quote_names_its_record():
     with pytest.raises(
-        DataError, match=r"^record 1,001 \(line 1,002\) has a quote that is never closed"
+        DataError, match=r"^in\.csv: record 1,001 \(line 1,002\) has a quote that is never closed"
     ):
         rewrite(b"x,y\n" + b"1,2\n" * 1000 + b'1,"2\n' + b"1,2\n" * 1000, ["x"], size=256)
 
