@@ -89,7 +89,9 @@ def _how(stages: tuple[Stage, ...], step: int) -> str:
     for stage in stages:
         for reduction in stage.reductions:
             if stage.first + reduction.step == step:
-                return ", streamed twice" if reduction.streamed else ", each within a chunk"
+                if not reduction.streamed:
+                    return ", each within a chunk"
+                return ", streamed twice" if reduction.rounds == 1 else ", streamed three times"
     return ""
 
 
