@@ -20,7 +20,7 @@ from kact_cli.chain import Chain
 from kact_cli.engine.float16 import LookupTable, narrow, widen
 from kact_cli.engine.plan import Reduction, plan_tensor
 from kact_cli.engine.program import Program
-from kact_cli.engine.rounding import one_nan, round_exactly
+from kact_cli.engine.rounding import narrow_to_odd, one_nan, round_exactly
 from kact_cli.types import Array, ReductionState, Shape, State
 
 if TYPE_CHECKING:
@@ -173,7 +173,10 @@ class Engine:
         if self._rounds_exactly and (self.math.rounds or len(steps) > 1):
             x, y, out = (a.reshape(-1) for a in (work, tile, target))
             round_exactly(x, y, out, steps, self.program.natural)
-        elif target.dtype == np.float16 and work.dtype == np.float32 and target.dtype.isnative:
+            return
+        if target.dtype == np.float16 and self.program.exact and work.dtype == np.float64:
+            work = narrow_to_odd(work)
+        if target.dtype == np.float16 and work.dtype == np.float32 and target.dtype.isnative:
             narrow(work, self.buffer("tmp", work.dtype, work.size).reshape(work.shape), target)
         else:
             np.copyto(target, work, casting="unsafe")
