@@ -21,7 +21,7 @@ from kact_cli.engine import bfloat16
 from kact_cli.engine.float16 import LookupTable, narrow, widen
 from kact_cli.engine.plan import Reduction, plan_tensor
 from kact_cli.engine.program import Program
-from kact_cli.engine.rounding import one_nan, round_exactly
+from kact_cli.engine.rounding import narrow_to_odd, one_nan, round_exactly
 from kact_cli.types import BFLOAT16, Array, ReductionState, Shape, State
 
 if TYPE_CHECKING:
@@ -179,7 +179,11 @@ class Engine:
         if self._rounds_exactly and (self.math.rounds or len(steps) > 1):
             x, y, out = (a.reshape(-1) for a in (work, tile, target))
             round_exactly(x, y, out, steps, self.program.natural)
-        elif target.dtype == BFLOAT16 and work.dtype.kind != "f":
+            return
+        halves = target.dtype in (np.float16, BFLOAT16)
+        if halves and self.program.exact and work.dtype == np.float64:
+            work = narrow_to_odd(work)
+        if target.dtype == BFLOAT16 and work.dtype.kind != "f":
             np.copyto(target, bfloat16.as_bfloat16(work))
         elif target.dtype == BFLOAT16:
             tmp = self.buffer("tmp", work.dtype, work.size).reshape(work.shape)

@@ -57,6 +57,20 @@ def _rounded(x: Array, dtype: np.dtype[Any]) -> Array:
     return as_floats(as_bfloat16(x)) if dtype == BFLOAT16 else x.astype(dtype)
 
 
+def narrow_to_odd(work: Array) -> Array:
+    """Float64 as float32, with what is cut off kept as a last digit of 1, if it is not 0.
+
+    Rounded once more to float16, that gives what float64 itself would be rounded to.
+    """
+    below = (1 << 29) - 1
+    bits = work.view(np.int64)
+    cut = bits & below
+    cut += below
+    cut |= bits
+    cut &= ~below
+    return cut.view(np.float64).astype(np.float32)
+
+
 def one_nan(out: Array) -> None:
     """Give every NaN the same bits, which otherwise tell one kind of processor from another."""
     if out.dtype == BFLOAT16:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import kact_cli
 from kact_cli.activations import ACTIVATIONS
 from tests.tools.numbers import ELEMENTWISE, Array, apply, run_kernel
 
@@ -128,6 +129,15 @@ def test_relu_with_a_threshold_gives_minus_zero_and_nan_for_minus_inf() -> None:
     got = apply("relu", np.array([-INF, -2, 0, 4, 5, 6], np.float32), threshold=5.0)
     np.testing.assert_array_equal(got, [NAN, 0, 0, 0, 0, 6])
     assert np.signbit(got).tolist()[1:] == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_the_threshold_is_rounded_to_the_dtype_of_the_tensor(exact: bool) -> None:
+    x = np.array([0.3, 0.2998, 1], np.float16)
+    assert float(x[0]) > 0.3
+    got = kact_cli.apply("relu(alpha=1,threshold=0.3)", x, exact=exact)
+    np.testing.assert_array_equal(got, keras_relu(x, alpha=1, threshold=0.3))
+    assert got[0] == 0
 
 
 def whole_relu(x: int, alpha: int, max_value: int | None, threshold: int, info: Any) -> int:

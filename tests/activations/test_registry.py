@@ -10,7 +10,11 @@ import pytest
 
 from kact_cli.activations import ACTIVATIONS, Doc, activation, piecewise, smooth
 from kact_cli.activations import softmax as axiswise
-from kact_cli.activations.registry import Tile, Value
+from kact_cli.activations.math import Math, Tile
+from kact_cli.activations.registry import Value
+from kact_cli.chain import Chain
+from kact_cli.engine.engine import apply
+from kact_cli.engine.rounding import recompute
 
 KERAS_2: dict[str, dict[str, Value]] = {
     "relu": {"alpha": 0.0, "max_value": None, "threshold": 0.0},
@@ -129,21 +133,38 @@ def test_a_parameter_without_help_cannot_be_declared() -> None:
 
 
 def test_one_function_is_all_that_a_new_activation_takes() -> None:
-    def cube(
-        x: Tile, tmp: Tile, /, *, scale: Annotated[float, Doc("Scale.", aliases=("s",))] = 1.0
+    def cubed_tanh(
+        x: Tile,
+        tmp: Tile,
+        m: Math,
+        /,
+        *,
+        scale: Annotated[float, Doc("Scale.", aliases=("s",))] = 1.0,
     ) -> None:
-        """Cube.
+        """Cubed tanh.
 
-        scale * x ** 3
+        scale * tanh(x) ** 3
 
         A note.
         """
+        m.tanh(x, tmp)
+        np.multiply(tmp, tmp, out=x)
+        x *= tmp
+        x *= scale
 
     try:
-        assert activation(cube) is cube
-        a = ACTIVATIONS["cube"]
-        assert (a.summary, a.formula, a.notes) == ("Cube.", "scale * x ** 3", "A note.")
+        assert activation(cubed_tanh) is cubed_tanh
+        a = ACTIVATIONS["cubed_tanh"]
+        assert (a.summary, a.formula) == ("Cubed tanh.", "scale * tanh(x) ** 3")
+        assert a.notes == "A note."
         assert a.parameters[0].names == ("scale", "s")
         assert not a.keeps_integers({"scale": 1.0})
+        x = np.linspace(-3, 3, 101, dtype=np.float32)
+        np.testing.assert_allclose(apply("cubed_tanh(0.3)", x), 0.3 * np.tanh(x) ** 3, rtol=1e-6)
+        # Exactly, with nothing else written
+        want = [float(v) for v in recompute(x, Chain.parse("cubed_tanh(0.3)").steps, x.dtype)]
+        np.testing.assert_array_equal(
+            apply("cubed_tanh(0.3)", x, exact=True), np.array(want).astype(np.float32)
+        )
     finally:
-        ACTIVATIONS.pop("cube", None)
+        ACTIVATIONS.pop("cubed_tanh", None)

@@ -194,6 +194,16 @@ def test_parts_give_what_the_whole_gives(x: Array, cuts: list[int]) -> None:
     assert_within_bound(run_kernel(SOFTMAX, x), x)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("rising", [0, 1e-2])
+def test_a_group_in_thousands_of_parts_is_within_the_bound(rising: float, dtype: Any) -> None:
+    count = 9**5 // 8
+    x = np.random.default_rng(6).standard_normal((1, count, 1)) + 900 * (rising > 0)
+    x[0, :, 0] += np.arange(count) * rising
+    x = x.astype(dtype)
+    assert_within_bound(streamed(x, list(range(1, count))), x)
+
+
 @pytest.mark.parametrize("shape", [(0, 3, 1), (3, 0, 1), (2, 0, 5), (2, 3, 0), (0, 0, 0)])
 def test_an_empty_tile_is_left_as_it_is(shape: tuple[int, int, int]) -> None:
     assert run_kernel(SOFTMAX, np.zeros(shape, np.float32)).shape == shape

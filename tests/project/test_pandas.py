@@ -15,6 +15,7 @@ import pytest
 
 import kact_cli
 from kact_cli.formats.declared import FORMATS
+from tests.tools.archives import safetensors
 from tests.tools.run import environment
 from tests.tools.tables import write
 
@@ -47,6 +48,8 @@ def samples(tmp_path: Path) -> dict[str, Path]:
     paths = {f.name: tmp_path / f"in{f.suffixes[0]}" for f in FORMATS}
     np.save(paths["npy"], np.ones(4, ">f4"))
     pq.write_table(TABLE, paths["parquet"])
+    np.savez(paths["npz"], a=np.ones(4, "f4"))
+    paths["safetensors"].write_bytes(safetensors({"a": np.ones(4, "f4")}))
     write(TABLE, paths["arrow"])
     write(TABLE, paths["arrows"])
     paths["csv"].write_text('text,x,y\n"q, ""q""",1.5,2.5\n,,0.5\n"",3.5,-1.5\n')

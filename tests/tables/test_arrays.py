@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -14,35 +13,15 @@ from hypothesis import strategies as st
 from kact_cli.tables.arrays import (
     Leaves,
     arrow_array,
-    describe,
-    item_shape,
     leaf_type,
     null_mask,
     numpy_dtype,
     result_type,
     values,
 )
-from kact_cli.tables.columns import Kind
+from tests.tools.tables import F32, LISTS, TENSORS
 
 SCALARS = [pa.float16(), pa.float32(), pa.float64(), pa.int8(), pa.uint16(), pa.int64(), pa.bool_()]
-F32 = pa.float32()
-LISTS = [
-    pa.list_(F32),
-    pa.large_list(pa.float64()),
-    pa.list_(F32, 3),
-    pa.list_(pa.list_(F32)),
-    pa.list_(pa.list_(F32, 2)),
-    pa.list_(pa.large_list(F32), 2),
-    pa.list_(pa.list_(F32, 2), 3),
-    pa.large_list(pa.list_(pa.list_(pa.float16()))),
-    pa.list_(pa.field("odd name", F32, metadata={"k": "v"})),
-]
-TENSORS = [
-    pa.fixed_shape_tensor(F32, (2, 3)),
-    pa.fixed_shape_tensor(pa.float64(), (2, 3, 2), permutation=[2, 0, 1]),
-    pa.fixed_shape_tensor(F32, (3,), dim_names=["c"]),
-]
-IDS: dict[str, Any] = {"ids": str}
 
 
 def cells(type_: pa.DataType) -> st.SearchStrategy[Any]:
@@ -90,7 +69,7 @@ def flat(item: Any) -> list[Any]:
     return [item]
 
 
-@pytest.mark.parametrize("type_", SCALARS, **IDS)
+@pytest.mark.parametrize("type_", SCALARS, ids=str)
 @given(data=st.data())
 def test_scalars_come_back_from_any_slice(type_: pa.DataType, data: st.DataObject) -> None:
     array = made(data, type_)
@@ -108,7 +87,7 @@ def test_scalars_come_back_from_any_slice(type_: pa.DataType, data: st.DataObjec
         assert again.equals(array)
 
 
-@pytest.mark.parametrize("type_", LISTS + TENSORS, **IDS)
+@pytest.mark.parametrize("type_", LISTS + TENSORS, ids=str)
 @given(data=st.data())
 def test_lists_come_back_from_any_slice(type_: pa.DataType, data: st.DataObject) -> None:
     array = made(data, type_)
@@ -124,7 +103,7 @@ def test_lists_come_back_from_any_slice(type_: pa.DataType, data: st.DataObject)
     assert found[~mask].tolist() == kept
 
 
-@pytest.mark.parametrize("type_", [*LISTS, TENSORS[0]], **IDS)
+@pytest.mark.parametrize("type_", [*LISTS, TENSORS[0]], ids=str)
 @given(data=st.data())
 def test_other_values_go_where_their_own_were(type_: pa.DataType, data: st.DataObject) -> None:
     array = made(data, type_)
@@ -170,7 +149,7 @@ def test_garbage_under_null_numbers_is_not_seen() -> None:
     assert arrow_array(values(array), nulls, F32).to_pylist() == [1, None, 3]
 
 
-@pytest.mark.parametrize("type_", [*SCALARS, *LISTS, *TENSORS], **IDS)
+@pytest.mark.parametrize("type_", [*SCALARS, *LISTS, *TENSORS], ids=str)
 def test_all_null_and_none_at_all(type_: pa.DataType) -> None:
     storage = type_.storage_type if isinstance(type_, pa.FixedShapeTensorType) else type_
     for count in (0, 3):
@@ -184,82 +163,3 @@ def test_all_null_and_none_at_all(type_: pa.DataType) -> None:
         again = leaves.rebuild(values(leaves.values), type_)
         again.validate(full=True)
         assert again.null_count == count
-
-
-@pytest.mark.parametrize(
-    "type_",
-    [
-        pa.decimal32(7, 2),
-        pa.decimal64(9, 2),
-        pa.decimal128(20, 2),
-        pa.decimal256(40, 2),
-    ],
-    **IDS,
-)
-def test_decimals_are_float64(type_: pa.DataType) -> None:
-    array = pa.array([Decimal("9.99"), Decimal("1.10"), None, Decimal("-2.25")], type_)[1:]
-    assert values(array)[[0, 2]].tolist() == [1.1, -2.25]
-    assert null_mask(array) is not None
-    assert numpy_dtype(type_) == np.float64
-    assert result_type(type_, np.dtype(np.float64)) == pa.float64()
-
-
-@pytest.mark.parametrize(
-    ("type_", "kind"),
-    [
-        (pa.float16(), Kind.FLOAT),
-        (pa.uint64(), Kind.INTEGER),
-        (pa.bool_(), Kind.BOOLEAN),
-        (pa.decimal128(9, 2), Kind.DECIMAL),
-        (pa.list_(pa.list_(F32, 2)), Kind.LIST),
-        (TENSORS[0], Kind.LIST),
-        (pa.list_(pa.int64()), Kind.OTHER),
-        (pa.fixed_shape_tensor(pa.int8(), (2,)), Kind.OTHER),
-        (pa.list_(pa.struct({"x": F32})), Kind.OTHER),
-        (pa.struct({"x": F32}), Kind.OTHER),
-        (pa.map_(pa.string(), F32), Kind.OTHER),
-        (pa.dictionary(pa.int8(), F32), Kind.OTHER),
-        (pa.list_view(F32), Kind.OTHER),
-        (pa.date32(), Kind.OTHER),
-        (pa.timestamp("s"), Kind.OTHER),
-        (pa.duration("s"), Kind.OTHER),
-        (pa.null(), Kind.OTHER),
-        (pa.binary(4), Kind.OTHER),
-        (pa.uuid(), Kind.OTHER),
-        (pa.bool8(), Kind.OTHER),
-    ],
-    **IDS,
-)
-def test_what_a_column_holds(type_: pa.DataType, kind: Kind) -> None:
-    assert describe(pa.field("x", type_)).kind is kind
-
-
-def test_shapes_of_rows() -> None:
-    assert item_shape(LISTS[5]) == ((2, None), None)
-    assert item_shape(LISTS[6]) == ((3, 2), None)
-    assert item_shape(TENSORS[0]) == ((2, 3), None)
-    assert item_shape(TENSORS[1]) == ((2, 3, 2), (2, 0, 1))
-
-
-@pytest.mark.parametrize("kind", ["int", "uint", "float"])
-def test_every_number_has_numpys_dtype_of_its_name(kind: str) -> None:
-    for bits in (8, 16, 32, 64)[kind == "float" :]:
-        name = f"{kind}{bits}"
-        assert numpy_dtype(pa.list_(pa.type_for_alias(name))) == np.dtype(name)
-    assert numpy_dtype(pa.bool_()) == np.dtype(bool)
-    assert numpy_dtype(pa.decimal128(9, 2)) == np.dtype(np.float64)
-
-
-@pytest.mark.parametrize("type_", [*LISTS, *TENSORS], **IDS)
-def test_a_type_stays_where_the_dtype_does(type_: pa.DataType) -> None:
-    same = numpy_dtype(type_)
-    assert result_type(type_, same).equals(type_, check_metadata=True)
-    other = np.dtype(np.float16 if same != np.float16 else np.float32)
-    changed = result_type(type_, other)
-    assert leaf_type(changed) == pa.from_numpy_dtype(other)
-    assert item_shape(changed) == item_shape(type_)
-    if isinstance(type_, pa.FixedShapeTensorType):
-        assert changed.dim_names == type_.dim_names
-    elif pa.types.is_list(type_):
-        assert changed.value_field.name == type_.value_field.name
-        assert changed.value_field.metadata == type_.value_field.metadata

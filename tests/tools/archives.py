@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.tools.run import npy
+from tests.tools.tensors import npy
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 

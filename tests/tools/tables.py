@@ -23,6 +23,23 @@ Columns = dict[str, list[Any]]
 
 SUFFIXES = [".npy", ".csv", ".tsv", ".csv.gz", ".csv.zst", ".parquet", ".arrow", ".arrows"]
 NAN, INF = float("nan"), float("inf")
+F32 = pa.float32()
+LISTS = [
+    pa.list_(F32),
+    pa.large_list(pa.float64()),
+    pa.list_(F32, 3),
+    pa.list_(pa.list_(F32)),
+    pa.list_(pa.list_(F32, 2)),
+    pa.list_(pa.large_list(F32), 2),
+    pa.list_(pa.list_(F32, 2), 3),
+    pa.large_list(pa.list_(pa.list_(pa.float16()))),
+    pa.list_(pa.field("odd name", F32, metadata={"k": "v"})),
+]
+TENSORS = [
+    pa.fixed_shape_tensor(F32, (2, 3)),
+    pa.fixed_shape_tensor(pa.float64(), (2, 3, 2), permutation=[2, 0, 1]),
+    pa.fixed_shape_tensor(F32, (3,), dim_names=["c"]),
+]
 
 
 def convert(chain: str, source: Path, target: Path, **options: Any) -> Path:

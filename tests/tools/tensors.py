@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-X = np.array([[-1.5, 2.0], [0.0, -3.0]], "f4")
+X = np.array([[-2.0, -0.5, 0.0], [1.0, 7.0, np.inf]], "f4")
 Y = np.maximum(X, 0)
 """What relu makes of X."""
 BIG = np.random.default_rng(0).normal(size=(3, 700_001)).astype("f4")
@@ -20,6 +20,18 @@ def npy(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array(file, array, version=version)
     return file.getvalue()
+
+
+def raw(text: bytes | str, version: bytes = b"\x01\x00", data: bytes = b"") -> bytes:
+    """A .npy file with that header text, well-formed or not."""
+    text = text.encode("latin-1") if isinstance(text, str) else text
+    width = 2 if version[0] == 1 else 4
+    return b"\x93NUMPY" + version + len(text).to_bytes(width, "little") + text + data
+
+
+def says(shape: str, descr: str = "'<f4'", order: str = "False") -> str:
+    """The text of a header."""
+    return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}"
 
 
 def normal(*shape: int, dtype: str = "f4", seed: int = 0) -> NDArray[Any]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from kact_cli.formats.csv.spelling import Cell, Spelling, bare, shown
 from kact_cli.tables.columns import Column, Kind
 
-LEAST_SHARE = 0.1
-"""Where so many of the cells are numbers, fractions among them, the others are taken for faults."""
+LEAST_SHARE = 0.5
+"""Where so large a share of the cells are numbers, fractions among them, the others are taken for
+faults; where it is smaller, the column is text with some numbers in it."""
 
 _TYPES = {
     Kind.FLOAT: "float",

@@ -131,15 +131,13 @@ def test_what_is_no_number_is_named(bad, other):
 def test_the_error_counts_records_from_the_start_of_the_file():
     data = b"a,b\n" + b"1,2\n\n" * 5000 + b"1,oops\n" + b"1,2\n" * 10
     for size in (100, 1 << 14, 1 << 20):
-        place = r"^in\.csv: column 'b', record 5,001 \(line 10,002\): 'oops'"
-        with pytest.raises(DataError, match=place):
+        with pytest.raises(DataError, match=r"^in\.csv: column 'b', record 5,001 \(line 10,002\)"):
             rewrite(data, ["a", "b"], size=size)
 
 
 def test_a_ragged_record_at_a_million():
     data = b"a,b\n" + b"1,2\n" * 999_999 + b"1\n" + b"1,2\n"
-    place = r"^in\.csv: record 1,000,000 \(line 1,000,001\) has 1 cell where"
-    with pytest.raises(DataError, match=place):
+    with pytest.raises(DataError, match=r"^in\.csv: record 1,000,000 \(line 1,000,001\) has 1 "):
         rewrite(data, ["a"])
 
 
