@@ -60,10 +60,11 @@ def transform(
                     writer.copy(number)
                     continue
                 reader.verify(result.source, options.jobs)
-                with (
-                    contextlib.closing(reader.open(result.source)) as tensor,
-                    writer.tensor(number) as out,
-                ):
+                tensor = reader.open(result.source)
+                with contextlib.ExitStack() as opened:
+                    if tensor is not source:
+                        opened.callback(tensor.close)
+                    out = opened.enter_context(writer.tensor(number))
                     if result.source in jobs:
                         run_job(jobs[result.source], tensor, out, options)
                         if tensor.after(jobs[result.source].header.end):

@@ -12,7 +12,7 @@ import pytest
 
 from kact_cli.errors import DataError, KactError, UsageError
 from tests.tools.archives import npz, read_npz, read_safetensors, safetensors
-from tests.tools.run import npy
+from tests.tools.tensors import npy
 from tests.tools.tables import convert
 
 RANDOM = np.random.default_rng(16)
