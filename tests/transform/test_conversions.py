@@ -142,15 +142,14 @@ def test_tensors_of_every_order_become_tables(
     expected = np.maximum(x.astype(float), 0).tolist()
     for of in (tmp_path / "in.npy", None):
         to = tmp_path / f"{of is None}.arrow"
-        options = {"columns": ("*",)}
         if of is None:
             given = (tmp_path / "in.npy").read_bytes()
-            done = kact("apply", "relu", "-q", "-c", "*", "-", to, stdin=given)
+            done = kact("apply", "relu", "-", to, stdin=given)
             assert done.stderr == b""
         else:
-            convert("relu", of, to, **options)
+            convert("relu", of, to)
         assert [list(row.values()) for row in read_ipc(to).to_pylist()] == expected
-    done = kact("apply", "relu", "-c", "*", "-", "--to", "csv", stdin=given + b"??")
+    done = kact("apply", "relu", "-", "--to", "csv", stdin=given + b"??")
     assert done.stderr.startswith(b"kact: warning: standard input: ")
     assert done.stderr.endswith(b"bytes after the tensor were ignored\n")
 
