@@ -205,9 +205,9 @@ def test_columns_of_a_tensor_of_one_axis_and_of_none(tmp_path: Path) -> None:
     assert (done.num_rows, done.schema.names, done.schema.types) == (0, ["c0", "c1"], [F32] * 2)
 
 
-def test_thousands_of_columns(tmp_path: Path) -> None:
-    x = np.random.default_rng(0).normal(size=(50, 2000)).astype(np.float32)
-    path = write({f"x{n}": x[:, n].tolist() for n in range(2000)}, tmp_path / "in.parquet")
+def test_a_thousand_columns(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(5, 1000)).astype(np.float32)
+    path = write({f"x{n}": x[:, n].tolist() for n in range(1000)}, tmp_path / "in.parquet")
     for of, to in pairwise(("in.parquet", "b.parquet", "c.csv", "d.arrow", "e.npy")):
         convert("relu", tmp_path / of, tmp_path / to)
     assert path.exists()
