@@ -178,7 +178,7 @@ class Engine:
         steps = self.program.chain.steps[self.program.integer_steps :]
         if self._rounds_exactly and (self.math.rounds or len(steps) > 1):
             x, y, out = (a.reshape(-1) for a in (work, tile, target))
-            round_exactly(x, y, out, steps, self.program.natural)
+            round_exactly(x, y, out, steps, self.program.natural, self.buffer)
             return
         halves = target.dtype in (np.float16, BFLOAT16)
         if halves and self.program.exact and work.dtype == np.float64:

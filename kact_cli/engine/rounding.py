@@ -9,7 +9,7 @@ decimal numbers of 120 digits. That happens to one value in some hundred thousan
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,15 +25,27 @@ TOLERANCE = 2.0**-42
 
 
 def round_exactly(
-    work: Array, x: Array, out: Array, steps: Sequence[Step], tensor: np.dtype[Any]
+    work: Array,
+    x: Array,
+    out: Array,
+    steps: Sequence[Step],
+    tensor: np.dtype[Any],
+    buffer: Callable[[str, np.dtype[Any], int], Array],
 ) -> None:
     """Round `work`, what elementwise steps gave for `x` in float64, into `out`; all are 1-D.
 
-    `tensor` is the dtype that parameters are rounded to.
+    `out` may be `x`; `tensor` is the dtype that parameters are rounded to; `buffer` gives one of a
+    name, dtype and size.
     """
     result = out.dtype.newbyteorder("=")
-    rounded = _rounded(work * (1 - TOLERANCE), result)
-    unsure = np.flatnonzero(rounded != _rounded(work * (1 + TOLERANCE), result))
+    held = np.dtype(np.float32) if result == BFLOAT16 else result
+    scaled = buffer("tmp", work.dtype, work.size)
+    rounded, larger = (buffer(name, held, work.size) for name in ("smaller", "larger"))
+    for factor, target in ((1 - TOLERANCE, rounded), (1 + TOLERANCE, larger)):
+        np.multiply(work, factor, out=scaled)
+        found = _rounded(scaled, result) if result == BFLOAT16 else scaled
+        np.copyto(target, found, casting="unsafe")
+    unsure = np.flatnonzero(rounded != larger)
     # NaN is unlike NaN
     unsure = unsure[~np.isnan(work[unsure])]
     if unsure.size:

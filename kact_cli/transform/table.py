@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError, prefixed
@@ -31,6 +32,8 @@ def transform(
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(spooled_to_seek(source, found, options))
         reader = stack.enter_context(contextlib.closing(open_reader(found, source, options)))
+        if found.kind == "tensor" and reader.columns:  # all of it takes part, whatever its dtype
+            options = replace(options, columns=("*",))
         job = TableJob.make(chain, reader.schema, options)
         if wanted.kind == "tensor" and (dropped := job.dropped(options)):
             options.observer.warn(f"{target.name} is left without the columns {listed(dropped)}")

@@ -59,7 +59,8 @@ def objects(bucket: Bucket) -> dict[str, bytes]:
     return files
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    with running(tmp_path / "dask") as cluster:
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A Dask cluster of two workers, which no test may kill."""
+    with running(tmp_path_factory.mktemp("cluster") / "dask", "a", "b") as cluster:
         yield cluster

@@ -5,23 +5,25 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
-from tests.batch.test_processes import MIB, leftovers
-from tests.tools.dask import Cluster
-from tests.tools.run import Kact, start, tree, wait_until
+from tests.tools.dask import Cluster, running
+from tests.tools.run import MIB, Kact, leftovers, start, tree, wait_until
 from tests.tools.tensors import save
+
+# Long enough for something to happen in its midst
+SLOW = ",".join(["softplus,tanh,softplus,sigmoid"] * 2)
 
 
 def test_two_workers_give_the_bytes_of_one_process(
     cluster: Cluster, kact: Kact, tmp_path: Path
 ) -> None:
-    cluster.worker("a"), cluster.worker("b")
     for number in range(20):
         save(tmp_path / "in" / f"d{number % 3}" / f"{number}.npy", 1000 * number, 3, seed=number)
     (tmp_path / "in/t.csv").write_text("id,v\n1,0.5\n2,\n")
     # Large enough to be cut into ranges, with a pass for the statistics
-    save(tmp_path / "in/large.npy", 20 * MIB, dtype="f8")
+    save(tmp_path / "in/large.npy", 17 * MIB, dtype="f8")
     (tmp_path / "in/bad.npy").write_bytes(b"none")
     args = ["batch", "elu,softmax(axis=0)", "in", "-k", "--report", tmp_path / "report.json"]
     one = kact(*args, "-o", "one", "--jobs", 1, cwd=tmp_path, code=1)
@@ -33,15 +35,18 @@ def test_two_workers_give_the_bytes_of_one_process(
     assert len(tree(tmp_path / "two")) == 22
 
 
-def test_work_of_a_lost_worker_is_done_by_another(
-    cluster: Cluster, kact: Kact, tmp_path: Path
+def test_work_of_a_lost_worker_is_done_by_another(kact: Kact, tmp_path: Path) -> None:
+    with running(tmp_path / "dask", "a") as cluster:
+        lose_a_worker(cluster, cluster.worker("b"), kact, tmp_path)
+
+
+def lose_a_worker(
+    cluster: Cluster, lost: subprocess.Popen[bytes], kact: Kact, tmp_path: Path
 ) -> None:
-    cluster.worker("a")
-    lost = cluster.worker("b")
     for number in range(10):
-        save(tmp_path / "in" / f"{number}.npy", 4 * MIB, dtype="f8", seed=number)
-    save(tmp_path / "in/large.npy", 24 * MIB, dtype="f8")
-    args = ["batch", "softplus,tanh,softplus,sigmoid", tmp_path / "in"]
+        save(tmp_path / "in" / f"{number}.npy", 2 * MIB, dtype="f8", seed=number)
+    save(tmp_path / "in/large.npy", 17 * MIB, dtype="f8")
+    args = ["batch", SLOW, tmp_path / "in"]
     kact(*args, "-o", tmp_path / "one", "--jobs", 1)
     out = tmp_path / "two"
     process = start(*args, "-o", out, "--scheduler", cluster.address)
@@ -66,10 +71,9 @@ def test_work_of_a_lost_worker_is_done_by_another(
 
 
 def test_ctrl_c_ends_it(cluster: Cluster, tmp_path: Path) -> None:
-    cluster.worker("a")
-    for number in range(30):
-        save(tmp_path / "in" / f"{number}.npy", 4 * MIB, dtype="f8", seed=number)
-    args = ["batch", "softplus,tanh,softplus,sigmoid", tmp_path / "in", "-o", tmp_path / "out"]
+    for number in range(12):
+        save(tmp_path / "in" / f"{number}.npy", 2 * MIB, dtype="f8", seed=number)
+    args = ["batch", SLOW, tmp_path / "in", "-o", tmp_path / "out"]
     process = start(*args, "--scheduler", cluster.address)
     assert wait_until(lambda: len(leftovers(tmp_path)) > 0, 30)
     process.send_signal(signal.SIGINT)

@@ -103,7 +103,7 @@ def test_warnings_name_their_files(data: Path, kact: Kact, tmp_path: Path) -> No
         assert b"a.npy: 4 bytes after the tensor were ignored" in kact(*args).stderr
         done = kact(*args, "--quiet")
         assert not done.stderr + done.stdout
-        strict = kact(*args[:-1], jobs, "--strict", "-k", "-o", tmp_path / f"s{jobs}", code=1)
+        strict = kact(*args[:-1], jobs, "--strict", "-k", "-o", tmp_path / f"s{jobs}", code=2)
         assert b"a.npy: 4 bytes after the tensor were ignored (--strict)" in strict.stderr
         assert len(tree(tmp_path / f"s{jobs}")) == 3
 

@@ -21,10 +21,14 @@ TANH = Chain.parse("tanh").steps
 FLOAT32 = np.dtype(np.float32)
 
 
+def fresh(name: str, dtype: Any, size: int) -> Any:
+    return np.empty(size, dtype)
+
+
 def rounded(work: Any, x: Any, chain: str, dtype: Any = np.float32) -> Any:
     out = np.empty(len(x), dtype)
     with np.errstate(all="ignore"):
-        round_exactly(np.array(work), np.array(x), out, Chain.parse(chain).steps, FLOAT32)
+        round_exactly(np.array(work), np.array(x), out, Chain.parse(chain).steps, FLOAT32, fresh)
     return out
 
 

@@ -51,10 +51,13 @@ class Cluster:
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Cluster]:
+def running(directory: Path, *workers: str) -> Iterator[Cluster]:
+    """A cluster with workers of these names."""
     directory.mkdir()
     cluster = Cluster(directory)
     try:
+        for name in workers:
+            cluster.worker(name)
         yield cluster
     finally:
         cluster.close()

@@ -142,15 +142,14 @@ def test_tensors_of_every_order_become_tables(
     expected = np.maximum(x.astype(float), 0).tolist()
     for of in (tmp_path / "in.npy", None):
         to = tmp_path / f"{of is None}.arrow"
-        options = {"columns": ("*",)}
         if of is None:
             given = (tmp_path / "in.npy").read_bytes()
-            done = kact("apply", "relu", "-q", "-c", "*", "-", to, stdin=given)
+            done = kact("apply", "relu", "-", to, stdin=given)
             assert done.stderr == b""
         else:
-            convert("relu", of, to, **options)
+            convert("relu", of, to)
         assert [list(row.values()) for row in read_ipc(to).to_pylist()] == expected
-    done = kact("apply", "relu", "-c", "*", "-", "--to", "csv", stdin=given + b"??")
+    done = kact("apply", "relu", "-", "--to", "csv", stdin=given + b"??")
     assert done.stderr.startswith(b"kact: warning: standard input: ")
     assert done.stderr.endswith(b"bytes after the tensor were ignored\n")
 
@@ -206,9 +205,9 @@ def test_columns_of_a_tensor_of_one_axis_and_of_none(tmp_path: Path) -> None:
     assert (done.num_rows, done.schema.names, done.schema.types) == (0, ["c0", "c1"], [F32] * 2)
 
 
-def test_thousands_of_columns(tmp_path: Path) -> None:
-    x = np.random.default_rng(0).normal(size=(50, 2000)).astype(np.float32)
-    path = write({f"x{n}": x[:, n].tolist() for n in range(2000)}, tmp_path / "in.parquet")
+def test_a_thousand_columns(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(5, 1000)).astype(np.float32)
+    path = write({f"x{n}": x[:, n].tolist() for n in range(1000)}, tmp_path / "in.parquet")
     for of, to in pairwise(("in.parquet", "b.parquet", "c.csv", "d.arrow", "e.npy")):
         convert("relu", tmp_path / of, tmp_path / to)
     assert path.exists()
