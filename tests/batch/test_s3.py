@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -198,13 +198,13 @@ def test_other_stores_get_a_new_name_at_the_end(
     (tmp_path / "a").write_bytes(b"x" * 10)
     uri = Uri("hdfs", "host", "d/e/b")
     assert remote.put(str(tmp_path / "a"), uri) == 10
-    assert dict(remote.listing(Uri("hdfs", "host", "d"))) == {"e/b": 10}
+    assert [found[:2] for found in remote.listing(Uri("hdfs", "host", "d"))] == [("e/b", 10)]
 
-    def failing(_: int) -> Iterator[memoryview]:
-        yield memoryview(b"y" * 5)
+    def failing(_: object, write: Callable[[memoryview], object], **__: object) -> int:
+        write(memoryview(b"y" * 5))
         raise OSError("the disk is broken")
 
-    monkeypatch.setattr(remote, "_pieces", failing)
+    monkeypatch.setattr(remote, "copy", failing)
     for name in ("b", "c"):
         with pytest.raises(DataError, match=f"hdfs://host/d/e/{name}: the disk is broken"):
             remote.put(str(tmp_path / "a"), Uri("hdfs", "host", f"d/e/{name}"))
@@ -216,10 +216,10 @@ BREAKING = """
 import sys
 from kact_cli.files import object_store as remote
 from kact_cli.errors import DataError
-def pieces(_):
-    yield memoryview(bytes(25 * 2**20))
+def copy(read, write, **_):
+    write(memoryview(bytes(25 * 2**20)))
     raise OSError("the disk is broken")
-remote._pieces = pieces
+remote.copy = copy
 try:
     remote.put("/dev/null", remote.parse(sys.argv[1]))
 except DataError as e:
