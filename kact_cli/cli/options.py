@@ -168,7 +168,7 @@ _PLAN = (
         "--exact",
         is_flag=True,
         envvar="KACT_EXACT",
-        help="Round once, correctly, to the same bytes on every machine; up to 5 times slower.",
+        help="Round once, correctly, to the same bytes on every machine; slower.",
     ),
     *_select("floats and lists of them"),
     *_READ,
