@@ -281,7 +281,11 @@ def as_regular_file(target: Target) -> Iterator[Target]:
     if target.seekable:
         yield target
         return
-    with temporary_file() as path, opened(path, os.O_RDWR) as fd:
+    with (
+        temporary_file() as path,
+        prefixed(f"temporary file {path}", OSError),
+        opened(path, os.O_RDWR) as fd,
+    ):
         spooled = Target(path)
         spooled.name, spooled.fd, spooled.path = f"temporary file {path}", fd, path
         spooled.seekable = True

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Condition
 
-from kact_cli.errors import DataError, reason
-from kact_cli.files.descriptors import write_full
+from kact_cli.errors import DataError
+from kact_cli.files.descriptors import read_part, write_full
 from kact_cli.formats.parquet.pages import Buffer
 
 WAITING_BYTES = 32 << 20
@@ -120,10 +120,7 @@ def copy_range(source: int, start: int, size: int, target: int, at: int) -> None
                 in_kernel = False  # other file systems, or a kernel without it
                 continue
         else:
-            try:
-                block = os.pread(source, min(COPY_BYTES, end - start), start)
-            except OSError as e:
-                raise DataError(reason(e)) from e
+            block = read_part(source, min(COPY_BYTES, end - start), start)
             write_full(target, block, at)
             copied = len(block)
         if copied == 0:
