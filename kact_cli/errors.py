@@ -44,6 +44,16 @@ class StrictError(UsageError):
     """A warning, where --strict makes errors of them. Exit code 2."""
 
 
+class ExistsError(UsageError):
+    """An output exists, and is not to be replaced."""
+
+
+class AppearedError(ExistsError):
+    """An output has come to exist while it was made: somebody else's. Exit code 1."""
+
+    exit_code = ExitCode.DATA
+
+
 class ChainSyntaxError(UsageError):
     """A chain that does not parse; the message shows the column with a caret (several lines)."""
 

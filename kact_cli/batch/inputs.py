@@ -221,11 +221,21 @@ def _walk(
                 hidden = entry.name.startswith(".") or selection.leaves(relative)
                 if not hidden and (skip is None or os.path.realpath(entry.path) != skip):
                     yield from _walk(top, relative, selection, skip)
-            elif selection.takes(relative) and entry.is_file():
-                status = entry.stat()
+            elif selection.takes(relative) and (status := _status(entry)) is not None:
                 yield entry.path, relative, status.st_size, status.st_mtime_ns
     except OSError as e:
         raise DataError(f"{display(e.filename or path)}: {reason(e)}") from e
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """What there is to know of a file; None for what is none.
+
+    Of what cannot be followed, such as a link to itself, it is the link's: its turn will fail.
+    """
+    try:
+        return entry.stat() if entry.is_file() else None
+    except OSError:
+        return entry.stat(follow_symlinks=False)
 
 
 def _renamed(relative: str, wanted: Format | None) -> str:

@@ -75,7 +75,7 @@ def load(directory: Place) -> Manifest | None:
         return Manifest(**{name: fields[name] for name in names if name in fields})
     except OSError as e:
         raise DataError(f"{shown(place)}: {reason(e)}") from e
-    except (ValueError, TypeError, KeyError) as e:
+    except (ValueError, TypeError, KeyError, RecursionError) as e:
         raise DataError(f"{shown(place)} is broken; remove it with the outputs beside it") from e
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from kact_cli.batch.unit import FileTask, Listener, Outcome, make_parents
 from kact_cli.engine.plan import Round, TensorUnit
-from kact_cli.errors import KactError, UsageError
+from kact_cli.errors import KactError
 from kact_cli.files.object_store import is_uri
 from kact_cli.files.source import Source, open_source
 from kact_cli.files.target import Target
@@ -146,17 +145,17 @@ class CutFile:
     def commit(self) -> Outcome:
         """Put the output in its place."""
         job = self._job
-        self._source.check_unchanged()
-        # Last, so that a run that is killed half-way leaves nothing that looks whole
-        self._target.write(memoryview(write_header(job.result)), 0)
-        if extra := self._source.after(job.header.end):
-            try:
+        try:
+            self._source.check_unchanged()
+            # Last, so that a run that is killed half-way leaves nothing that looks whole
+            self._target.write(memoryview(write_header(job.result)), 0)
+            if extra := self._source.after(job.header.end):
                 self._listener.warn(f"{self._source.name}: {extra} after the tensor were ignored")
-            except UsageError:
-                self.abort()
-                raise
+        except BaseException:
+            self.abort()
+            raise
+        size = self._source.size or 0
         self._stack.close()
-        size = os.stat(self.task.source).st_size
         seconds = time.perf_counter() - self._started
         return Outcome(size, job.result.end, seconds, warnings=tuple(self._listener.warnings))
 

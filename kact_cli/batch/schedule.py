@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from kact_cli.batch.inputs import Item
+from kact_cli.batch.inputs import Item, shown
 from kact_cli.batch.ranges import CUT_BYTES, CutFile, RangeTask, can_be_cut, run_range
 from kact_cli.batch.unit import FileTask, Outcome, count_file, run_file
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, StrictError
+from kact_cli.errors import DataError, ExistsError, StrictError
 from kact_cli.files.object_store import is_uri
-from kact_cli.files.temporary import temporary_prefix
+from kact_cli.files.temporary import remove_abandoned, temporary_prefix
 from kact_cli.formats.detect import by_suffix
 from kact_cli.messages import describe
 from kact_cli.options import Observer, Options
@@ -77,8 +77,7 @@ class Batch:
         strict: bool = False,
     ) -> None:
         self._chain = chain
-        # What is there by now may be this run's, done by a worker that was lost before it said so
-        self._options = replace(options, observer=Observer(), overwrite=True, typed=())
+        self._options = replace(options, observer=Observer(), typed=())
         self._observer = options.observer
         self._items = items
         self._keep_going = keep_going
@@ -88,12 +87,17 @@ class Batch:
         self._cut: list[_FileRun] = []
         self._ready: deque[_Call] = deque()
         self.results: list[Result] = []
+        self.left: list[Item] = []
+        """The items whose outputs have come to exist meanwhile."""
 
     def run(self, workers: Workers) -> None:
-        """Do everything; `results` grow as files end.
+        """Do everything; `results`, and what is `left`, grow as files end.
 
         Raises DataError for the first file that fails, unless it is to keep going.
         """
+        if workers.elsewhere:
+            # What is there may be this run's, done by a worker that was lost before it said so
+            self._options = replace(self._options, overwrite=True)
         self._observer.start(self._size, 1, files=len(self._items))
         whole = False
         try:
@@ -221,8 +225,13 @@ class Batch:
             run.cut.abort()
         sweep([run.item])
         error, strict = _naming(run.item, describe(fault)), isinstance(fault, StrictError)
-        self.results.append(Result(run.item, error=error, strict=strict))
         self._observer.ended(run.item.name)
+        if isinstance(fault, ExistsError) and not self._strict:
+            # Another batch into the same directory, or somebody by other means, was first
+            self._observer.warn(f"{shown(run.item.target)} exists by now; it was left as it is")
+            self.left.append(run.item)
+            return
+        self.results.append(Result(run.item, error=error, strict=strict))
         if not self._keep_going:
             done = sum(result.outcome is not None for result in self.results)
             if len(self._items) > 1:
@@ -236,7 +245,10 @@ def _naming(item: Item, message: str) -> str:
 
 
 def sweep(items: Iterable[Item]) -> None:
-    """Remove the temporary files of these outputs that a killed worker, or run, has left."""
+    """Remove the temporary files of these outputs that a killed worker, or run, has left.
+
+    Those that a run holds, of this batch or of anybody's, stay.
+    """
     places: dict[str, set[str]] = {}
     for item in items:
         if not is_uri(item.target):
@@ -247,5 +259,4 @@ def sweep(items: Iterable[Item]) -> None:
             for entry in entries:
                 prefix = entry.name[: len(temporary_prefix(""))]
                 if prefix in prefixes and entry.name.endswith(".tmp"):
-                    with contextlib.suppress(OSError):
-                        os.unlink(entry.path)
+                    remove_abandoned(entry.path)

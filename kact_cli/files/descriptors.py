@@ -63,7 +63,9 @@ def opened(path: str, flags: int) -> Iterator[int]:
     try:
         yield fd
     finally:
-        os.close(fd)
+        # What has been read has been read; what was written may be lost
+        with contextlib.suppress(OSError) if flags == os.O_RDONLY else contextlib.nullcontext():
+            os.close(fd)
 
 
 def enlarge_pipe(fd: int) -> None:
@@ -105,6 +107,23 @@ def read_full(fd: int, view: memoryview, offset: int | None = None) -> int:
             break
         done += count
     return done
+
+
+def read_part(fd: int, size: int, offset: int) -> bytes:
+    """`size` bytes at `offset`, fewer only at the end. Raises DataError, which names no file."""
+    buffer = memoryview(bytearray(size))
+    try:
+        return bytes(buffer[: read_full(fd, buffer, offset)])
+    except OSError as e:
+        raise DataError(reason(e)) from e
+
+
+def size_of(fd: int) -> int:
+    """The size of an open file. Raises DataError, which names no file."""
+    try:
+        return os.fstat(fd).st_size
+    except OSError as e:
+        raise DataError(reason(e)) from e
 
 
 def write_full(fd: int, data: Any, offset: int | None = None) -> None:

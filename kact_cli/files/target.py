@@ -19,7 +19,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from kact_cli.errors import DataError, UsageError, prefixed, reason
+from kact_cli.errors import AppearedError, DataError, ExistsError, prefixed, reason
 from kact_cli.files.descriptors import (
     STANDARD,
     copy,
@@ -122,7 +122,7 @@ class Target:
             self._adopt()
             return
         if found is not None and not overwrite:
-            raise UsageError(f"{self.name} exists; give --overwrite to replace it")
+            raise ExistsError(f"{self.name} exists; give --overwrite to replace it")
         if found is not None and not os.access(final, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         directory, name = os.path.split(final)
@@ -151,7 +151,7 @@ class Target:
 
         found = None if overwrite else look(uri)
         if found is not None and found.size is not None:
-            raise UsageError(f"{self.name} exists; give --overwrite to replace it")
+            raise ExistsError(f"{self.name} exists; give --overwrite to replace it")
         self.path = temporary_path("upload")
         self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self.seekable = True
@@ -240,7 +240,7 @@ class Target:
         try:
             os.link(path, final)  # fails, as a rename would not, where a file has come to be
         except FileExistsError as e:
-            raise DataError(f"{self.name} exists by now; it was not replaced") from e
+            raise AppearedError(f"{self.name} exists by now; it was not replaced") from e
         except OSError:  # a file system without hard links
             os.replace(path, final)
         else:
@@ -286,7 +286,11 @@ def as_regular_file(target: Target, *, readable: bool = False) -> Iterator[Targe
     if target.seekable and (target.path is not None or not readable):
         yield target
         return
-    with temporary_file() as path, opened(path, os.O_RDWR) as fd:
+    with (
+        temporary_file() as path,
+        prefixed(f"temporary file {path}", OSError),
+        opened(path, os.O_RDWR) as fd,
+    ):
         spooled = Target(path)
         spooled.name, spooled.fd, spooled.path = f"temporary file {path}", fd, path
         spooled.seekable = True

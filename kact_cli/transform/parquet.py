@@ -49,7 +49,7 @@ def _plan(chain: Chain, source: Source, options: Options) -> tuple[TableJob, Rew
     if source.peek(len(ENCRYPTED_MAGIC)) == ENCRYPTED_MAGIC:
         return None
     path = source.openable()
-    with prefixed(source.name):
+    with prefixed(source.name, OSError):
         schema = RowGroupReader(path).schema
         job = TableJob.make(chain, schema, options)
         if job.result != schema:
@@ -80,9 +80,8 @@ def _rewrite(
     with (
         as_regular_file(target) as out,
         thread_pool(options.jobs) as (_, workers),
+        # Errors in reading are DataErrors already
+        prefixed(out.name, OSError),
         prefixed(source.name),
     ):
-        try:
-            rewrite(plan, out.fd, computed, workers=workers)
-        except OSError as e:
-            raise OSError(e.errno, e.strerror, out.name) from e
+        rewrite(plan, out.fd, computed, workers=workers)

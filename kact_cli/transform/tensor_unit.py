@@ -68,8 +68,9 @@ def run_unit(
     or the output cannot be written.
     """
     stage, numbers = task.stage, range(unit.first, unit.last)
-    with contextlib.ExitStack() as stack:
-        files = task.files
+    files = task.files
+    # What is closed last is the output
+    with prefixed(files.target_name, OSError), contextlib.ExitStack() as stack:
         source = _open(stack, files.source, os.O_RDONLY, files.source_name)
         target = _open(stack, files.target, os.O_WRONLY, files.target_name)
         if isinstance(files.source, str) and files.stamp not in (None, Stamp.of(source)):

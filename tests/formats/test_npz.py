@@ -14,8 +14,8 @@ import pytest
 from kact_cli.errors import KactError
 from kact_cli.formats.npz import reader
 from tests.tools.archives import npz
-from tests.tools.tensors import npy
 from tests.tools.tables import convert
+from tests.tools.tensors import npy
 
 X = np.linspace(-3, 3, 30, dtype="f4").reshape(5, 6)
 TWO = npz({"a": X, "b": X})

@@ -12,8 +12,8 @@ import pytest
 
 from kact_cli.errors import DataError, KactError, UsageError
 from tests.tools.archives import npz, read_npz, read_safetensors, safetensors
-from tests.tools.tensors import npy
 from tests.tools.tables import convert
+from tests.tools.tensors import npy
 
 RANDOM = np.random.default_rng(16)
 X = RANDOM.standard_normal((120, 50)).astype("f4")

@@ -164,10 +164,11 @@ def command(
         if report is not None:
             from kact_cli.batch.report import write_report
 
-            write_report(report, directory.made, batch.results, skipped)
+            write_report(report, directory.made, batch.results, [*skipped, *batch.left])
     if not chosen["quiet"]:
         stale = 0 if update else sum(map(directory.is_stale, skipped))
-        _print_done(batch.results, len(skipped), stale, time.perf_counter() - started)
+        left = len(skipped) + len(batch.left)
+        _print_done(batch.results, left, stale, time.perf_counter() - started)
     _raise_failures(batch.results, len(items))
 
 

@@ -7,12 +7,12 @@ https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from kact_cli.errors import DataError
+from kact_cli.files.descriptors import read_part, size_of
 from kact_cli.formats.parquet.thrift import Items, Struct, write_struct
 from kact_cli.formats.parquet.thrift_reader import read_struct
 
@@ -145,19 +145,19 @@ def read_footer(file: int, check: Check = lambda _leaves, _group: None) -> Foote
     inside the file, and holds as many values as the row group has rows if its column is flat.
     Raises DataError where the footer is broken, EncryptedError where the file is encrypted.
     """
-    size = os.fstat(file).st_size
-    tail = os.pread(file, 8, max(0, size - 8))
+    size = size_of(file)
+    tail = read_part(file, 8, max(0, size - 8))
     if size < 12 or tail[4:] not in (MAGIC, ENCRYPTED_MAGIC):
         raise DataError("not a Parquet file, or its end is missing (it does not end in PAR1)")
     if tail[4:] == ENCRYPTED_MAGIC:
         raise EncryptedError("the file is encrypted")
     length = int.from_bytes(tail[:4], "little")
     start = size - 8 - length
-    if start < len(MAGIC) or os.pread(file, 4, 0) != MAGIC:
+    if start < len(MAGIC) or read_part(file, 4, 0) != MAGIC:
         raise DataError(f"broken Parquet file: a footer of {length:,} bytes in {size:,}")
     if length > MAX_FOOTER:
         raise DataError(f"the Parquet footer has {length:,} bytes; at most {MAX_FOOTER:,} are read")
-    data = os.pread(file, length, start)
+    data = read_part(file, length, start)
     if len(data) != length:
         raise DataError("broken Parquet file: it became shorter while it was read")
 
@@ -192,7 +192,7 @@ def _refuse_a_second_file(file: int, start: int, end: int) -> None:
     file: that lies as far behind the start of what is read as `end` lies before the footer.
     """
     begins = max(0, start - end - SLACK)
-    if MAGIC + MAGIC in os.pread(file, min(2 * SLACK, start - begins), begins):
+    if MAGIC + MAGIC in read_part(file, min(2 * SLACK, start - begins), begins):
         raise DataError("two Parquet files, one after the other; give each by itself")
 
 

@@ -142,6 +142,6 @@ def _computed(footer: Footer, column: FooterColumn, schema: pa.Schema) -> tuple[
 
 
 def _lengths_are_wrong(created_by: bytes) -> bool:
-    """Whether chunk lengths lack dictionary headers: PARQUET-816, parquet-cpp before 1.2.9."""
-    version = re.match(rb"parquet-cpp version (\d+)\.(\d+)\.(\d+)", created_by)
-    return version is not None and tuple(map(int, version.groups())) < (1, 2, 9)
+    """Whether chunk lengths lack dictionary headers: PARQUET-816, parquet-mr before 1.2.9."""
+    version = re.match(rb"parquet-mr(?: version (\d+)\.(\d+)\.(\d+)|$)", created_by)
+    return version is not None and tuple(int(n or 0) for n in version.groups()) < (1, 2, 9)

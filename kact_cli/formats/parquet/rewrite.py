@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from kact_cli.errors import DataError
-from kact_cli.files.descriptors import copy_range, opened, reserve, write_full
+from kact_cli.files.descriptors import copy_range, opened, reserve, size_of, write_full
 from kact_cli.formats.parquet.encode import (
     PAGE_BYTES,
     Compute,
@@ -84,7 +84,7 @@ def rewrite(plan: RewritePlan, target: int, compute: Compute, *, workers: int = 
     with opened(plan.path, os.O_RDONLY) as source:
         write_full(target, MAGIC, 0)
         with suppress(DataError):  # the size is a guess; reserving makes writing twice as fast
-            reserve(target, os.fstat(source).st_size)
+            reserve(target, size_of(source))
         work = _Worker(plan, source, layout, compute)
         finished = list(_finished_groups(plan, source, layout, work, workers))
         groups, end = write_indexes(finished, source, target, layout.end)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kact_cli.errors import DataError
-from kact_cli.files.descriptors import copy_range, write_full
+from kact_cli.files.descriptors import copy_range, read_part, size_of, write_full
 from kact_cli.formats.parquet.footer import Chunk, Group, Leaf, Meta, chunk_meta, chunk_span
 from kact_cli.formats.parquet.pages import DATA_PAGE_V2, DICTIONARY_PAGE, EncodedChunk, PageFormat
 from kact_cli.formats.parquet.thrift import I32, I64, STRUCT, Items, Struct, write_struct
@@ -176,10 +175,10 @@ def page_format(source: int, leaf: Leaf, chunk: Struct, dtype: str, ordered: boo
     meta = chunk_meta(chunk)
     # ENCODING_STATS would say, but Arrow has version 1 in them for pages of version 2.
     at, size = chunk_span(chunk)
-    header, length = read_struct(os.pread(source, min(HEADER_BYTES, size), at))
+    header, length = read_struct(read_part(source, min(HEADER_BYTES, size), at))
     if header.integer(1) == DICTIONARY_PAGE:
         start, _ = _inside(source, at + length, header.integer(3) or 0)
-        header, _ = read_struct(os.pread(source, HEADER_BYTES, start + (header.integer(3) or 0)))
+        header, _ = read_struct(read_part(source, HEADER_BYTES, start + (header.integer(3) or 0)))
     return PageFormat(
         meta=write_struct(meta),
         leaf=leaf,
@@ -196,7 +195,7 @@ def _span(source: int, struct: Struct, offset: int, length: int) -> Range | None
 
 
 def _inside(source: int, start: int, size: int | None) -> Range:
-    if size is None or start < 0 or size < 0 or start + size > os.fstat(source).st_size:
+    if size is None or start < 0 or size < 0 or start + size > size_of(source):
         raise DataError(f"broken Parquet footer: {size} bytes at {start:,} are not inside the file")
     return start, size
 
@@ -208,13 +207,13 @@ def _bloom_filter(source: int, meta: Struct) -> Range | None:
     start = meta.integer(Meta.BLOOM)
     if start is None:
         return None
-    header, end = read_struct(os.pread(source, HEADER_BYTES, _inside(source, start, 0)[0]))
+    header, end = read_struct(read_part(source, HEADER_BYTES, _inside(source, start, 0)[0]))
     return _inside(source, start, end + (header.integer(1) or 0))
 
 
 def _read(source: int, span: Range) -> Struct:
     start, size = span
-    return read_struct(os.pread(source, size, start))[0]
+    return read_struct(read_part(source, size, start))[0]
 
 
 def _shifted(index: Struct, by: int) -> bytes:

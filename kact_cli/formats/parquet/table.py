@@ -6,7 +6,6 @@ https://parquet.apache.org/docs/file-format/
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kact_cli.errors import DataError, prefixed
-from kact_cli.files.descriptors import opened
+from kact_cli.errors import prefixed
 from kact_cli.formats.base import BATCH_BYTES, FAULTS, Sink, TableReader, rows_of
-from kact_cli.formats.parquet.footer import EncryptedError, NotByChunkError, read_footer
-from kact_cli.formats.parquet.read import RowGroupReader
+from kact_cli.formats.parquet.read import ChunkFacts, RowGroupReader, check_nanoseconds, read_facts
 
 if TYPE_CHECKING:
     from kact_cli.files.source import Source
@@ -36,7 +33,7 @@ class ParquetReader(TableReader):
 
     def __init__(self, source: Source, options: Options) -> None:
         self._name = source.name
-        _refuse_encrypted(source)
+        self._facts = read_facts(source)
         with prefixed(self._name):
             self._file = RowGroupReader(source.openable())
         self.metadata, self.schema = self._file.metadata, self._file.schema
@@ -44,6 +41,13 @@ class ParquetReader(TableReader):
         counts = [_leaves(field.type) for field in self.schema]
         ends = list(accumulate(counts))
         known = sum(counts) == self.metadata.num_columns
+        described = self.metadata.schema
+        physical = [described.column(i).physical_type for i in range(self.metadata.num_columns)]
+        self._coarse: RowGroupReader | None = None
+        """Reads INT96 timestamps once more, where there are any, to find those out of range."""
+        if "INT96" in physical:
+            with prefixed(self._name):
+                self._coarse = RowGroupReader(source.openable(), self.metadata, coarse=True)
         self._leaves = [range(e - n, e) for e, n in zip(ends, counts, strict=True)] if known else []
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
@@ -58,27 +62,38 @@ class ParquetReader(TableReader):
         fields = self.schema if columns is None else pa.schema([self.schema[i] for i in columns])
         each = min(rows_of(fields), self._rows(number, columns))
         batches = self._file.batches(number, names, each)
+        again = self._coarse.batches(number, names, each) if self._coarse else iter(())
         while True:
             with prefixed(self._name):
-                batch = next(batches, None)
+                batch, coarse = next(batches, None), next(again, None)
+                if coarse is not None:
+                    for name, column in zip(coarse.schema.names, coarse.columns, strict=True):
+                        check_nanoseconds(name, column)
             if batch is None:
                 return
             yield batch if names or columns is None else batch.select(list(columns))
 
     def _rows(self, number: int, columns: Sequence[int] | None) -> int:
         """How many rows of a row group take about BATCH_BYTES, by what its footer says."""
-        group = self.metadata.row_group(number)
-        size, rows = 0, int(group.num_rows)
+        size, rows = 0, int(self.metadata.row_group(number).num_rows)
         every = range(len(self._leaves)) if columns is None else columns
-        for leaf in (leaf for i in every if self._leaves for leaf in self._leaves[i]):
-            chunk = group.column(leaf)
+        for chunk in self._chunks(number, every):
             # A dictionary can make long lists small, but not in memory
-            size += int(max(chunk.total_uncompressed_size, chunk.num_values * LEAST_BYTES))
+            size += max(chunk.memory, chunk.values * LEAST_BYTES)
         return max(1, BATCH_BYTES * max(1, rows) // max(1, size))
+
+    def _chunks(self, group: int, columns: Sequence[int]) -> list[ChunkFacts]:
+        """The chunks of some columns of a row group, of which a nested column has several."""
+        known = self._facts[group] if self._leaves and self._facts else []
+        return [known[leaf] for i in columns if known for leaf in self._leaves[i]]
 
     def group_rows(self) -> list[int]:
         """The number of rows of each row group."""
         return [self.metadata.row_group(i).num_rows for i in range(self.metadata.num_row_groups)]
+
+    def first_group(self) -> list[ChunkFacts]:
+        """The chunks of the first row group, after which a writer of all of them goes."""
+        return self._facts[0] if self._facts else []
 
     def facts(self) -> dict[str, Any]:
         sizes = self.group_rows()
@@ -91,34 +106,23 @@ class ParquetReader(TableReader):
         }
 
     def column_facts(self) -> list[dict[str, Any]]:
-        groups = [self.metadata.row_group(i) for i in range(self.metadata.num_row_groups)]
         found = []
-        for leaves in self._leaves or [range(0)] * len(self.schema):
-            chunks = [group.column(i) for group in groups for i in leaves]
+        for column in range(len(self.schema)):
+            chunks = [c for n in range(len(self._facts)) for c in self._chunks(n, [column])]
             facts: dict[str, Any] = {}
             if chunks:
                 # Every value once, in the order of appearance
-                facts["codec"] = list(dict.fromkeys(c.compression.lower() for c in chunks))
+                facts["codec"] = list(dict.fromkeys(c.codec for c in chunks))
                 facts["encodings"] = list(dict.fromkeys(e for c in chunks for e in c.encodings))
-                facts["bytes"] = sum(c.total_compressed_size for c in chunks)
-                if all(c.is_stats_set and c.statistics.has_null_count for c in chunks):
-                    facts["nulls"] = sum(c.statistics.null_count for c in chunks)
+                facts["bytes"] = sum(c.bytes for c in chunks)
+                nulls = [c.nulls for c in chunks if c.nulls is not None]
+                if len(nulls) == len(chunks):
+                    facts["nulls"] = sum(nulls)
             found.append(facts)
         return found
 
     def close(self) -> None:
         self._file.close()
-
-
-def _refuse_encrypted(source: Source) -> None:
-    """Raise DataError for an encrypted file: pyarrow ends the process when asked about columns."""
-    with prefixed(source.name), opened(source.openable(), os.O_RDONLY) as file:
-        try:
-            read_footer(file)
-        except EncryptedError as e:
-            raise DataError(f"{e}, and kact has no keys") from e
-        except NotByChunkError:
-            return
 
 
 class ParquetWriter:
@@ -149,22 +153,19 @@ class ParquetWriter:
         names = schema.names
         tensors = {names[i] for i in computed}
         dictionary: list[str] = [n for n in names if n not in tensors]
-        if like is not None and like.metadata.num_row_groups:
-            group = like.metadata.row_group(0)
-            chunks = [group.column(i) for i in range(group.num_columns)]
+        chunks = like.first_group() if like is not None else []
+        paths = _paths(schema) if chunks else []
+        if chunks and len(paths) == len(chunks):
             made["use_compliant_nested_type"] = False
-            paths = _paths(schema)
-            if len(paths) != len(chunks):
-                paths = [c.path_in_schema for c in chunks]
             new = list(zip(paths, chunks, strict=True))
-            made["compression"] = {path: _codec(c.compression) for path, c in new}
+            made["compression"] = {path: _codec(c.codec) for path, c in new}
             inside = tuple(f"{name}." for name in tensors)
             dictionary = [
                 path
                 for path, c in new
-                if c.has_dictionary_page and path not in tensors and not path.startswith(inside)
+                if c.dictionary and path not in tensors and not path.startswith(inside)
             ]
-            made["write_page_index"] = any(c.has_column_index for c in chunks)
+            made["write_page_index"] = any(c.indexed for c in chunks)
         self._name = target.name
         self._sink = Sink(target)
         self._writer = pq.ParquetWriter(
@@ -227,4 +228,4 @@ def _paths(schema: pa.Schema) -> list[str]:
 
 
 def _codec(name: str) -> str:
-    return {"UNCOMPRESSED": "none", "LZ4_RAW": "lz4"}.get(name, name.lower())
+    return {"uncompressed": "none", "lz4_raw": "lz4"}.get(name, name)

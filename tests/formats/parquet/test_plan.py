@@ -53,7 +53,8 @@ def test_encrypted_files_take_the_general_way(source: Path) -> None:
     ("change", "message"),
     [
         (lambda _, chunks: chunks[0].put(Chunk.PATH, BINARY, b"other"), "in other files"),
-        (lambda footer, _: footer.put(6, BINARY, b"parquet-cpp version 1.2.8"), "wrong lengths"),
+        (lambda footer, _: footer.put(6, BINARY, b"parquet-mr version 1.2.8"), "wrong lengths"),
+        (lambda footer, _: footer.put(6, BINARY, b"parquet-mr"), "wrong lengths"),
         (lambda _, chunks: chunk_meta(chunks[1]).put(Meta.CODEC, I32, 3), "codec 3"),
     ],
 )
