@@ -17,7 +17,6 @@ from kact_cli.options import Options
 
 if TYPE_CHECKING:
     import numpy as np
-    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DTYPES = ("bfloat16", "float16", "float32", "float64")
@@ -48,12 +47,6 @@ def _dtype(ctx: click.Context, param: click.Parameter, value: str | None) -> np.
     from kact_cli.types import dtype_named
 
     return None if value is None else dtype_named(value)
-
-
-def _columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    from kact_cli.cli.completion import columns_of_line
-
-    return columns_of_line(ctx, param, incomplete)
 
 
 _READ = (
@@ -126,7 +119,6 @@ def _select(default: str) -> tuple[Callable[[F], F], ...]:
             multiple=True,
             metavar="LIST",
             envvar="KACT_COLUMNS",
-            shell_complete=_columns,
             help="Columns of a table, members of an archive that take part: names, globs, commas."
             f"  [default: {default}]",
         ),
@@ -138,7 +130,6 @@ def _select(default: str) -> tuple[Callable[[F], F], ...]:
             multiple=True,
             metavar="LIST",
             envvar="KACT_EXCLUDE",
-            shell_complete=_columns,
             help="Columns to leave unchanged.",
         ),
     )

@@ -44,6 +44,13 @@ class ColumnsType(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return str(value)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from kact_cli.cli.completion import columns_of_line
+
+        return columns_of_line(ctx, param, incomplete)
+
 
 class ChainType(click.ParamType[Chain]):
     """A chain in either spelling of the grammar."""

@@ -128,7 +128,7 @@ def on_terminal(*args: str | Path) -> tuple[int, bytes]:
 def test_bar_on_a_terminal_unless_quiet(tmp_path: Path) -> None:
     for number in range(30):
         save(tmp_path / "in" / f"\x1b[31m[bold]{number}.npy", 500_000)
-    chain = ",".join(["softplus,tanh"] * 10)  # more than a second of work
+    chain = ",".join(["softplus,tanh"] * 30)  # more than a second of work
     args = ["batch", chain, tmp_path / "in", "-o", tmp_path / "out", "--jobs", "2"]
     code, shown = on_terminal(*args)
     assert code == 0

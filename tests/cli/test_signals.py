@@ -187,7 +187,7 @@ def test_workers_leave_when_their_parent_is_killed(jobs: str, big: Path, tmp_pat
     assert wait_until(seen)
     child.kill()
     child.wait()
-    assert wait_until(lambda: not any(map(alive, workers)), 2.5)
+    assert wait_until(lambda: not alive(workers), 2.5)
     end(child)
 
 

@@ -39,7 +39,7 @@ WRONG = [
     ("apply", "relu", "--jobs", "0"),
     ("apply", "relu", "--jobs", "-1"),
     ("apply", "relu", "--jobs", "1.5"),
-    ("apply", "relu", "--dtype", "bfloat16"),
+    ("apply", "relu", "--dtype", "float8"),
     ("apply", "relu", "--compute-dtype", "float16"),
     ("apply", "relu", "--from", "tiff"),
     ("apply", "relu", "--nonsense"),

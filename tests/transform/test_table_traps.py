@@ -59,7 +59,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "an unterminated quote": ("csv", lambda: CSV + b'1,"2\n' + RECORDS, "quote"),
     "a ragged record": ("csv", lambda: CSV + b"1,2,3\n", "record 1,001"),
     "a short record": ("csv", lambda: CSV + b"1\n" + RECORDS, "record 1,001"),
-    "a word for a number": ("csv", lambda: LONG + b"1,two\n", "record 200,001, column 'b': 'two'"),
+    "a word for a number": ("csv", lambda: LONG + b"1,two\n", "(line 200,002): 'two'"),
     "UTF-16": ("csv", lambda: CSV.decode().encode("utf-16"), "UTF-16"),
     "latin-1": ("csv", lambda: "né,x\né,1.5\n".encode("latin-1"), "UTF-8"),
     "latin-1 late": ("csv", lambda: CSV + b"\xe9,1.5\n", "UTF-8"),

@@ -35,7 +35,7 @@ def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spel
     elif fractions:
         numbers = fractions + whole
         kind = Kind.FLOAT if numbers >= LEAST_SHARE * (numbers + text) else Kind.OTHER
-        mixed = kind is Kind.OTHER
+        mixed = kind is Kind.OTHER and numbers > text / 2
     elif not text and not count[Cell.CODE]:
         kind = Kind.INTEGER
     else:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from kact_cli.errors import DataError
-from kact_cli.files.descriptors import write_full
+from kact_cli.files import descriptors
+from kact_cli.files.descriptors import copy_range, write_full
 from kact_cli.formats.parquet import output as parquet_layout
-from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped, copy_range
+from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_ranges_are_copied_whole(
 ) -> None:
     if not in_kernel:
         monkeypatch.delattr(os, "copy_file_range", raising=False)
-    monkeypatch.setattr(parquet_layout, "COPY_BYTES", 100)
+    monkeypatch.setattr(descriptors, "PIPE_BYTES", 100)
     data = random.Random(0).randbytes(1000)
     (tmp_path / "source").write_bytes(data)
     source = os.open(tmp_path / "source", os.O_RDONLY)
