@@ -6,13 +6,15 @@ a float, 2 as 2.0.
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.tools.run import run_here
+from tests.tools.run import Kact, run_here
 
 QUIET: dict[str, tuple[str, str]] = {
     "an id by name": ("id,a\n5,1.5\n9,2\n", "id,a\n5,1.5\n9,2.0\n"),
@@ -220,3 +222,12 @@ def test_two_records_of_a_megabyte_are_seen_whole(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text(f"{long},b\n1.5,-2.5\n3.5,2.5\n")
     assert run_here("apply", "relu", tmp_path / "in.csv", tmp_path / "out.csv") == (0, "")
     assert (tmp_path / "out.csv").read_text() == f"{long},b\n1.5,0.0\n3.5,2.5\n"
+
+
+def test_a_stream_without_a_header_gains_none(kact: Kact, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.csv")
+    writer = threading.Thread(target=(tmp_path / "in.csv").write_bytes, args=(b"1.5,2.5\n0.5,1\n",))
+    writer.start()
+    kact("apply", "softmax", "--axis", "0", tmp_path / "in.csv", tmp_path / "out.tsv")
+    writer.join()
+    assert (tmp_path / "out.tsv").read_text().count("\n") == 2
