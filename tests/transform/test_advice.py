@@ -169,5 +169,5 @@ def test_on_the_command_line(kact: Kact, refused: Kact, tmp_path: Path) -> None:
     for spec in ([], [tmp_path / "x.npy"]):
         assert b"after" in kact("explain", "softmax,softmax", *spec).stderr
         refused("explain", "softmax,softmax", *spec, "--strict", code=2)
-    done = kact("batch", *args[1:], "-o", tmp_path / "out", "--strict", code=1)
+    done = kact("batch", *args[1:], "-o", tmp_path / "out", "--strict", code=2)
     assert b"softmax after softmax" in done.stderr
