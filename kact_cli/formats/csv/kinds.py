@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from kact_cli.formats.csv.spelling import Cell, Spelling, bare, shown
 from kact_cli.tables.columns import Column, Kind
 
-LEAST_SHARE = 0.5
-"""Where so large a share of the cells are numbers, fractions among them, the others are taken for
-faults; where it is smaller, the column is text with some numbers in it."""
+NUMBERS, MIXED = 1 / 2, 1 / 3
+"""Of cells that are numbers, fractions among them: from here on the others are taken for faults,
+and from here on for text that is worth a warning."""
 
 _TYPES = {
     Kind.FLOAT: "float",
@@ -33,9 +33,9 @@ def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spel
     if not fractions + whole + text:
         kind = Kind.EMPTY
     elif fractions:
-        numbers = fractions + whole
-        kind = Kind.FLOAT if numbers >= LEAST_SHARE * (numbers + text) else Kind.OTHER
-        mixed = kind is Kind.OTHER and numbers > text / 2
+        share = (fractions + whole) / (fractions + whole + text)
+        kind = Kind.FLOAT if share >= NUMBERS else Kind.OTHER
+        mixed = kind is Kind.OTHER and share >= MIXED
     elif not text and not count[Cell.CODE]:
         kind = Kind.INTEGER
     else:
