@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
 
@@ -31,8 +33,8 @@ class TargetPart(Target):
     def allocate(self, size: int) -> None:
         """Nothing: whoever has the whole file has reserved what there is to reserve."""
 
-    def write(self, view: memoryview, offset: int | None = None) -> None:
+    def write(self, data: Any, offset: int | None = None) -> None:
         if offset is None:
             offset = self._end
-            self._end += len(view)
-        super().write(view, offset)
+            self._end += memoryview(data).nbytes
+        super().write(data, offset)

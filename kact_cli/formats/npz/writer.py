@@ -221,7 +221,9 @@ class _Deflated(Target):
         self._waiting: deque[Any] = deque()
         self._block = bytearray()
 
-    def write(self, view: memoryview, offset: int | None = None) -> None:
+    def write(self, data: Any, offset: int | None = None) -> None:
+        view = memoryview(data)
+        view = view.cast("B") if view.nbytes else memoryview(b"")
         self.crc = zlib.crc32(view, self.crc)
         while len(view):
             room = BLOCK_BYTES - len(self._block)
