@@ -146,7 +146,10 @@ class Batch:
     def _open(self, item: Item, workers: Workers) -> _FileRun:
         """Begin a file, cut where that is of use."""
         self._observer.started(item.name)
-        options = replace(self._options, jobs=self._threads(item, workers))
+        # An output that was there and is to be done is replaced; one that appears meanwhile is not
+        overwrite = self._options.overwrite or item.exists
+        jobs = self._threads(item, workers)
+        options = replace(self._options, jobs=jobs, overwrite=overwrite)
         task = FileTask(self._chain, item.source, item.target, options, self._count, self._strict)
         run = _FileRun(item, task)
         if workers.capacity() == 1 or not can_be_cut(task, item.size):
