@@ -68,10 +68,11 @@ def create_beside(directory: str, name: str, mode: int) -> tuple[int, str]:
             # Where there are no locks nobody can hold one, and so nobody removes what is not held
             with contextlib.suppress(OSError):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.exists(path):
-                return fd, path
+            os.stat(path)
+            return fd, path
+        except FileNotFoundError:  # taken for abandoned, in the moment before it was locked
+            os.close(fd)
         except BaseException:
             os.close(fd)
             os.unlink(path)
             raise
-        os.close(fd)  # somebody took it for abandoned, in the moment before it was locked

@@ -40,7 +40,8 @@ def run(count: int, seed: int, only: str = "") -> list[Tally]:
             ended = WAYS[attempt % len(WAYS)](place, first, after, moments)
             wrong = [w for e in ended for w in verdict.manners(e, codes=(0, 1, 2))]
             wrong += verdict.outputs(ended[0], before, tree(place), good, some=True)
-            wrong += _missing(ended, tree(place), good)
+            if not (WAYS[attempt % len(WAYS)] is apply_too and ended[0].code == 2):
+                wrong += _missing(ended, tree(place), good)  # it was there before the batch began
             said = "\n".join(e.line for e in ended)
             tally.add(f"{first} and after {after:.3f} s", wrong, said)
     return tallies

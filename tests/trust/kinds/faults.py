@@ -26,6 +26,8 @@ ERRORS = {
     "unlink": (errno.EACCES,), "write": (errno.EIO, errno.ENOSPC, errno.EINTR),
 }  # fmt: skip
 """What each call may fail with."""
+EACH = 10
+"""Faults of a command, at least: before them its calls are counted, and its result is made."""
 HALVED = ("read", "write", "copy")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Sent at the call itself."""
@@ -36,6 +38,7 @@ def run(count: int, seed: int, only: str = "") -> list[Tally]:
     counters, tally = Counters(), Tally("faults")
     place = Path(counters.path + ".d") / "case"
     chosen = [command for command in COMMANDS if only in command.name]
+    chosen = random.Random(seed).sample(chosen, min(len(chosen), 1 + count // EACH))
     cases = [(command, fault) for command in chosen for fault in _faults(command, place, counters)]
     random.Random(seed).shuffle(cases)
     for command, group in groupby(sorted(cases[:count], key=_name), key=lambda case: case[0]):

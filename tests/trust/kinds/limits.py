@@ -21,7 +21,7 @@ DISK = (0, 4 * KIB, 20 * KIB, 100 * KIB, 400 * KIB, MIB)
 """Bytes that are free where the output goes."""
 FILES = tuple(range(4, 28))
 SIZES = (KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB)
-MEMORY = (0, MIB, 4 * MIB, 16 * MIB, 40 * MIB, 70 * MIB, 150 * MIB)
+MEMORY = (16 * MIB, 40 * MIB, 70 * MIB, 100 * MIB, 150 * MIB)
 """Bytes of address space beside those that kact has at its start."""
 
 
