@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kact_cli.errors import DataError
-from kact_cli.formats.csv.cells import locate, piece_offsets
+from kact_cli.formats.csv.cells import piece_offsets
 from kact_cli.formats.csv.floats import written
 from kact_cli.formats.csv.parse import ParsedBlock
 from kact_cli.tables.arrays import arrow_array, text_array, values
@@ -48,9 +48,8 @@ def to_record_batch(parsed: ParsedBlock, numbers: NDArray[Any]) -> pa.RecordBatc
 
 
 def _text_columns(parsed: ParsedBlock, columns: NDArray[np.intp]) -> list[pa.StringArray]:
-    data, dialect = parsed.block.data, parsed.dialect
-    width = len(dialect.names)
-    cells = locate(data, dialect.delimiter, dialect.record_end, width, columns)
+    data = parsed.block.data
+    cells = parsed.located.cells(columns)
     bytes_ = np.frombuffer(data, np.uint8)
     arrays = []
     for i in range(len(columns)):

@@ -49,8 +49,36 @@ class Cells(NamedTuple):
 
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
-    records: Positions
-    """Where each record begins."""
+
+
+class Records(NamedTuple):
+    """The whole records of a block: where each begins, and where its cells end."""
+
+    data: bytes
+    starts: Positions
+    ends: Positions
+    """Of shape (records, columns)."""
+    delimiter: bytes
+    record_end: bytes
+
+    def cells(self, columns: NDArray[np.intp]) -> Cells:
+        """The cells of `columns` (indices, rising)."""
+        starts, ends = np.empty((2, len(self.starts), len(columns)), np.int32)
+        for i, column in enumerate(columns):
+            starts[:, i] = self.ends[:, column - 1] + 1 if column else self.starts
+            ends[:, i] = self.ends[:, column]
+        text = np.frombuffer(self.data, np.uint8)
+        last = len(columns) and columns[-1] == self.ends.shape[1] - 1
+        if last and self.record_end == b"\n" and b"\r" in self.data:
+            before = text[ends[:, -1] - 1] == ord("\r")
+            ends[:, -1] -= before & (ends[:, -1] > starts[:, -1])
+        if self.delimiter == SPACE:
+            trim(text, starts.reshape(-1), ends.reshape(-1))
+        return Cells(starts, ends)
+
+    def line(self, record: int) -> int:
+        """How many lines come before a record."""
+        return self.data.count(self.record_end, 0, int(self.starts[record]))
 
 
 @cache
@@ -143,10 +171,8 @@ def _separators_one_by_one(data: bytes, delimiter: bytes, record_end: bytes) -> 
     return np.array(found, np.int64)
 
 
-def locate(
-    data: bytes, delimiter: bytes, record_end: bytes, width: int, columns: NDArray[np.intp]
-) -> Cells:
-    """The cells of `columns` (indices, rising) in whole records of `width` cells.
+def locate(data: bytes, delimiter: bytes, record_end: bytes, width: int) -> Records:
+    """The records of `width` cells in a block of whole ones.
 
     A blank line is a record of one empty cell if `width` is 1, otherwise no record at all.
     Raises RecordError for a record that has more or fewer cells.
@@ -154,26 +180,13 @@ def locate(
     text = np.frombuffer(data, np.uint8)
     ends = separators(data, delimiter, record_end)
     is_end = np.take(text, ends, mode="clip") == ord(record_end)
-    record_starts = None
     if not _is_regular(is_end, width):
-        ends, record_starts = _without_blank_lines(data, ends, is_end, width, record_end)
+        ends, starts = _without_blank_lines(data, ends, is_end, width, record_end)
+        return Records(data, starts, ends.reshape(-1, width), delimiter, record_end)
     grid = ends.reshape(-1, width)
-    if record_starts is None:
-        record_starts = np.zeros(len(grid), np.int64)
-        record_starts[1:] = grid[:-1, -1] + 1
-    cells = Cells(
-        np.take(grid, columns - 1, axis=1).astype(np.int32) + np.int32(1),
-        np.take(grid, columns, axis=1).astype(np.int32),
-        record_starts,
-    )
-    if len(columns) and columns[0] == 0:
-        cells.starts[:, 0] = record_starts
-    if len(columns) and columns[-1] == width - 1 and record_end == b"\n" and b"\r" in data:
-        before = text[cells.ends[:, -1] - 1] == ord("\r")
-        cells.ends[:, -1] -= before & (cells.ends[:, -1] > cells.starts[:, -1])
-    if delimiter == SPACE:
-        trim(text, cells.starts.reshape(-1), cells.ends.reshape(-1))
-    return cells
+    starts = np.zeros(len(grid), np.int64)
+    starts[1:] = grid[:-1, -1] + 1
+    return Records(data, starts, grid, delimiter, record_end)
 
 
 def trim(text: NDArray[np.uint8], starts: NDArray[np.int32], ends: NDArray[np.int32]) -> None:

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from kact_cli.formats.csv.blocks import CsvBlock
-from kact_cli.formats.csv.cells import Cells, RecordError, byte_set, locate, piece_offsets, trim
+from kact_cli.formats.csv.cells import (
+    Cells,
+    RecordError,
+    Records,
+    byte_set,
+    locate,
+    piece_offsets,
+    trim,
+)
 from kact_cli.formats.csv.dialect import Dialect, not_utf8
 from kact_cli.formats.csv.spelling import NULLS, NUMBERS, Cell, bare, shown
 from kact_cli.messages import clipped
@@ -34,6 +42,7 @@ class ParsedBlock:
 
     block: CsvBlock
     dialect: Dialect
+    located: Records
     columns: NDArray[np.intp]
     """Which columns of the file, rising."""
     cells: Cells
@@ -65,34 +74,32 @@ def parse(
     fraction in the columns `unseen`.
     """
     data = block.data
-    where = np.array(sorted({*columns, *unseen}), np.intp)
-    end = dialect.record_end
-    found = locate(data, dialect.delimiter, end, len(dialect.columns), where)
+    located = locate(data, dialect.delimiter, dialect.record_end, len(dialect.columns))
     if not data.isascii():
-        _check_utf8(data, found.records, end)
-    selected = np.array(columns, np.intp)
-    cells = found
+        _check_utf8(located)
     if len(unseen):
-        mine = np.isin(where, selected)
-        starts, ends = (np.ascontiguousarray(a[:, mine]) for a in found[:2])
-        cells = Cells(starts, ends, found.records)
-        starts, ends = (np.ascontiguousarray(a[:, ~mine]) for a in found[:2])
-        _refuse_fractions(data, dialect, where[~mine], Cells(starts, ends, found.records))
-    numbers, nulls = _numbers(data, cells, np.dtype(dtype), dialect, selected)
+        _refuse_fractions(located, dialect, np.array(unseen, np.intp))
+    selected = np.array(columns, np.intp)
+    cells = located.cells(selected)
+    numbers, nulls = _numbers(located, cells, np.dtype(dtype), dialect, selected)
     starts, ends = cells.starts.reshape(-1), cells.ends.reshape(-1)
     overflows = sum(
         b"inf" not in data[starts[i] : ends[i]].lower()
         for i in np.flatnonzero(np.isinf(numbers.reshape(-1)))
     )
-    return ParsedBlock(block, dialect, selected, cells, numbers, nulls, overflows)
+    return ParsedBlock(block, dialect, located, selected, cells, numbers, nulls, overflows)
 
 
 def _numbers(
-    data: bytes, cells: Cells, dtype: np.dtype[Any], dialect: Dialect, columns: NDArray[np.intp]
+    located: Records,
+    cells: Cells,
+    dtype: np.dtype[Any],
+    dialect: Dialect,
+    columns: NDArray[np.intp],
 ) -> tuple[NDArray[Any], Mask | None]:
     import pyarrow as pa
 
-    spelling = dialect.spelling
+    data, spelling = located.data, dialect.spelling
     shape = cells.starts.shape
     starts, ends = cells.starts.reshape(-1), cells.ends.reshape(-1)
     text = data if spelling.decimal == "." else data.translate(_EXCHANGED)
@@ -111,10 +118,10 @@ def _numbers(
         try:
             numbers = _cast(text, starts, ends, nulls, dtype)
         except pa.ArrowInvalid:
-            raise _not_a_number(data, cells, dialect, columns) from None
+            raise _not_a_number(located, cells, dialect, columns) from None
     nans = np.isnan(numbers)
     if nans.any() and (ends - starts)[nans & ~nulls].max(initial=0) > _LONGEST_NAN:
-        raise _not_a_number(data, cells, dialect, columns)  # Arrow reads nan(...) too
+        raise _not_a_number(located, cells, dialect, columns)  # Arrow reads nan(...) too
     any_null = bool(nulls.any())
     if any_null:
         numbers[nulls] = 0
@@ -180,65 +187,58 @@ def _find_words(
         nulls[same] = True
 
 
-def _refuse_fractions(
-    data: bytes, dialect: Dialect, columns: NDArray[np.intp], cells: Cells
-) -> None:
+def _refuse_fractions(located: Records, dialect: Dialect, columns: NDArray[np.intp]) -> None:
     """Raise RecordError where a cell of columns that were left out shows that they hold numbers."""
     import pyarrow as pa
 
+    cells = located.cells(columns)
     starts, ends = cells.starts.reshape(-1), cells.ends.reshape(-1)
     try:
-        _cast(data, starts, ends, starts == ends, np.dtype(np.int64))
+        _cast(located.data, starts, ends, starts == ends, np.dtype(np.int64))
         return
     except pa.ArrowInvalid:
         pass
-    found = _first(data, cells, lambda cell: dialect.spelling.of(cell) is Cell.FRACTION)
+    found = _first(located, cells, lambda cell: dialect.spelling.of(cell) is Cell.FRACTION)
     if found is not None:
         at, cell = found
         name = clipped(dialect.names[columns[at % len(columns)]])
-        raise _error(
+        said = (
             f"{shown(cell)} is a fraction in a column that was left out for whole numbers; "
-            f"-c {name} takes it in, --exclude {name} leaves it out",
-            data, dialect, columns, cells, at,
-        )  # fmt: skip
+            f"-c {name} takes it in, --exclude {name} leaves it out"
+        )
+        raise _error(said, located, name, at // len(columns))
 
 
 def _not_a_number(
-    data: bytes, cells: Cells, dialect: Dialect, columns: NDArray[np.intp]
+    located: Records, cells: Cells, dialect: Dialect, columns: NDArray[np.intp]
 ) -> RecordError:
     """The error that names the first cell that is neither a number nor null."""
     known = NUMBERS | {Cell.NULL}
-    found = _first(data, cells, lambda cell: dialect.spelling.of(cell) not in known)
+    found = _first(located, cells, lambda cell: dialect.spelling.of(cell) not in known)
     assert found is not None, "Arrow refuses what is a number"
     at, cell = found
     name = clipped(dialect.names[columns[at % len(columns)]])
-    return _error(dialect.spelling.refusal(cell, name), data, dialect, columns, cells, at)
+    return _error(dialect.spelling.refusal(cell, name), located, name, at // len(columns))
 
 
-def _first(data: bytes, cells: Cells, wanted: Callable[[str], bool]) -> tuple[int, str] | None:
+def _first(located: Records, cells: Cells, wanted: Callable[[str], bool]) -> tuple[int, str] | None:
     """The first cell that is wanted, bare, and its number, record by record."""
     spans = zip(cells.starts.reshape(-1).tolist(), cells.ends.reshape(-1).tolist(), strict=True)
     for at, (start, end) in enumerate(spans):
-        cell = bare(data[start:end].decode())
+        cell = bare(located.data[start:end].decode())
         if wanted(cell):
             return at, cell
     return None
 
 
-def _error(
-    said: str, data: bytes, dialect: Dialect, columns: NDArray[np.intp], cells: Cells, at: int
-) -> RecordError:
-    """What is said of the cell number `at`."""
-    record, column = divmod(at, len(columns))
-    line = data.count(dialect.record_end, 0, int(cells.records[record]))
-    name = clipped(dialect.names[columns[column]])
-    return RecordError(f": {said}", record, line, f"column {name!r}, ")
+def _error(said: str, located: Records, name: str, record: int) -> RecordError:
+    return RecordError(f": {said}", record, located.line(record), f"column {name!r}, ")
 
 
-def _check_utf8(data: bytes, records: NDArray[np.int64], end: bytes) -> None:
+def _check_utf8(located: Records) -> None:
     try:
-        data.decode()
+        located.data.decode()
     except UnicodeDecodeError as e:
-        record = int(np.searchsorted(records, e.start, "right")) - 1
-        line = data.count(end, 0, e.start)
+        record = int(np.searchsorted(located.starts, e.start, "right")) - 1
+        line = located.data.count(located.record_end, 0, e.start)
         raise RecordError(f": {not_utf8('its text')}", record, line) from None

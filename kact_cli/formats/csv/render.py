@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kact_cli.formats.csv.cells import SPACE
-from kact_cli.formats.csv.floats import Texts, written
+from kact_cli.formats.csv.cells import SPACE, Cells
+from kact_cli.formats.csv.floats import Texts, shortest_rows, written
 from kact_cli.formats.csv.parse import ParsedBlock
 from kact_cli.tables.arrays import arrow_array
 
@@ -23,36 +23,51 @@ def render(
     """
     import pyarrow as pa
 
-    data = parsed.block.data
-    delimiter = parsed.dialect.delimiter
-    flat = numbers.reshape(-1)
-    texts = written(
-        flat, float_format, delimiter, parsed.dialect.spelling.decimal, reserve=len(data)
-    )
+    data, dialect = parsed.block.data, parsed.dialect
+    cells, columns, nulls = parsed.cells, parsed.columns, parsed.nulls
+    if (
+        float_format is None
+        and nulls is None
+        and dialect.spelling.decimal == "."
+        and dialect.delimiter != SPACE
+        and columns[-1] - columns[0] == len(columns) - 1
+        and numbers.dtype.itemsize > 2
+        and np.isfinite(numbers).all()
+    ):
+        # Neighbouring columns of nothing but numbers are written as one
+        texts = shortest_rows(numbers, dialect.delimiter, reserve=len(data))
+        cells = Cells(cells.starts[:, :1], cells.ends[:, -1:])
+        columns = columns[:1]
+    else:
+        flat, decimal = numbers.reshape(-1), dialect.spelling.decimal
+        texts = written(flat, float_format, dialect.delimiter, decimal, reserve=len(data))
+    runs = dialect.delimiter == SPACE
     texts.data[: len(data)] = np.frombuffer(data, np.uint8)
-    offsets = _offsets(parsed, texts)
+    offsets = _offsets(cells, columns, texts, len(data), runs)
     pieces = pa.Array.from_buffers(
         pa.binary(),
         len(offsets) - 1,
         [None, pa.py_buffer(offsets), pa.py_buffer(texts.data)],
     )
-    chosen = pieces.take(arrow_array(_selection(parsed)))
+    chosen = pieces.take(arrow_array(_selection(len(numbers), columns, nulls, runs)))
     length = np.frombuffer(chosen.buffers()[1], np.int32)[len(chosen)]
     added = 0 if parsed.block.ended else 1
     return memoryview(chosen.buffers()[2])[: length - added]
 
 
-def _offsets(parsed: ParsedBlock, texts: Texts) -> NDArray[np.int32]:
+def _offsets(
+    cells: Cells, columns: NDArray[np.intp], texts: Texts, length: int, runs: bool
+) -> NDArray[np.int32]:
     """Where the pieces are: the text before cell 0, cell 0, the text before cell 1, ..., the text
     after the last cell, nothing, number 0, nothing, number 1, ... A cell's delimiter is its own,
     save in the first column, where there is none, and where it is a run of spaces, which stays."""
     count = len(texts.starts)
     offsets = np.zeros(4 * count + 2, np.int32)
     old, new = offsets[1 : 2 * count + 1], offsets[2 * count + 2 :]
-    leads = (parsed.columns > 0).astype(np.int32) * (parsed.dialect.delimiter != SPACE)
-    np.subtract(parsed.cells.starts, leads, out=old[0::2].reshape(-1, len(leads)))
-    old[1::2] = parsed.cells.ends.reshape(-1)
-    offsets[2 * count + 1] = len(parsed.block.data)
+    leads = np.zeros(len(columns), np.int32) if runs else (columns > 0).astype(np.int32)
+    np.subtract(cells.starts, leads, out=old[0::2].reshape(-1, len(leads)))
+    old[1::2] = cells.ends.reshape(-1)
+    offsets[2 * count + 1] = length
     new[0::2] = texts.starts
     new[1::2] = texts.ends
     if not leads.all():
@@ -60,16 +75,18 @@ def _offsets(parsed: ParsedBlock, texts: Texts) -> NDArray[np.int32]:
     return offsets
 
 
-def _selection(parsed: ParsedBlock) -> NDArray[np.int32]:
+def _selection(
+    records: int, columns: NDArray[np.intp], nulls: NDArray[np.bool_] | None, runs: bool
+) -> NDArray[np.int32]:
     """The numbers of the pieces that make up the new text."""
-    records, width = parsed.numbers.shape
+    width = len(columns)
     count = records * width
     cell = np.arange(count, dtype=np.int32).reshape(records, width)
     number = 2 * cell + (2 * count + 2)
-    if parsed.nulls is not None:
-        number = np.where(parsed.nulls, 2 * cell + 1, number)
+    if nulls is not None:
+        number = np.where(nulls, 2 * cell + 1, number)
     # Between neighbouring columns there is no text: the delimiter goes with the number.
-    apart = [True, *((np.diff(parsed.columns) > 1) | (parsed.dialect.delimiter == SPACE))]
+    apart = [True, *((np.diff(columns) > 1) | runs)]
     chosen = np.empty((records, width + sum(apart)), np.int32)
     i = 0
     for column in range(width):

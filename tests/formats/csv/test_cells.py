@@ -17,7 +17,7 @@ from kact_cli.formats.csv.cells import RecordError, locate, separators
 
 def cells(data, width, columns=None):
     columns = np.arange(width) if columns is None else np.array(columns)
-    starts, ends, _ = locate(data, b",", b"\n", width, columns)
+    starts, ends = locate(data, b",", b"\n", width).cells(columns)
     return [
         [data[s:e] for s, e in zip(row_starts, row_ends, strict=True)]
         for row_starts, row_ends in zip(starts, ends, strict=True)
