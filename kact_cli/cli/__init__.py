@@ -94,7 +94,7 @@ class LazyGroup(click.Group):
         from click.shell_completion import CompletionItem
 
         named = [(n, help) for n, help in COMMANDS.items() if n.startswith(incomplete)]
-        found = [CompletionItem[Any](name, help=help) for name, help in named]
+        found: list[CompletionItem[Any]] = [CompletionItem(n, help=help) for n, help in named]
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

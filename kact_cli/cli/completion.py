@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import click
 from click.shell_completion import (
@@ -26,7 +26,7 @@ from kact_cli.files.source import is_named_file
 
 PART = "part"
 """The type of what may go on after it: no space follows."""
-Item = CompletionItem[Any]
+Item: TypeAlias = "CompletionItem[Any]"  # which cannot be subscripted before Click 8.5
 
 
 def _part(value: str, help: str | None = None) -> Item:
