@@ -1,7 +1,7 @@
 """A bounded part of the kinds of trouble, always the same; `python -m tests.trust` tries more.
 
-Mutants are tried by that command alone: pyarrow, which they are compared with, dies of some. Run with
-`pytest -m slow tests/trust`: not every fault is survived yet.
+Mutants are tried by that command alone: pyarrow, which they are compared with, dies of some.
+Run with `pytest -m slow tests/trust`: not every fault is survived yet.
 """
 
 from __future__ import annotations
