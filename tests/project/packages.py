@@ -18,7 +18,7 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-# Every command and every pair of formats; the other tests use what newer pyarrow and matplotlib have
+# Commands and all pairs of formats; other tests use what newer pyarrow and matplotlib have
 REPRESENTATIVE = (
     "activations",
     "engine",
