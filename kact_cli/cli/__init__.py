@@ -168,11 +168,27 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
+    """Run the command line, and say what went wrong; the exit code."""
     try:
         for number in _signals():
             if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup kact` stays nohup
                 signal.signal(number, _terminate)
-        sys.unraisablehook = _send_again
+        sys.unraisablehook = _unraisable
+        return _command()
+    except Terminated as e:
+        return 128 + e.number
+    except BaseException as e:
+        # Python makes another error of a signal that comes while it creates a class
+        cause = _termination(e)
+        if cause is None:
+            raise
+        return 128 + cause.number
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _command() -> int:
+    try:
         _reserve_standard_streams()
         if "_KACT_COMPLETE" in os.environ:
             from kact_cli.cli.completion import register
@@ -197,8 +213,6 @@ def _run() -> int:
         return e.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT
-    except Terminated as e:
-        return 128 + e.number
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
     except MemoryError as e:
@@ -214,24 +228,31 @@ def _run() -> int:
         return ExitCode.DATA
 
 
-def _send_again(dropped: sys.UnraisableHookArgs) -> None:
-    """Send a signal again that came within a destructor, where Python drops exceptions."""
-    if not isinstance(dropped.exc_value, Terminated):
-        sys.__unraisablehook__(dropped)
-        return
-    import threading
-
-    number = dropped.exc_value.number
-    signal.signal(number, _terminate)
-    # Once this function, where it would be dropped too, has returned
-    threading.Timer(0.01, os.kill, (os.getpid(), number)).start()
-
-
 def _terminate(number: int, frame: FrameType | None) -> None:
     # `timeout` sends its signal twice: the second must not end the clearing up after the first
     for other in _signals():
         signal.signal(other, signal.SIG_IGN)
+
+    def again(*_: object) -> None:
+        """Python drops an exception that comes within a destructor or its own compiler."""
+        if _termination(sys.exception()) is None:
+            raise Terminated(number)
+
+    signal.signal(signal.SIGALRM, again)
+    signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
     raise Terminated(number)
+
+
+def _unraisable(dropped: sys.UnraisableHookArgs) -> None:
+    if not isinstance(dropped.exc_value, Terminated):  # it is raised again
+        sys.__unraisablehook__(dropped)
+
+
+def _termination(error: BaseException | None) -> Terminated | None:
+    """The signal that an error, or what was being handled when it came, goes back to."""
+    while error is not None and not isinstance(error, Terminated):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _complain(message: str) -> None:

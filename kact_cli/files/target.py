@@ -31,7 +31,7 @@ from kact_cli.files.descriptors import (
     write_full,
 )
 from kact_cli.files.source import Source
-from kact_cli.files.temporary import create_beside, temporary_file, temporary_path
+from kact_cli.files.temporary import create_locked, path_beside, temporary_file, temporary_path
 from kact_cli.messages import display
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Target:
         with prefixed(self.name, OSError):
             try:
                 self._open(self._given, self._overwrite)
-            except BaseException:  # a signal may come as soon as the file is there
+            except BaseException:
                 self.abort()
                 raise
         return self
@@ -128,7 +128,12 @@ class Target:
         directory, name = os.path.split(final)
         # Less the umask, as for any new file; one that takes the place of another is private first
         mode = self._readers() if found is None else 0o600
-        self.fd, self.path = create_beside(directory, name, mode)
+        fd = None
+        while fd is None:
+            # The path first: a signal may come as soon as the file is there
+            self.path = path_beside(directory, name)
+            fd = create_locked(self.path, mode)
+        self.fd = fd
         self._final = final
         self.seekable = True
         if found is not None:

@@ -57,22 +57,27 @@ def remove_abandoned(path: str) -> None:
         os.unlink(path)
 
 
-def create_beside(directory: str, name: str, mode: int) -> tuple[int, str]:
-    """A new temporary file for the output `name`, locked: its descriptor and its path."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    while True:
-        # A short name of its own: the target's may be as long as the file system allows
-        path = os.path.join(directory, f"{temporary_prefix(name)}{os.urandom(6).hex()}.tmp")
-        fd = os.open(path, flags, mode)
-        try:
-            # Where there are no locks nobody can hold one, and so nobody removes what is not held
-            with contextlib.suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.stat(path)
-            return fd, path
-        except FileNotFoundError:  # taken for abandoned, in the moment before it was locked
-            os.close(fd)
-        except BaseException:
-            os.close(fd)
-            os.unlink(path)
-            raise
+def path_beside(directory: str, name: str) -> str:
+    """Where a new temporary file for the output `name` may be made; see `temporary_path`."""
+    # A short name of its own: the target's may be as long as the file system allows
+    return os.path.join(directory, f"{temporary_prefix(name)}{os.urandom(6).hex()}.tmp")
+
+
+def create_locked(path: str, mode: int) -> int | None:
+    """A new file, held by a lock: its descriptor.
+
+    None where another run took it for abandoned, and removed it, before it was locked.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        # Where there are no locks nobody can hold one, and so nobody removes what is not held
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.stat(path)
+        return fd
+    except FileNotFoundError:
+        os.close(fd)
+        return None
+    except BaseException:
+        os.close(fd)
+        raise

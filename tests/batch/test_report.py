@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -108,11 +109,23 @@ def test_warnings_name_their_files(data: Path, kact: Kact, tmp_path: Path) -> No
         assert len(tree(tmp_path / f"s{jobs}")) == 3
 
 
+IMPATIENT = """
+from kact_cli.cli import main, progress
+progress.PATIENCE = progress.BAR_SECONDS = 0.0
+main()
+"""
+"""A kact that shows its progress from the start, so that no test depends on how fast it works."""
+
+
 def on_terminal(*args: str | Path) -> tuple[int, bytes]:
     """The exit code of kact, and what it wrote to a terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        command(*args), stdin=theirs, stdout=theirs, stderr=theirs, env=environment(TERM="xterm")
+        [sys.executable, "-c", IMPATIENT, *map(str, args)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(TERM="xterm"),
     )
     os.close(theirs)
     shown = b""
@@ -127,9 +140,8 @@ def on_terminal(*args: str | Path) -> tuple[int, bytes]:
 
 def test_bar_on_a_terminal_unless_quiet(tmp_path: Path) -> None:
     for number in range(30):
-        save(tmp_path / "in" / f"\x1b[31m[bold]{number}.npy", 500_000)
-    chain = ",".join(["softplus,tanh"] * 30)  # more than a second of work
-    args = ["batch", chain, tmp_path / "in", "-o", tmp_path / "out", "--jobs", "2"]
+        save(tmp_path / "in" / f"\x1b[31m[bold]{number}.npy", 5_000)
+    args = ["batch", "softplus,tanh", tmp_path / "in", "-o", tmp_path / "out", "--jobs", "2"]
     code, shown = on_terminal(*args)
     assert code == 0
     assert b"\\x1b[31m[bold]" in shown

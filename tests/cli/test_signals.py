@@ -17,8 +17,10 @@ import pytest
 
 from tests.tools.run import alive, descendants, environment, start, wait_until
 
-# Long enough for a signal to come in its midst: some 0.3 s after kact has started
 SLOW = "tanh," * 10 + "softmax(axis=0)"
+"""What takes some tenths of a second, so that a signal at a random moment may come in its midst."""
+ENDLESS = "tanh," * 300 + "softmax(axis=0)"
+"""What a signal always cuts short, on however fast a machine."""
 ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 MODES: list[tuple[str, ...]] = [(), ("--jobs", "2"), ("--jobs", "1")]
 
@@ -49,9 +51,11 @@ def end(child: subprocess.Popen[bytes], seconds: float = 10) -> tuple[int, bytes
     return code, said
 
 
-def running(big: Path, target: Path, *more: str, **how: Any) -> subprocess.Popen[bytes]:
+def running(
+    big: Path, target: Path, *more: str, chain: str = ENDLESS, **how: Any
+) -> subprocess.Popen[bytes]:
     """A kact that has begun to write its output."""
-    child = start("chain", SLOW, big, target, "--overwrite", *more, **how)
+    child = start("chain", chain, big, target, "--overwrite", *more, **how)
     assert wait_until(lambda: bool(temporary_files(target.parent)) or child.poll() is not None)
     return child
 
@@ -133,7 +137,7 @@ def test_ignored_hangup_stays_ignored(big: Path, tmp_path: Path) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    child = running(big, tmp_path / "out.npy", preexec_fn=ignore)
+    child = running(big, tmp_path / "out.npy", chain=SLOW, preexec_fn=ignore)
     child.send_signal(signal.SIGHUP)
     assert end(child, 60) == (0, b"")
     assert (tmp_path / "out.npy").exists()
@@ -212,17 +216,38 @@ def test_killed_worker_is_one_line(big: Path, tmp_path: Path) -> None:
     assert temporary_files(tmp_path) == []
 
 
-def test_signal_within_a_destructor_is_not_lost() -> None:
-    code = """
-import signal, time
-import kact_cli.cli, kact_cli.cli.run as run
-
+LOST = {
+    "destructor": """
 class Dropped:
     def __del__(self):
         signal.raise_signal(signal.SIGTERM)
+Dropped()
+""",
+    "class": """
+class Named:
+    def __set_name__(self, owner, name):
+        signal.raise_signal(signal.SIGTERM)
+class Owner:
+    named = Named()
+""",
+    "caught": """
+try:
+    signal.raise_signal(signal.SIGTERM)
+except BaseException:
+    pass
+""",
+}
+"""Where Python, or a library, drops the exception that a signal raises, or makes another of it."""
+
+
+@pytest.mark.parametrize("place", LOST)
+def test_signal_is_not_lost(place: str) -> None:
+    code = f"""
+import signal, time
+import kact_cli.cli, kact_cli.cli.run as run
 
 def transform(*_):
-    Dropped()
+    {LOST[place].strip().replace(chr(10), chr(10) + "    ")}
     time.sleep(9)
 
 run.transform = transform
