@@ -2,13 +2,15 @@
 
     pip install -e '.[bench]'
     python tests/bench/compare.py [--rounds 5] [--scale 1] [--only WORD] [--peers LIST] [--data DIR]
-                                  [--existing]
+                                  [--existing] [--before CHECKOUT]
 
 Makes the data once, runs kact and each peer alternately, checks that their outputs agree, and
 prints a Markdown table: kact's median time and peak memory, and for each peer the median of the
-ratios kact / peer, round by round (below 1: kact is faster). Files are in the page cache. Outputs
-are new files, or with `--existing` replace those of the round before. "no arithmetic" is kact with
-an activation that leaves everything as it is.
+ratios kact / peer, round by round (below 1: kact is faster); behind a slash that of the processor
+seconds of all threads, which other work on the machine disturbs less. Files are in the page cache.
+Outputs are new files, or with `--existing` replace those of the round before. "no arithmetic" is
+kact with an activation that leaves everything as it is; `--before` takes another checkout of kact
+for a peer.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 from peers import FIVE
 
 HERE = Path(__file__).parent
@@ -52,9 +55,10 @@ class Job:
 
 @dataclass
 class Result:
-    """The runs of a job: seconds and MiB of each command, round by round."""
+    """The runs of a job: seconds, processor seconds and MiB of each command, round by round."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    processor: dict[str, list[float]] = field(default_factory=dict)
     peak: dict[str, float] = field(default_factory=dict)
 
 
@@ -113,8 +117,18 @@ def jobs(data: Path) -> Iterator[Job]:
     yield Job("start: kact --help", ".txt", f"{KACT} --help > {{out}}", click, tolerance=None)
 
 
-def run(command: str, out: Path) -> tuple[float, float]:
-    """Seconds and peak MiB of one run that writes `out`."""
+def processor() -> str:
+    """The processor's name, and the features that NumPy finds and uses here."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    facts = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+    named = [facts.get(k, "?") for k in ("model name", "cpu family", "model")]
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    used = [f for f in found if f not in os.environ.get("NPY_DISABLE_CPU_FEATURES", "").split()]
+    return "{} (family {}, model {}), {} cores; {}".format(*named, os.cpu_count(), " ".join(used))
+
+
+def run(command: str, out: Path) -> tuple[float, float, float]:
+    """Seconds, processor seconds and peak MiB of one run that writes `out`."""
     line = command.format(out=out)
     line = line if "|" in line else f"exec {line}"
     dropped = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
@@ -125,25 +139,28 @@ def run(command: str, out: Path) -> tuple[float, float]:
     seconds = time.perf_counter() - start
     if status:
         raise SystemExit(f"failed: {line}")
-    return seconds, usage.ru_maxrss / 1024
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def measure(job: Job, rounds: int, place: Path, *, existing: bool) -> Result:
     """Run kact and the peers in turn, after a round that is not counted but checked."""
     commands = {"kact": job.kact, **job.peers}
     outs = {name: place / f"{i}{job.suffix}" for i, name in enumerate(commands)}
-    result = Result({name: [] for name in commands}, dict.fromkeys(commands, 0.0))
+    result = Result(
+        *({name: [] for name in commands} for _ in range(2)), dict.fromkeys(commands, 0)
+    )
     try:
         for number in range(rounds + 1):
             for name, command in commands.items():
                 if number and not existing:
                     outs[name].unlink(missing_ok=True)
-                seconds, peak = run(command, outs[name])
+                seconds, processor, peak = run(command, outs[name])
                 if number:
                     result.seconds[name].append(seconds)
+                    result.processor[name].append(processor)
                     result.peak[name] = max(result.peak[name], peak)
             if number == 0 and job.tolerance is not None:
-                for name in set(commands) - {"kact", "cp", "no arithmetic"}:
+                for name in set(commands) - {"kact", "cp", "no arithmetic", "before"}:
                     check = [sys.executable, str(HERE / "peers.py"), "check", str(job.tolerance)]
                     subprocess.run([*check, str(outs["kact"]), str(outs[name])], check=True)
     finally:
@@ -158,8 +175,11 @@ def line(job: Job, result: Result) -> str:
     cells = [job.name, f"{median(mine):.2f} s", f"{result.peak['kact']:.0f} MiB"]
     ratios = []
     for name in job.peers:
-        ratio = median(a / b for a, b in zip(mine, result.seconds[name], strict=True))
-        ratios.append(f"{ratio:.2f} x {name} ({result.peak[name]:.0f} MiB)")
+        ratio, work = (
+            median(a / b for a, b in zip(figures["kact"], figures[name], strict=True))
+            for figures in (result.seconds, result.processor)
+        )
+        ratios.append(f"{ratio:.2f}/{work:.2f} x {name} ({result.peak[name]:.0f} MiB)")
     return f"| {' | '.join(cells)} | {', '.join(ratios)} |"
 
 
@@ -170,13 +190,20 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--peers", default="", help="some of them, comma-separated")
     parser.add_argument("--data", type=Path, default=Path(".bench"))
+    parser.add_argument("--before", type=Path, help="an older checkout of kact, as a peer")
     parser.add_argument("--existing", action="store_true", help="outputs replace older ones")
     chosen = parser.parse_args()
     # Another process makes the data: this one stays small, for its memory is its children's floor
     make = [sys.executable, str(HERE / "data.py"), str(chosen.data), str(chosen.scale)]
     subprocess.run(make, check=True)
+    print(f"{processor()}\n")
     print("| job | kact | peak | kact's time / the peer's (its peak) |\n|---|---|---|---|")
     for job in jobs(chosen.data.resolve()):
+        if chosen.before:
+            older = job.kact.replace(
+                KACT, f"env PYTHONSAFEPATH=1 PYTHONPATH={chosen.before.resolve()} {KACT}"
+            )
+            job = replace(job, peers={**job.peers, "before": older})
         if chosen.peers:
             some = {n: c for n, c in job.peers.items() if n in chosen.peers.split(",")}
             job = replace(job, peers=some)
