@@ -102,12 +102,18 @@ def parts_of_columns(
     across = any(1 in found for found in axes.values())
     together = across or not columnar
     groups = [range(len(columns))] if together else [range(i, i + 1) for i in range(len(columns))]
+    each = {source: dtype or dtype_path(chain, source)[-1] for source in set(dtypes)}
+    programs: dict[np.dtype[Any], Program] = {}
     parts = []
     for group in groups:
-        each = {dtypes[i]: dtype or dtype_path(chain, dtypes[i])[-1] for i in group}
-        widest = np.result_type(*each) if len(each) > 1 else dtypes[group[0]]
+        sources = {dtypes[i] for i in group}
+        widest = np.result_type(*sources) if len(sources) > 1 else dtypes[group[0]]
         results = tuple(each[dtypes[i]] for i in group)
-        program = _program(chain, widest, dtype=dtype, compute_dtype=compute_dtype, exact=exact)
+        if widest not in programs:
+            programs[widest] = _program(
+                chain, widest, dtype=dtype, compute_dtype=compute_dtype, exact=exact
+            )
+        program = programs[widest]
         if len(set(results)) > 1:
             # What the columns have in common until each goes back to its own dtype
             program = program._replace(result=program.work)

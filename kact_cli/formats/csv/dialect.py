@@ -115,18 +115,18 @@ def sniff(
         at = [lines + record.line for record in records]
         return [column("", cells, at, spelling) for cells in _by_column(records, len(first))]
 
-    found = columns(records[1:])
+    found = columns(records[header is not False :])
     if header is None:
         alone = whole and len(records) == 1 and len(first) == 1
         if alone and not certain and spelling.of(bare(first[0])) not in NUMBERS:
             raise DataError(f"{shown(first[0])} alone is no table (--header, if it names a column)")
         header = has_header(first, _by_column(records[1:], len(first)), found, spelling)
+        found = found if header else columns(records)
     if header:
         names = [_name(cell) for cell in first]
         before += body[: records[0].end]
     else:
         names = [f"c{i}" for i in range(len(first))]
-        found = columns(records)
     named = tuple(Column(name, *c[1:]) for name, c in zip(names, found, strict=True))
     return Dialect(chosen, line_ending, named, before[: len(head)], header, spelling)
 

@@ -25,10 +25,10 @@ def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spel
         return Column(name, Kind.EMPTY, _TYPES[Kind.EMPTY], guessed=len(cells) > 0)
     found = [bare(cell) for cell in cells]
     kinds = [spelling.of(cell) for cell in found]
-    count = {kind: kinds.count(kind) for kind in Cell}
-    fractions = count[Cell.FRACTION] + count[Cell.NEARLY]
-    whole = count[Cell.WHOLE] + count[Cell.CODE]
-    text = count[Cell.TEXT]
+    fractions = kinds.count(Cell.FRACTION) + kinds.count(Cell.NEARLY)
+    codes = kinds.count(Cell.CODE)
+    whole = kinds.count(Cell.WHOLE) + codes
+    text = kinds.count(Cell.TEXT)
     kind, mixed = Kind.OTHER, False
     if not fractions + whole + text:
         kind = Kind.EMPTY
@@ -36,7 +36,7 @@ def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spel
         share = (fractions + whole) / (fractions + whole + text)
         kind = Kind.FLOAT if share >= NUMBERS else Kind.OTHER
         mixed = kind is Kind.OTHER and share >= MIXED
-    elif not text and not count[Cell.CODE]:
+    elif not text and not codes:
         kind = Kind.INTEGER
     else:
         mixed = bool(text) and whole > text
