@@ -43,10 +43,11 @@ class Item:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which files of a directory take part.
+    """Which files take part.
 
     Patterns are shell globs, compared with the path from the directory and with the last name of
-    it. Without any, the files whose suffix is that of a format. Names that start with a dot never.
+    it; a file that was named itself has but a name. Without any, of a directory the files whose
+    suffix is that of a format. Names in a directory that start with a dot never.
     """
 
     include: tuple[str, ...] = ()
@@ -59,6 +60,9 @@ class Selection:
         if self.include:
             return _matches(relative, self.include)
         return by_suffix(relative) is not None
+
+    def takes_named(self, name: str) -> bool:
+        return (not self.include or _matches(name, self.include)) and not self.leaves(name)
 
     def leaves(self, relative: str) -> bool:
         return _matches(relative, self.exclude)
@@ -127,7 +131,9 @@ def _expand(
                 yield from _expand(place, output, selection)
             return
         if found.size is not None:
-            yield given, given.path.rpartition("/")[2], found.size, found.changed
+            name = given.path.rpartition("/")[2]
+            if selection.takes_named(name):
+                yield given, name, found.size, found.changed
             return
         # Where the output is below the input, what was made before is no input
         inside = _inside(given, output)
@@ -144,7 +150,9 @@ def _expand(
         if not stat.S_ISDIR(status.st_mode):
             if not stat.S_ISREG(status.st_mode):
                 raise DataError(f"{display(given)}: is no regular file; batch reads files")
-            yield given, os.path.basename(given), status.st_size, status.st_mtime_ns
+            name = os.path.basename(given)
+            if selection.takes_named(name):
+                yield given, name, status.st_size, status.st_mtime_ns
             return
     except (OSError, ValueError) as e:
         raise DataError(f"{display(given)}: {_said(e)}") from e

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -214,45 +213,3 @@ def test_killed_worker_is_one_line(big: Path, tmp_path: Path) -> None:
     assert b"out.npy: a worker process was killed" in said
     assert target.read_bytes() == b"old"
     assert temporary_files(tmp_path) == []
-
-
-LOST = {
-    "destructor": """
-class Dropped:
-    def __del__(self):
-        signal.raise_signal(signal.SIGTERM)
-Dropped()
-""",
-    "class": """
-class Named:
-    def __set_name__(self, owner, name):
-        signal.raise_signal(signal.SIGTERM)
-class Owner:
-    named = Named()
-""",
-    "caught": """
-try:
-    signal.raise_signal(signal.SIGTERM)
-except BaseException:
-    pass
-""",
-}
-"""Where Python, or a library, drops the exception that a signal raises, or makes another of it."""
-
-
-@pytest.mark.parametrize("place", LOST)
-def test_signal_is_not_lost(place: str) -> None:
-    code = f"""
-import signal, time
-import kact_cli.cli, kact_cli.cli.run as run
-
-def transform(*_):
-    {LOST[place].strip().replace(chr(10), chr(10) + "    ")}
-    time.sleep(9)
-
-run.transform = transform
-kact_cli.cli.main()
-"""
-    args = [sys.executable, "-c", code, "chain", "relu", "-", "-"]
-    done = subprocess.run(args, input=b"", capture_output=True, env=environment(), timeout=30)
-    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, b"")

@@ -62,7 +62,7 @@ from kact_cli.parallel.processes import Inline, Processes, Workers
     "--include",
     multiple=True,
     metavar="GLOB",
-    help="Files to take from a directory.  [default: by their suffixes]",
+    help="Files to take, from directories too.  [default: by their suffixes]",
 )
 @option(
     PART,

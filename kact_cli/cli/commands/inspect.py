@@ -12,6 +12,7 @@ from kact_cli.cli.help import COMPUTE, Command, option
 from kact_cli.cli.options import make_options, reading_options
 from kact_cli.cli.show import as_json, bars, columns, number, short
 from kact_cli.cli.types import PathType
+from kact_cli.errors import UsageError
 from kact_cli.formats.detect import check_typed
 from kact_cli.messages import human
 from kact_cli.reports.inspect import WHOLE, describe, summarize
@@ -38,6 +39,9 @@ def command(input: str, stats: bool, as_json_: bool, **chosen: Any) -> None:
     them, unless --columns says which).
     """
     options = make_options(**chosen)
+    for flag, *_ in options.typed:
+        if flag in ("--columns", "--exclude") and not stats:
+            raise UsageError(f"{flag} says whose numbers are read; give --stats, or leave it out")
     with open_numbers(input, options) as numbers:
         check_typed(options, [numbers.format])
         found = describe(numbers)
