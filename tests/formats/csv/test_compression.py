@@ -35,6 +35,16 @@ def test_several_members_are_one_text(codec, limit):
     assert read_all(decompressed(source(data, limit), codec)) == TEXT + b"end"
 
 
+@pytest.mark.parametrize("limit", [1, 3, 4096, 1 << 20])
+def test_frames_of_pzstd(limit):
+    """One that is skipped, four bytes long, before each: how long the frame behind it is."""
+    frames = [compress(part, Codec.ZSTD) for part in (TEXT, b"", b"end")]
+    head = b"\x50\x2a\x4d\x18\x04\0\0\0"
+    data = b"".join(head + len(frame).to_bytes(4, "little") + frame for frame in frames)
+    assert codec_of(data) is Codec.ZSTD
+    assert read_all(decompressed(source(data, limit), Codec.ZSTD)) == TEXT + b"end"
+
+
 @pytest.mark.parametrize("codec", Codec)
 def test_compressed_data_is_found_by_its_first_bytes(codec):
     assert codec_of(compress(TEXT, codec)[:8]) is codec
