@@ -88,11 +88,13 @@ _ZIPPED: tuple[tuple[bytes, str, str], ...] = (
 )
 """By what is in the name of the first member."""
 
-COMPRESSION = r"\.(gz|zstd?|bz2|xz|lzma|lz4?|z|br|sz|snappy|zip|7z|rar|tar|tgz)"
+COMPRESSION = (
+    r"\.(gz|gzip|zstd?|bz2?|bzip2|xz|lzma|lz4?|z|br|sz|snappy|zip|7z|rar|tar|tgz|tbz2?|txz)"
+)
 """The suffixes of compressed files and archives, in small letters."""
 FOREIGN_SUFFIX = (
     r"\.(jsonl?|ndjson|geojson|xls[xmb]?|ods|numbers|pth?|ckpt|pkl|pickle|joblib|h5|hdf5?|he5"
-    r"|keras|onnx|pb|tflite|gguf|tfrecords?|orc|avro|db|sqlite3?|duckdb|html?|xml|ya?ml"
+    r"|keras|onnx|pb|tflite|gguf|tfrecords?|orc|avro|db|sqlite3?|duckdb|sql|html?|xml|ya?ml"
     r"|toml|md|tex|pdf|mat|nc4?|fits|zarr|lance|vortex|rds|rda|rdata|sav|dta|sas7bdat|xpt|mtx|arff"
     r"|png|jpe?g|gif|bmp|tiff?|webp|wav|mp[34]|py|ipynb)"
 )

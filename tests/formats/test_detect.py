@@ -19,7 +19,15 @@ from tests.tools.tables import convert, write
 REFUSED = [
     *("out.json", "out.jsonl", "out.xlsx", "out.pt", "out.pkl", "out.h5", "out.orc"),
     *("out.avro", "out.JSON"),
-    *("out.csv.bz2", "out.csv.xz", "out.txt.bz2", "out.npy.gz", "out.parquet.gz", "out.json.gz"),
+    *(
+        "out.csv.bz2",
+        "out.csv.gzip",
+        "out.csv.xz",
+        "out.txt.bz2",
+        "out.npy.gz",
+        "out.parquet.gz",
+        "out.json.gz",
+    ),
     *("out.parqet", "out.parq", "out.par", "out.parquett", "out.praquet", "out.arow", "out.cvs"),
     *("out.csvv", "out.np", "out.npu", "out.feater", "a.b/out.tvs", "out.zip", "out.tar"),
 ]

@@ -147,6 +147,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "a blank line, too few cells": ('x,y\n"1",2\n\n1.5,"2\n"\n1\n', "record 3 (line 6) has"),
     "years": ("2023,2024\n1.5,2.5\n", "--header or --no-header"),
+    "years over some whole numbers": (
+        "2023,2024\n1,2.5\n2,3\n4,5\n", "--header or --no-header"
+    ),
+    "years beside a name": ("name,2023,2024\na,1.5,2\nb,2,3\n", "--header or --no-header"),
     "columns that disagree": ("a,1.5\n2.5,3.5\n", "--header or --no-header"),
     "nothing but a header of numbers": ("1 2 3\n", "--header or --no-header"),
     "hi": ("hi\n", "'hi' alone is no table"),

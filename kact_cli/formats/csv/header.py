@@ -41,12 +41,24 @@ def has_header(
         return True
     names = any(top[i] not in NUMBERS and top[i] is not Cell.NULL for i in over)
     numbers = [i for i in over if top[i] in NUMBERS]
-    years = bool(numbers) and all(top[i] in WHOLE and fractions_alone(i) for i in numbers)
+    years = all(top[i] in WHOLE for i in numbers) and _stand_as_years(
+        [bare(first[i]) for i in numbers],
+        [spelling.of(bare(cell)) for i in numbers for cell in below[i]],
+    )
     if (names and numbers and not years) or (years and not names):
         raise _open(first)
     if names or numbers:
         return names
     return not all(cell in NUMBERS or cell is Cell.NULL for cell in top)
+
+
+def _stand_as_years(top: Sequence[str], below: Sequence[Cell]) -> bool:
+    """Whether whole numbers stand over fractions for the most part, or count up over some."""
+    fractions = below.count(Cell.FRACTION)
+    if not top or not fractions:
+        return False
+    counts = [*map(int, top)] == [int(top[0]) + i for i in range(len(top))]
+    return 2 * fractions >= sum(cell in NUMBERS for cell in below) or (counts and len(top) > 1)
 
 
 def _alone(first: Sequence[str], top: Sequence[Cell]) -> bool:
