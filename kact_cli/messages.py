@@ -56,6 +56,11 @@ def amount(count: float, unit: str) -> str:
     return human(count) if unit == "bytes" else f"{count:,.0f} {unit}"
 
 
+def counted(count: int, noun: str) -> str:
+    """So many things: `1 row`, `2 rows`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def rate(count: float, seconds: float, unit: str = "bytes") -> str:
     """So many of a unit a second: `150 MiB/s`."""
     return f"{amount(count / max(seconds, 1e-9), unit)}/s"

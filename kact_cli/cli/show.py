@@ -1,4 +1,7 @@
-"""How numbers and tables are shown on a terminal or in a pipe: plain text, safe to print."""
+"""How numbers and tables are shown: as wide as the terminal, with colours; plain in a pipe.
+
+Tables are rich's, which is imported when there is something to show.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kact_cli.messages import display
 
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = ".:-=+*#@"
+FOLDED = 12
+"""To how few characters a column of text may be folded."""
 
 
 def number(value: float | int | None, digits: int = 6) -> str:
@@ -25,23 +30,69 @@ def number(value: float | int | None, digits: int = 6) -> str:
     return f"{value:.{digits}g}"
 
 
-def columns(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
-    """Rows of cells as lines, each column as wide as its widest cell; those in `right` flush so.
+def columns(
+    rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), titled: bool = False
+) -> list[str]:
+    """Rows of cells as lines; those in the columns `right` flush so, the first row may be titles.
 
-    On a terminal, what does not fit is cut off rather than wrapped.
+    On a terminal, text wraps between words; where the numbers alone are too wide for it, each row
+    becomes a block with a line for each title.
     """
+    right = frozenset(right)
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    needed = sum(w if i in right else min(w, FOLDED) for i, w in enumerate(widths))
+    if titled and needed + 2 * (len(widths) - 1) > width():
+        lines = []
+        for row in rows[1:]:
+            pairs = [(f"  {t}", cell) for t, cell in zip(rows[0][1:], row[1:], strict=True)]
+            lines += [*wrapped(row[0], style="bold"), *columns(pairs)]
+        return lines
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for i in range(len(widths)):
+        flush: Any = "right" if i in right else "left"
+        grid.add_column(justify=flush, no_wrap=i in right, overflow="fold")
+    for number, row in enumerate(rows):
+        style = "bold" if titled and number == 0 else ""
+        grid.add_row(*(Text(cell, style) for cell in row))
+    return _rendered(grid)
+
+
+def wrapped(text: str, *, style: str = "", indent: int = 0) -> list[str]:
+    """A text as lines, which on a terminal wraps between words."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    return _rendered(Padding(Text(text, style), (0, 0, 0, indent), expand=False))
+
+
+def _rendered(shown: Any) -> list[str]:
+    """What rich makes of it, as lines for `click.echo`."""
+    from rich.console import Console
+
+    console = Console(
+        width=width(), force_terminal=colourful(), markup=False, emoji=False, highlight=False
+    )
+    with console.capture() as captured:
+        console.print(shown)
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def width() -> int:
+    """How many characters a line may take: a pipe has room for any number."""
     terminal = sys.stdout is not None and sys.stdout.isatty()
-    limit = shutil.get_terminal_size().columns if terminal else None
-    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        line = "  ".join(cells).rstrip()
-        lines.append(line if limit is None or len(line) <= limit else f"{line[: limit - 1]}~")
-    return lines
+    return shutil.get_terminal_size().columns if terminal else 1 << 16
+
+
+def cells(text: str) -> int:
+    """How many characters wide a terminal shows the text: some take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def short(text: str, width: int) -> str:

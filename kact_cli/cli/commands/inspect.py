@@ -14,12 +14,12 @@ from kact_cli.cli.show import as_json, bars, columns, number, short
 from kact_cli.cli.types import PathType
 from kact_cli.errors import UsageError
 from kact_cli.formats.detect import check_typed
-from kact_cli.messages import human
+from kact_cli.messages import counted, human
 from kact_cli.reports.inspect import WHOLE, describe, summarize
 from kact_cli.reports.summary import Summary
 from kact_cli.reports.values import open_numbers
 
-NAME_WIDTH = 24
+NAME_WIDTH = 60
 
 
 @click.command(
@@ -66,7 +66,8 @@ def _facts(found: Mapping[str, Any]) -> Iterator[str]:
     if "row_groups" in known:
         least, most = known["rows_per_group"] or (0, 0)
         each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
-        yield f"  {known['rows']:,} rows in {known['row_groups']:,} row groups of {each}"
+        groups = counted(known["row_groups"], "row group")
+        yield f"  {counted(known['rows'], 'row')} in {groups} of {each}"
         yield f"  version {known['version']}, written by {short(known['created_by'], 60)}"
     if "delimiter" in known:
         header = "with" if known["header"] else "without"
@@ -79,7 +80,7 @@ def _facts(found: Mapping[str, Any]) -> Iterator[str]:
     for key, value in known.get("metadata", {}).items():
         yield f"  {short(key, NAME_WIDTH)}: {short(value, 60)}"
     if "record_batches" in known:
-        yield f"  {known['record_batches']:,} record batches"
+        yield f"  {known['record_batches']:,} record batch{'es' * (known['record_batches'] != 1)}"
 
 
 def _columns(found: Mapping[str, Any]) -> Iterator[str]:
@@ -100,7 +101,7 @@ def _columns(found: Mapping[str, Any]) -> Iterator[str]:
             row.append(short(", ".join(column.get("encodings", [])), NAME_WIDTH))
         rows.append(row)
     yield ""
-    yield from columns(rows, right=(2, 3) if layout else ())
+    yield from columns(rows, right=(2, 3) if layout else (), titled=True)
 
 
 def _members(found: Mapping[str, Any]) -> Iterator[str]:
@@ -110,7 +111,7 @@ def _members(found: Mapping[str, Any]) -> Iterator[str]:
         row = [short(member["name"], NAME_WIDTH), short(member["type"], NAME_WIDTH), shape]
         rows.append([*row, human(member["bytes"]), member["compression"]])
     yield ""
-    yield from columns(rows, right=(3,))
+    yield from columns(rows, right=(3,), titled=True)
 
 
 def _numbers(found: Mapping[str, Any], summaries: Mapping[int | str, Summary]) -> Iterator[str]:
@@ -129,7 +130,7 @@ def _numbers(found: Mapping[str, Any], summaries: Mapping[int | str, Summary]) -
                 [row[0], number(s.histogram.start), bars(s.histogram.counts), number(end)]
             )
     yield ""
-    yield from columns(rows, right=range(1, len(titles)))
+    yield from columns(rows, right=range(1, len(titles)), titled=True)
     if shapes:
         yield ""
         yield from columns(shapes, right=(1,))
