@@ -144,13 +144,15 @@ def _table_lines(chain: Chain, source: Source, found: Format, options: Options) 
 
 def _columns(job: TableJob) -> Iterator[str]:
     width = max((len(name) for name in job.schema.names), default=0)
-    computed = {i: str(part.program.work) for part in job.parts for i in part.columns}
-    for i, (field, result) in enumerate(zip(job.schema, job.result, strict=True)):
-        if i not in computed:
+    work = {i: str(part.program.work) for part in job.parts for i in part.columns}
+    for i, field in enumerate(job.schema):
+        if i not in work:
             yield f"  {field.name:{width}}  passes through  {field.type}"
             continue
+        result = job.result.field(job.computed[i])
         changed = "" if field.type == result.type else f" -> {result.type}"
-        yield f"  {field.name:{width}}  tensor          {field.type}{changed}, in {computed[i]}"
+        added = "" if field.name == result.name else f", added as {result.name}"
+        yield f"  {field.name:{width}}  tensor          {field.type}{changed}, in {work[i]}{added}"
     together = [part for part in job.parts if len(part.columns) > 1]
     for part in together:
         yield f"  {len(part.columns)} columns are one tensor of shape (rows, {len(part.columns)})"

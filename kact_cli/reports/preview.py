@@ -8,7 +8,7 @@ the output would not have.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -190,23 +190,25 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
             work.collect(passed, ([b.column(i) for i in step.streamed_columns] for b in batches))
         return pa.Table.from_batches([work.batch(b) for b in batches], step.result)
 
-    def cells(made: pa.Table) -> list[list[Any]]:
-        columns = [made.column(i) for i in job.selected]
+    def cells(made: pa.Table, positions: Iterable[int]) -> list[list[Any]]:
+        columns = [made.column(i) for i in positions]
         return [[column[i].as_py() for column in columns] for i in shown]
 
     source = pa.Table.from_batches(batches, reader.schema)
-    layers, result = [Layer("in", cells(source))], source
+    layers, result = [Layer("in", cells(source, job.selected))], source
+    computed = list(job.computed.values())
     for label, prefix in _prefixes(chain, each):
         result = done(prefix)
-        layers.append(Layer(label, cells(result)))
+        layers.append(Layer(label, cells(result, computed)))
     size = "rows" if total is None else f"{total:,} rows"
-    types = sorted({str(result.schema.field(i).type) for i in job.selected})
+    types = sorted({str(result.schema.field(i).type) for i in computed})
+    how = "computed" if options.suffix is None else f"computed and added as NAME{options.suffix}"
     return Preview(
-        f"{size}, {len(names)} of {len(reader.schema)} columns computed: {', '.join(types)}",
+        f"{size}, {len(names)} of {len(reader.schema)} columns {how}: {', '.join(types)}",
         tuple(names),
         tuple(shown),
         tuple(layers),
-        _summary([result.column(i) for i in job.selected]),
+        _summary([result.column(i) for i in computed]),
         count,
         total,
     )

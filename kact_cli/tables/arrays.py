@@ -95,7 +95,11 @@ def result_type(type_: pa.DataType, dtype: np.dtype[Any]) -> pa.DataType:
         )
     if not is_list(type_):
         return arrow_type(dtype)
-    field = type_.value_field.with_type(result_type(type_.value_type, dtype))
+    return with_values(type_, type_.value_field.with_type(result_type(type_.value_type, dtype)))
+
+
+def with_values(type_: pa.DataType, field: pa.Field) -> pa.DataType:
+    """The type of lists like those of `type_`, of the values that `field` says."""
     if pa.types.is_fixed_size_list(type_):
         return pa.list_(field, type_.list_size)
     return pa.large_list(field) if pa.types.is_large_list(type_) else pa.list_(field)

@@ -105,6 +105,23 @@ def select(
     return sorted(chosen)
 
 
+def added(columns: Sequence[Column], chosen: Iterable[int], suffix: str) -> list[str]:
+    """The names of the results of `chosen`, where they are added beside what there is.
+
+    Raises UsageError for a name that there is already.
+    """
+    names = {column.name for column in columns}
+    new: list[str] = []
+    for i in chosen:
+        name = columns[i].name + suffix
+        if name in names:
+            twice = "two results would be" if name in new else "there is a column"
+            raise UsageError(f"{twice} called '{clipped(name)}'; choose another --suffix")
+        names.add(name)
+        new.append(name)
+    return new
+
+
 def unseen(
     columns: Sequence[Column],
     chosen: Iterable[int],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,17 @@ import pyarrow as pa
 from kact_cli.chain import Chain
 from kact_cli.engine.advice import SAMPLE, FirstLook, advise_table
 from kact_cli.options import Options
-from kact_cli.tables.arrays import describe, item_shape, null_mask, numpy_dtype, result_type, values
-from kact_cli.tables.columns import Kind, excluded, select
+from kact_cli.tables.arrays import (
+    describe,
+    is_list,
+    item_shape,
+    null_mask,
+    numpy_dtype,
+    result_type,
+    values,
+    with_values,
+)
+from kact_cli.tables.columns import Kind, added, excluded, select
 from kact_cli.tables.compute import compute, merge, reduce
 from kact_cli.tables.parts import Part, part_of_list, parts_of_columns
 from kact_cli.types import State
@@ -24,9 +33,11 @@ class TableJob:
     """Everything that is decided from the schema, before any row is read."""
 
     schema: pa.Schema
-    selected: tuple[int, ...]
     parts: tuple[Part, ...]
     result: pa.Schema
+    computed: Mapping[int, int]
+    """Where in `result` that is which comes of each selected column, by its position: in the
+    column's place, or after the last one."""
     options: Options
 
     @classmethod
@@ -60,12 +71,16 @@ class TableJob:
                     )
                 )
         advise_table(chain, [columns[i].name for i in scalars], options)
-        fields = list(schema)
+        fields, computed = list(schema), {i: i for i in selected}
         for part in parts:
             for i, dtype in zip(part.columns, part.results, strict=True):
                 fields[i] = fields[i].with_type(result_type(fields[i].type, dtype))
-        result = pa.schema(fields, schema.metadata)
-        return cls(schema, tuple(selected), tuple(parts), result, options)
+        if options.suffix is not None:
+            names = added(columns, selected, options.suffix)
+            new = [_new_field(fields[i], name) for i, name in zip(selected, names, strict=True)]
+            fields = [*schema, *new]
+            computed = {i: len(schema) + n for n, i in enumerate(selected)}
+        return cls(schema, tuple(parts), pa.schema(fields, schema.metadata), computed, options)
 
     def dropped(self, options: Options) -> list[str]:
         """The columns that are not computed though nobody left them out, where none passes."""
@@ -74,6 +89,11 @@ class TableJob:
         columns = [describe(field) for field in self.schema]
         chosen = {*self.selected, *excluded(columns, options.exclude)}
         return [column.name for i, column in enumerate(columns) if i not in chosen]
+
+    @property
+    def selected(self) -> tuple[int, ...]:
+        """The positions of the columns that are computed, rising."""
+        return tuple(self.computed)
 
     @property
     def passes(self) -> int:
@@ -89,6 +109,15 @@ class TableJob:
     def streamed_columns(self) -> list[int]:
         """The columns that every pass but the last has to read."""
         return sorted(i for part in self.parts if part.streamed for i in part.columns)
+
+
+def _new_field(field: pa.Field, name: str) -> pa.Field:
+    """The field of a result that is added: what is noted of its source is not noted of it."""
+    type_ = field.type
+    if is_list(type_) and not isinstance(type_, pa.BaseExtensionType):
+        inner = type_.value_field
+        type_ = with_values(type_, _new_field(inner, inner.name))
+    return pa.field(name, type_, field.nullable)
 
 
 class TableRun:
@@ -129,26 +158,31 @@ class TableRun:
     def transform(self, number: int, arrays: Sequence[pa.Array]) -> list[pa.Array]:
         """The columns of part `number`, computed."""
         part = self.job.parts[number]
-        types = [self.job.result.field(i).type for i in part.columns]
+        types = [self.job.result.field(self.job.computed[i]).type for i in part.columns]
         if len(arrays[0]) == 0:
             return [pa.nulls(0, t) for t in types]
         self.look(number, arrays)
         return compute(part, arrays, types, self.states[number])
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """A batch of the whole table, computed."""
-        arrays = self._columns(range(len(batch.columns)), batch.columns)
-        return pa.RecordBatch.from_arrays(arrays, schema=self.job.result)
+        """A batch of the whole table, computed: rows of the schema `result`."""
+        arrays = dict(enumerate(batch.columns))
+        done = self._computed(arrays)
+        arrays |= {self.job.computed[i]: array for i, array in done.items()}
+        columns = [arrays[i] for i in range(len(self.job.result))]
+        return pa.RecordBatch.from_arrays(columns, schema=self.job.result)
 
     def named(self, batch: pa.RecordBatch) -> list[pa.Array]:
-        """The columns of a batch of some whole parts, computed; the names are the schema's."""
+        """What comes of each column of a batch of some whole parts; the names are the schema's."""
         positions = [self.job.schema.get_field_index(name) for name in batch.schema.names]
-        return self._columns(positions, batch.columns)
+        done = self._computed(dict(zip(positions, batch.columns, strict=True)))
+        return [done[i] for i in positions]
 
-    def _columns(self, positions: Sequence[int], columns: Sequence[pa.Array]) -> list[pa.Array]:
-        arrays = dict(zip(positions, columns, strict=True))
+    def _computed(self, arrays: Mapping[int, pa.Array]) -> dict[int, pa.Array]:
+        """What comes of the columns of each part that is there, by their positions."""
+        done: dict[int, pa.Array] = {}
         for number, part in enumerate(self.job.parts):
             if part.columns[0] in arrays:
-                done = self.transform(number, [arrays[i] for i in part.columns])
-                arrays.update(zip(part.columns, done, strict=True))
-        return list(arrays.values())
+                made = self.transform(number, [arrays[i] for i in part.columns])
+                done.update(zip(part.columns, made, strict=True))
+        return done

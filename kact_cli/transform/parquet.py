@@ -52,8 +52,9 @@ def _plan(chain: Chain, source: Source, options: Options) -> tuple[TableJob, Rew
     with prefixed(source.name, OSError):
         schema = RowGroupReader(path).schema
         job = TableJob.make(chain, schema, options)
-        if job.result != schema:
-            options.observer.note("types change: Parquet is written anew")
+        if options.suffix is not None or job.result != schema:
+            why = "types change" if options.suffix is None else "columns are added"
+            options.observer.note(f"{why}: Parquet is written anew")
             return None
         names = [schema.names[i] for i in job.selected]
         try:

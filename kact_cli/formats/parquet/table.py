@@ -91,9 +91,9 @@ class ParquetReader(TableReader):
         """The number of rows of each row group."""
         return [self.metadata.row_group(i).num_rows for i in range(self.metadata.num_row_groups)]
 
-    def first_group(self) -> list[ChunkFacts]:
-        """The chunks of the first row group, after which a writer of all of them goes."""
-        return self._facts[0] if self._facts else []
+    def first_group(self, columns: Sequence[int]) -> list[ChunkFacts]:
+        """The chunks of some columns of the first row group, after which a writer of all goes."""
+        return self._chunks(0, columns)
 
     def facts(self) -> dict[str, Any]:
         sizes = self.group_rows()
@@ -153,7 +153,12 @@ class ParquetWriter:
         names = schema.names
         tensors = {names[i] for i in computed}
         dictionary: list[str] = [n for n in names if n not in tensors]
-        chunks = like.first_group() if like is not None else []
+        chunks: list[ChunkFacts] = []
+        if like is not None:
+            # What is added is written as its source is
+            known, added = like.schema.names, names[len(like.schema) :]
+            sources = [known.index(name.removesuffix(options.suffix or "")) for name in added]
+            chunks = like.first_group([*range(len(known)), *sources])
         paths = _paths(schema) if chunks else []
         if chunks and len(paths) == len(chunks):
             made["use_compliant_nested_type"] = False
