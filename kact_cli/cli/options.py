@@ -201,11 +201,7 @@ _THREADS = _jobs("threads, one for each core")
 
 _WARNINGS = (
     option(
-        RUNNING,
-        "--strict",
-        is_flag=True,
-        envvar="KACT_STRICT",
-        help="Treat warnings as errors.",
+        RUNNING, "--strict", is_flag=True, envvar="KACT_STRICT", help="Treat warnings as errors."
     ),
     option(
         RUNNING, "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."
