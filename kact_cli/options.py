@@ -40,6 +40,8 @@ class Concern(NamedTuple):
     flag: str
     end: Literal["input", "output", "input or output"]
     formats: tuple[str, ...]
+    lacking: str = ""
+    """What the other formats have not, for which the option is made."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ class Options:
     columns: tuple[str, ...] = ()
     """Names and globs of a table's columns that are the tensor; none: kact's choice."""
     exclude: tuple[str, ...] = ()
+    suffix: str | None = None
+    """What follows a column's name in that of its result, which is added after the last column;
+    None: the result takes the column's place."""
     delimiter: str | None = None
     """Between the cells of a CSV; None: found in its first records."""
     header: bool | None = None

@@ -107,7 +107,9 @@ def count_file(task: FileTask) -> tuple[Counts, Counts]:
 def _count_both(
     source: Source | str, target: str, options: Options, wanted: Format | None
 ) -> tuple[Counts, Counts]:
-    before, columns = _count(source, options)
+    before, columns, width = _count(source, options)
+    if options.suffix is not None and width and columns is not None:
+        columns = range(width, width + len(columns))
     name = options.target_format if wanted is None else wanted.name
     made = replace(options, source_format=name, source_dtype=None)
     return before, _count(target, made, columns)[0]
@@ -115,18 +117,19 @@ def _count_both(
 
 def _count(
     source: Source | str, options: Options, columns: Sequence[int] | None = None
-) -> tuple[Counts, Sequence[int] | None]:
+) -> tuple[Counts, Sequence[int] | None, int]:
     """Count in the columns that `options` select or (of an output) at the positions `columns`.
 
-    Also returns the positions of the columns, None for a .npy.
+    Also returns the positions of the columns, None for a .npy, and how many columns a table has.
     """
-    rows = nan = inf = 0
+    rows = nan = inf = width = 0
     blocks: Iterable[list[ColumnBlock]]
     with open_numbers(source, options) as numbers:
         tensors: list[NpyTensor] | None = None
         if isinstance(numbers, NpyTensor):
             tensors, columns = [numbers], None
         else:
+            width = 0 if isinstance(numbers, OpenArchive) else len(numbers.columns)
             if columns is None:
                 columns = select(numbers.columns, options.columns, options.exclude)
             columns = [i for i in columns if numbers.columns[i].kind is not Kind.OTHER]
@@ -143,7 +146,7 @@ def _count(
                 nan, inf = nan + found[0], inf + found[1] + found[2]
         if tensors is not None:
             rows = sum((tensor.header.shape or (1,))[0] for tensor in tensors)
-    return Counts(rows, nan, inf), columns
+    return Counts(rows, nan, inf), columns, width
 
 
 def make_parents(path: str) -> None:

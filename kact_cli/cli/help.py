@@ -25,6 +25,7 @@ MEANT = {
     **dict.fromkeys(("--resume", "--continue", "--no-clobber"), "--skip-existing"),
     **dict.fromkeys(("--sep", "--separator"), "--delimiter"),
     **dict.fromkeys(("--cols", "--select", "--fields"), "--columns"),
+    **dict.fromkeys(("--append", "--keep", "--new-column", "--rename"), "--suffix"),
     **dict.fromkeys(("--na", "--na-values", "--nulls"), "--null"),
     **dict.fromkeys(("--output-format", "--format", "--out-format"), "--to"),
     **dict.fromkeys(("--input-format", "--in-format"), "--from"),
@@ -44,14 +45,20 @@ Where = tuple[Literal["input", "output", "input or output"], tuple[str, ...]]
 class Option(click.Option):
     """An option that says under which heading of the help it belongs.
 
-    `concerns` says at which end and in which formats it has an effect; None: anywhere.
+    `concerns` says at which end and in which formats it has an effect; None: anywhere. `lacking`
+    is what other formats have not, for which it is made.
     """
 
     def __init__(
-        self, *args: Any, heading: str, concerns: Where | None = None, **attributes: Any
+        self,
+        *args: Any,
+        heading: str,
+        concerns: Where | None = None,
+        lacking: str = "",
+        **attributes: Any,
     ) -> None:
         super().__init__(*args, **attributes)
-        self.heading, self.concerns = heading, concerns
+        self.heading, self.concerns, self.lacking = heading, concerns, lacking
 
     def typed(self, ctx: click.Context) -> Concern | None:
         """What the option concerns, if it was typed: in an environment variable it is no wish."""
@@ -59,7 +66,8 @@ class Option(click.Option):
         if self.concerns is None or source is not ParameterSource.COMMANDLINE:
             return None
         off = self.secondary_opts and ctx.params[self.name or ""] is False
-        return Concern((self.secondary_opts if off else self.opts)[0], *self.concerns)
+        flag = (self.secondary_opts if off else self.opts)[0]
+        return Concern(flag, *self.concerns, self.lacking)
 
 
 def option(heading: str, *flags: str, **attributes: Any) -> Callable[[F], F]:

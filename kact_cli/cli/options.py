@@ -12,7 +12,7 @@ from kact_cli.chain import format_value
 from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, Where, option
 from kact_cli.cli.progress import Progress
 from kact_cli.cli.types import ColumnsType, PathType, SizeType, ValueType
-from kact_cli.formats.declared import CSV, FORMATS, NAMED, TENSORS
+from kact_cli.formats.declared import CSV, FORMATS, NAMED, TABLES, TENSORS
 from kact_cli.options import Options
 
 if TYPE_CHECKING:
@@ -162,6 +162,15 @@ _PLAN = (
         help="Round once, correctly, to the same bytes on every machine; slower.",
     ),
     *_select("floats and lists of them"),
+    option(
+        PART,
+        "--suffix",
+        concerns=("output", TABLES),
+        lacking="columns",
+        metavar="TEXT",
+        envvar="KACT_SUFFIX",
+        help="Keep the columns as they are and add the results as NAMETEXT, after the last one.",
+    ),
     *_READ,
     option(
         RUNNING,
@@ -192,11 +201,7 @@ _THREADS = _jobs("threads, one for each core")
 
 _WARNINGS = (
     option(
-        RUNNING,
-        "--strict",
-        is_flag=True,
-        envvar="KACT_STRICT",
-        help="Treat warnings as errors.",
+        RUNNING, "--strict", is_flag=True, envvar="KACT_STRICT", help="Treat warnings as errors."
     ),
     option(
         RUNNING, "--quiet", "-q", is_flag=True, envvar="KACT_QUIET", help="Say nothing but errors."

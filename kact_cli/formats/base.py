@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from kact_cli.tables.arrays import block_of, describe
+from kact_cli.tables.arrays import block_of
 from kact_cli.tables.columns import Column, ColumnBlock
+from kact_cli.tables.schema import describe
 
 if TYPE_CHECKING:
     from kact_cli.files.target import Target

@@ -97,5 +97,7 @@ FORMATS = (NPY, NPZ, SAFETENSORS, PARQUET, ARROW, ARROW_STREAM, CSV)
 """Every format, in the order in which they are tried."""
 NAMED = tuple(f.name for f in FORMATS if f.kind != "tensor")
 """Those whose parts have names: tables and archives."""
+TABLES = tuple(f.name for f in FORMATS if f.kind == "table")
+"""Those that have columns."""
 TENSORS = tuple(f.name for f in FORMATS if f.kind != "table")
 """Those that hold tensors."""

@@ -79,14 +79,17 @@ def is_slip(suffix: str, known: str) -> bool:
 
 def check_typed(options: Options, inputs: Sequence[Format], outputs: Sequence[Format] = ()) -> None:
     """Raise UsageError for an option that was typed and has no effect on files of these formats."""
-    for flag, end, formats in options.typed:
+    for flag, end, formats, lacking in options.typed:
         ends = [*(inputs if "input" in end else ()), *(outputs if "output" in end else ())]
         if not any(f.name in formats for f in ends):
             read, written = (
                 " and ".join(dict.fromkeys(f.name for f in x)) for x in (inputs, outputs)
             )
             here = f"from {read} to {written}" if outputs else f"on {read}"
-            raise UsageError(f"{flag} has no effect {here}; it is for {end} in {listed(formats)}")
+            why = f", which has no {lacking}" if lacking else ""
+            raise UsageError(
+                f"{flag} has no effect {here}{why}; it is for {end} in {listed(formats)}"
+            )
 
 
 def by_name(name: str) -> Format:

@@ -6,6 +6,7 @@ what is compressed. A format that kact learns to read leaves this table for `dec
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from kact_cli.errors import DataError
@@ -15,7 +16,7 @@ HEAD_BYTES = 600
 
 
 class Foreign(NamedTuple):
-    """What a file is, and what to do with it; `{}` stands for its name."""
+    """What a file is, and what to do with it; `{}` stands for its name in a line of shell."""
 
     what: str
     way: str
@@ -101,6 +102,9 @@ FOREIGN_SUFFIX = (
 """The suffixes of formats that kact does not write."""
 
 _AS_CSV = "--from csv takes it for CSV all the same"
+_JSON = """`duckdb -c "COPY (FROM read_json('{}')) TO 'x.parquet'"` converts it; """ + _AS_CSV
+_PLAIN_NAME = re.compile(r"[\w./+:@%=,-]+")
+"""A file name that a shell takes as it is, quoted or not, and SQL too."""
 
 
 def foreign(head: bytes) -> Foreign | None:
@@ -120,7 +124,8 @@ def foreign(head: bytes) -> Foreign | None:
 def refuse_foreign(name: str, head: bytes) -> None:
     """Raise DataError, saying what it is, where the file `name` is in a format not kact's."""
     if found := foreign(head):
-        raise DataError(f"{name} is {found.what}; {found.way.format(name)}")
+        typed = name if _PLAIN_NAME.fullmatch(name) else "FILE"
+        raise DataError(f"{name} is {found.what}; {found.way.format(typed)}")
 
 
 def _zipped(head: bytes) -> Foreign | None:
@@ -152,7 +157,7 @@ def _text(head: bytes) -> Foreign | None:
     """JSON, HTML and XML; `<NA>` may stand in the first cell of a CSV."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"{", b"[")):
-        return Foreign("JSON, not CSV", f"jq, pandas or DuckDB converts it; {_AS_CSV}")
+        return Foreign("JSON, not CSV", _JSON)
     if text.startswith((b"<!doctype html", b"<html", b"<table", b"<head", b"<body")):
         return Foreign("HTML, not CSV", f"pandas.read_html reads its tables; {_AS_CSV}")
     if text.startswith(b"<") and not text.startswith(b"<na>"):

@@ -19,17 +19,8 @@ from kact_cli.formats.base import TableReader, rows_of
 from kact_cli.formats.npy import Header, NpyTensor, write_header
 from kact_cli.messages import listed
 from kact_cli.options import Options
-from kact_cli.tables.arrays import (
-    Leaves,
-    arrow_array,
-    arrow_type,
-    describe,
-    item_shape,
-    null_mask,
-    numpy_dtype,
-    values,
-)
-from kact_cli.tables.columns import Kind
+from kact_cli.tables.arrays import Leaves, arrow_array, null_mask, values
+from kact_cli.tables.schema import arrow_type, is_list, item_shape, numpy_dtype, storage_of
 from kact_cli.types import BFLOAT16, Array
 
 COLUMNS = 100_000
@@ -102,7 +93,7 @@ class NpyTableWriter:
         if left:
             options.observer.note(f"a .npy holds numbers only; left out: {listed(left)}")
         types = [schema.field(i).type for i in columns]
-        self._lists = any(describe(schema.field(i)).kind is Kind.LIST for i in columns)
+        self._lists = any(is_list(storage_of(t)) for t in types)
         if self._lists and len(types) > 1:
             names = listed([schema.names[i] for i in columns])
             raise UsageError(f"a .npy is one tensor; choose lists or numbers of: {names}")

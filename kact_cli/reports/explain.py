@@ -125,9 +125,9 @@ def _table_lines(chain: Chain, source: Source, found: Format, options: Options) 
         reader = open_reader(found, source, options)
         job = TableJob.make(chain, reader.schema, options)
         run = TableRun(job)
-        first: Any = next(reader.batches(job.selected), None)
-        for number, part in enumerate(job.parts if first is not None else ()):
-            run.look(number, [first[job.selected.index(i)] for i in part.columns])
+        first: Any = next(reader.batches(job.sources), None)
+        for number in range(len(job.parts) if first is not None else 0):
+            run.look(number, run.taken(number, dict(zip(job.sources, first.columns, strict=True))))
         shape = f"{reader.rows:,} rows" if reader.rows is not None else "rows as they come"
         yield f"{source.name}: {found.name}, {shape}, {len(job.schema)} columns"
         yield from _columns(job)
@@ -143,14 +143,19 @@ def _table_lines(chain: Chain, source: Source, found: Format, options: Options) 
 
 
 def _columns(job: TableJob) -> Iterator[str]:
-    width = max((len(name) for name in job.schema.names), default=0)
-    computed = {i: str(part.program.work) for part in job.parts for i in part.columns}
-    for i, (field, result) in enumerate(zip(job.schema, job.result, strict=True)):
-        if i not in computed:
-            yield f"  {field.name:{width}}  passes through  {field.type}"
+    work = {i: str(part.program.work) for part in job.parts for i in part.columns}
+    shown = [*range(len(job.schema)), *(i for i in work if i >= len(job.schema))]
+    width = max((len(job.fields[i].column.name) for i in shown), default=0)
+    for i in shown:
+        field = job.fields[i]
+        name = f"{field.column.name:{width}}"
+        if i not in work:
+            yield f"  {name}  passes through  {field.type}"
             continue
-        changed = "" if field.type == result.type else f" -> {result.type}"
-        yield f"  {field.name:{width}}  tensor          {field.type}{changed}, in {computed[i]}"
+        changed = "" if field.type == job.types[i] else f" -> {job.types[i]}"
+        in_place = job.options.suffix is None
+        added = "" if in_place else f", added as {job.result.names[job.computed[i]]}"
+        yield f"  {name}  tensor          {field.type}{changed}, in {work[i]}{added}"
     together = [part for part in job.parts if len(part.columns) > 1]
     for part in together:
         yield f"  {len(part.columns)} columns are one tensor of shape (rows, {len(part.columns)})"

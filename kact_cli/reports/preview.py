@@ -8,7 +8,7 @@ the output would not have.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -180,33 +180,33 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
     count = sum(b.num_rows for b in batches)
     total = count if ended else reader.rows
     shown = _ends(count, rows)
-    names = [reader.schema.names[i] for i in job.selected]
 
-    def done(prefix: Chain) -> pa.Table:
+    def done(prefix: Chain) -> list[list[pa.Array]]:
         last = prefix == chain
         step = job if last else TableJob.make(prefix, reader.schema, _quietly(options))
         work = TableRun(step)
         for passed in range(step.passes - 1):
             work.collect(passed, ([b.column(i) for i in step.streamed_columns] for b in batches))
-        return pa.Table.from_batches([work.batch(b) for b in batches], step.result)
+        return [step.outputs(work.batch(b)) for b in batches]
 
-    def cells(made: pa.Table) -> list[list[Any]]:
-        columns = [made.column(i) for i in job.selected]
+    def cells(made: list[list[pa.Array]]) -> list[list[Any]]:
+        columns = [pa.chunked_array(chunks) for chunks in zip(*made, strict=True)]
         return [[column[i].as_py() for column in columns] for i in shown]
 
-    source = pa.Table.from_batches(batches, reader.schema)
-    layers, result = [Layer("in", cells(source))], source
+    result = [job.inputs(b) for b in batches]
+    layers = [Layer("in", cells(result))]
     for label, prefix in _prefixes(chain, each):
         result = done(prefix)
         layers.append(Layer(label, cells(result)))
     size = "rows" if total is None else f"{total:,} rows"
-    types = sorted({str(result.schema.field(i).type) for i in job.selected})
+    types = sorted(set(map(str, job.types.values())))
+    how = "computed" if options.suffix is None else f"computed and added as NAME{options.suffix}"
     return Preview(
-        f"{size}, {len(names)} of {len(reader.schema)} columns computed: {', '.join(types)}",
-        tuple(names),
+        f"{size}, {len(job.names)} of {len(reader.schema)} columns {how}: {', '.join(types)}",
+        tuple(job.names),
         tuple(shown),
         tuple(layers),
-        _summary([result.column(i) for i in job.selected]),
+        _summary(result),
         count,
         total,
     )
@@ -217,11 +217,11 @@ def _quietly(options: Options) -> Options:
     return replace(options, dtype=None, observer=Observer())
 
 
-def _summary(columns: Sequence[pa.ChunkedArray]) -> Summary:
+def _summary(batches: Iterable[Iterable[pa.Array]]) -> Summary:
     from kact_cli.tables.arrays import block_of
 
     total = Summary()
-    for chunk in itertools.chain.from_iterable(c.chunks for c in columns):
+    for chunk in itertools.chain.from_iterable(batches):
         block = block_of(chunk)
         total = total.merge(Summary.of(block.values, block.nulls))
     return total

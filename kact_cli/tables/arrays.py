@@ -15,90 +15,28 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from kact_cli.tables.columns import Column, ColumnBlock, Kind
+from kact_cli.tables.columns import ColumnBlock
+from kact_cli.tables.schema import (
+    arrow_type,
+    decoded_type,
+    is_large,
+    is_list,
+    is_view,
+    numpy_dtype,
+    storage_of,
+)
 from kact_cli.types import Array
 
 
-def describe(field: pa.Field) -> Column:
-    """What a column of an Arrow schema holds."""
-    return Column(field.name, _kind(field.type), str(field.type))
-
-
-def _kind(type_: pa.DataType) -> Kind:
-    t = pa.types
-    if t.is_floating(type_):
-        return Kind.FLOAT
-    if t.is_integer(type_):
-        return Kind.INTEGER
-    if t.is_boolean(type_):
-        return Kind.BOOLEAN
-    if t.is_decimal(type_):
-        return Kind.DECIMAL
-    return Kind.LIST if t.is_floating(leaf_type(type_)) else Kind.OTHER
-
-
-def is_list(type_: pa.DataType) -> bool:
-    t = pa.types
-    return bool(t.is_list(type_) or t.is_large_list(type_) or t.is_fixed_size_list(type_))
-
-
-def storage_of(type_: pa.DataType) -> pa.DataType:
-    """The lists that a tensor type is stored as; other types as they are."""
-    return type_.storage_type if isinstance(type_, pa.FixedShapeTensorType) else type_
-
-
-def leaf_type(type_: pa.DataType) -> pa.DataType:
-    """The type of the values inside lists, of any depth; of other types, the type itself."""
-    type_ = storage_of(type_)
-    while is_list(type_):
-        type_ = type_.value_type
-    return type_
-
-
-def item_shape(type_: pa.DataType) -> tuple[tuple[int | None, ...], tuple[int, ...] | None]:
-    """The shape of a row of a list column, None where lengths vary, and a tensor's permutation."""
-    if isinstance(type_, pa.FixedShapeTensorType):
-        permutation = type_.permutation
-        return tuple(type_.shape), tuple(permutation) if permutation else None
-    shape: list[int | None] = []
-    while is_list(type_):
-        shape.append(type_.list_size if pa.types.is_fixed_size_list(type_) else None)
-        type_ = type_.value_type
-    return tuple(shape), None
-
-
-def numpy_dtype(type_: pa.DataType) -> np.dtype[Any]:
-    """The dtype of a column's values, those inside lists included; of decimals float64."""
-    leaf, t = leaf_type(type_), pa.types
-    if t.is_decimal(leaf):
-        return np.dtype(np.float64)
-    if t.is_boolean(leaf):
-        return np.dtype(np.bool_)
-    kind = "f" if t.is_floating(leaf) else "i" if t.is_signed_integer(leaf) else "u"
-    return np.dtype(f"{kind}{leaf.bit_width // 8}")
-
-
-def arrow_type(dtype: np.dtype[Any]) -> pa.DataType:
-    """The type of the values of a NumPy array, in whatever byte order they are."""
-    return pa.from_numpy_dtype(dtype.newbyteorder("="))
-
-
-def result_type(type_: pa.DataType, dtype: np.dtype[Any]) -> pa.DataType:
-    """The type of a column of `type_` whose values come out as `dtype`: its own where it can be."""
-    leaf = leaf_type(type_)
-    if not pa.types.is_decimal(leaf) and numpy_dtype(leaf) == dtype:
-        return type_
-    if isinstance(type_, pa.FixedShapeTensorType):
-        return pa.fixed_shape_tensor(
-            arrow_type(dtype), type_.shape, type_.dim_names, type_.permutation
-        )
-    if not is_list(type_):
-        return arrow_type(dtype)
-    field = type_.value_field.with_type(result_type(type_.value_type, dtype))
-    if pa.types.is_fixed_size_list(type_):
-        return pa.list_(field, type_.list_size)
-    return pa.large_list(field) if pa.types.is_large_list(type_) else pa.list_(field)
+def decoded(array: pa.Array) -> pa.Array:
+    """The array as one of `decoded_type`."""
+    type_ = array.type
+    if decoded_type(type_) is not type_:
+        runs = pa.types.is_run_end_encoded(type_)
+        array = pc.run_end_decode(array) if runs else array.dictionary_decode()
+    return array
 
 
 def valid_mask(array: pa.Array) -> Array | None:
@@ -125,8 +63,8 @@ def values(array: pa.Array) -> Array:
     """
     type_ = array.type
     if pa.types.is_decimal(type_):
-        array = array.cast(pa.float64())
-    elif pa.types.is_boolean(type_):
+        return _decimals(array)
+    if pa.types.is_boolean(type_):
         array = array.cast(pa.uint8())
     dtype = numpy_dtype(array.type)
     data = array.buffers()[1]
@@ -134,6 +72,33 @@ def values(array: pa.Array) -> Array:
         return np.zeros(len(array), dtype)
     found = np.frombuffer(data, dtype, len(array), array.offset * dtype.itemsize)
     return found.astype(bool) if pa.types.is_boolean(type_) else found
+
+
+def _decimals(array: pa.Array) -> Array:
+    """The nearest float64 of each decimal, which Arrow's cast misses by up to 2 ULP."""
+    type_, count = array.type, len(array)
+    width, data = type_.bit_width // 8, array.buffers()[1]
+    if data is None:
+        return np.zeros(count)
+    each = max(1, width // 8)  # words, the lowest first
+    words = np.frombuffer(data, f"<i{min(width, 8)}", each * count, array.offset * width)
+    low, high = words[::each].astype(np.int64), words.reshape(count, each)[:, 1:]
+    if 0 <= type_.scale <= POWERS:
+        # Both numbers are exact in float64, so that their quotient is rounded once
+        small = (low >= -(2**53)) & (low <= 2**53) & (high == (low >> 63)[:, None]).all(axis=1)
+        found: Array = low / 10.0**type_.scale
+    else:
+        small, found = np.zeros(count, bool), np.zeros(count)
+    valid = valid_mask(array)
+    rest = np.flatnonzero(~small if valid is None else valid & ~small)
+    if len(rest):
+        texts = array.take(arrow_array(rest)).cast(pa.string())
+        found[rest] = values(texts.cast(pa.float64()))
+    return found
+
+
+POWERS = 22
+"""The powers of ten up to here are exact in float64."""
 
 
 def arrow_array(
@@ -196,6 +161,7 @@ class Leaves:
 
 def block_of(array: pa.Array) -> ColumnBlock:
     """The values of an array of numbers, or of lists of them."""
+    array = decoded(array)
     leaves = Leaves.of(array)
     if leaves.array is leaves.values:
         return ColumnBlock(values(array), null_mask(array))
@@ -219,7 +185,7 @@ def stored(array: pa.Array) -> pa.Array:
 
 
 def _offsets(array: pa.Array) -> Array:
-    width = np.int64 if pa.types.is_large_list(array.type) else np.int32
+    width = np.int64 if is_large(array.type) else np.int32
     data = array.buffers()[1]
     if data is None or len(array) == 0:
         return np.zeros(1, width)
@@ -231,6 +197,13 @@ def list_items(array: pa.Array) -> tuple[pa.Array, Array | None]:
     if pa.types.is_fixed_size_list(array.type):
         size = array.type.list_size
         return array.values.slice(array.offset * size, len(array) * size), None
+    if is_view(array.type):
+        # In the order of the lists, without those of lists that are null
+        sizes = values(array.sizes)
+        nulls = null_mask(array)
+        sizes = sizes if nulls is None else np.where(nulls, sizes.dtype.type(0), sizes)
+        ends = np.cumsum(sizes, dtype=sizes.dtype)
+        return array.flatten(), np.concatenate([[0], ends], dtype=sizes.dtype)
     offsets = _offsets(array)
     start, end = int(offsets[0]), int(offsets[-1])
     return array.values.slice(start, end - start), offsets - offsets[0]
@@ -256,6 +229,8 @@ def _rebuild(array: pa.Array, data: Array, type_: pa.DataType) -> pa.Array:
     child, offsets = list_items(array)
     built = _rebuild(child, data, type_.value_type)
     buffers = [None if nulls is None else pa.py_buffer(bitmap(~nulls))]
-    if offsets is not None:
+    if offsets is not None and is_view(type_):
+        buffers += [pa.py_buffer(offsets[:-1].copy()), pa.py_buffer(np.diff(offsets))]
+    elif offsets is not None:
         buffers.append(pa.py_buffer(offsets))
     return pa.Array.from_buffers(type_, len(array), buffers, children=[built])

@@ -1,6 +1,7 @@
 """Which columns of a table are the tensor.
 
-By default the floating-point columns and the lists of them; where there are none, the integer ones.
+By default the floating-point and decimal columns and the lists of them; where there are none, the
+integer ones.
 Where the kind of a column is a guess, as in a CSV, what is left out is said, save for identifiers.
 `--columns` and `--exclude` take names and globs (`logit_*,score`), separated by commas; a name that
 has a comma in it is given by itself.
@@ -23,10 +24,12 @@ class Kind(Enum):
     """What a column holds, as far as taking part goes."""
 
     FLOAT = "floating point"
-    LIST = "lists of floating point"
+    DECIMAL = "decimal"
+    LIST = "lists of floating point or decimals"
     INTEGER = "integer"
     BOOLEAN = "boolean"
-    DECIMAL = "decimal"
+    """As lists of other numbers, it takes part when named."""
+    OTHER_LIST = "lists of other numbers"
     EMPTY = "nothing yet"
     """A column of text that has no value where it is looked at: it takes part when named."""
     OTHER = "no number"
@@ -46,6 +49,14 @@ class Column(NamedTuple):
     """Where the first cell of a CSV is that makes it text."""
     mixed: bool = False
     """Whether most of what is text otherwise are numbers."""
+    fault: str = "not numeric"
+    """Why it is not computed, of what is no number or not taken for one."""
+    inner: bool = False
+    """Whether it is a field of a struct, which takes part when named."""
+
+
+BY_DEFAULT = (Kind.FLOAT, Kind.DECIMAL, Kind.LIST)
+"""What takes part unless the user says otherwise."""
 
 
 class ColumnBlock(NamedTuple):
@@ -105,6 +116,23 @@ def select(
     return sorted(chosen)
 
 
+def added(columns: Sequence[Column], chosen: Iterable[int], suffix: str) -> list[str]:
+    """The names of the results of `chosen`, where they are added beside what there is.
+
+    Raises UsageError for a name that there is already.
+    """
+    names = {column.name for column in columns}
+    new: list[str] = []
+    for i in chosen:
+        name = columns[i].name + suffix
+        if name in names:
+            twice = "two results would be" if name in new else "there is a column"
+            raise UsageError(f"{twice} called '{clipped(name)}'; choose another --suffix")
+        names.add(name)
+        new.append(name)
+    return new
+
+
 def unseen(
     columns: Sequence[Column],
     chosen: Iterable[int],
@@ -131,9 +159,10 @@ def _named(columns: Sequence[Column], include: Sequence[str], noun: str) -> set[
     for pattern in _patterns(include, columns):
         found = _matching(pattern, columns, noun)
         if len(found) == 1 and columns[found[0]].kind is Kind.OTHER:
-            name, _, type_, *_, example, _ = columns[found[0]]
-            where = f" ({example})" if example else ""
-            raise UsageError(f"{noun} '{clipped(name)}' is {type_}, not numeric{where}")
+            it = columns[found[0]]
+            where = f" ({it.example})" if it.example else ""
+            what = f"{noun} '{clipped(it.name)}' is {clipped(it.type)}"
+            raise UsageError(f"{what}, {it.fault}{where}")
         chosen |= {i for i in found if columns[i].kind is not Kind.OTHER}
     return chosen
 
@@ -142,14 +171,15 @@ def _default(
     columns: Sequence[Column], left_out: set[int], warn: Callable[[str], None], noun: str
 ) -> set[int]:
     """The floating-point columns, or else the integer ones; what is surprising in that is said."""
-    rest = [i for i in range(len(columns)) if i not in left_out]
-    chosen = {i for i in rest if columns[i].kind in (Kind.FLOAT, Kind.LIST)}
+    rest = [i for i, c in enumerate(columns) if i not in left_out and not c.inner]
+    chosen = {i for i in rest if columns[i].kind in BY_DEFAULT}
     whole = [i for i in rest if columns[i].kind is Kind.INTEGER]
     values = [i for i in whole if not (_identifies(columns, i) or columns[i].counts)]
     mixed = [columns[i].name for i in rest if columns[i].mixed]
     if mixed:
         first = next(columns[i] for i in rest if columns[i].mixed)
-        warn(f"{_columns(mixed)} passes as text, though there are numbers in it ({first.example})")
+        which = columns_named(mixed)
+        warn(f"{which} passes as text, though there are numbers in it ({first.example})")
     if not chosen and whole:
         chosen = set(values or whole)
         taken = listed([clipped(columns[i].name) for i in sorted(chosen)])
@@ -158,7 +188,7 @@ def _default(
         names = [columns[i].name for i in values if columns[i].guessed]
         which = clipped(",".join(names))
         warn(
-            f"{_columns(names)} holds whole numbers and is left out: "
+            f"{columns_named(names)} holds whole numbers and is left out: "
             f"-c {which} takes it in, --exclude {which} leaves it out"
         )
     if all(c.kind is Kind.EMPTY and not c.guessed for c in columns):
@@ -166,7 +196,8 @@ def _default(
     return chosen
 
 
-def _columns(names: Sequence[str]) -> str:
+def columns_named(names: Sequence[str]) -> str:
+    """Columns as the subject of a sentence in the singular."""
     if len(names) == 1:
         return f"column '{clipped(names[0])}'"
     return f"each of the columns {listed([clipped(name) for name in names])}"
@@ -174,7 +205,7 @@ def _columns(names: Sequence[str]) -> str:
 
 def _identifies(columns: Sequence[Column], i: int) -> bool:
     """Whether a column's name says that its numbers are no values but identify the rows."""
-    numeric = columns[i].kind in (Kind.INTEGER, Kind.FLOAT)
+    numeric = columns[i].kind in (Kind.INTEGER, Kind.FLOAT, Kind.DECIMAL)
     unnamed = i == 0 and not columns[i].name and columns[i].guessed
     return numeric and (unnamed or _IDENTIFIER.fullmatch(columns[i].name) is not None)
 
@@ -189,7 +220,12 @@ def _patterns(given: Sequence[str], columns: Sequence[Column]) -> list[str]:
 
 def _matching(pattern: str, columns: Sequence[Column], noun: str) -> list[int]:
     exact = [i for i, c in enumerate(columns) if c.name == pattern]
-    found = exact or [i for i, c in enumerate(columns) if fnmatch.fnmatchcase(c.name, pattern)]
+    found = exact or [
+        i
+        for i, c in enumerate(columns)
+        # A glob that has no dot is not about what is inside
+        if fnmatch.fnmatchcase(c.name, pattern) and ("." in pattern or not c.inner)
+    ]
     if not found:
         names = [clipped(c.name) for c in columns]
         hint = nearest(pattern, names) or f"; there are: {listed(names)}"

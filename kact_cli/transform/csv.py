@@ -15,13 +15,15 @@ from kact_cli.engine.engine import merge_states
 from kact_cli.engine.plan import Reduction
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
+from kact_cli.formats.csv.batches import longer_preamble
 from kact_cli.formats.csv.parse import ParsedBlock
-from kact_cli.formats.csv.render import render
+from kact_cli.formats.csv.render import append, render
 from kact_cli.formats.csv.table import encoder, translates
 from kact_cli.formats.csv.text import CsvText
 from kact_cli.formats.declared import Format
 from kact_cli.messages import listed
 from kact_cli.options import Options
+from kact_cli.tables.columns import added
 from kact_cli.tables.parts import Part, parts_of_columns
 from kact_cli.types import ReductionState, State
 
@@ -35,6 +37,8 @@ class _Job:
     text: CsvText
     columns: list[int]
     unseen: list[int]
+    names: list[str]
+    """Of the columns that are added; none where results take their columns' places."""
     part: Part
     options: Options
     look: FirstLook
@@ -42,6 +46,7 @@ class _Job:
     @classmethod
     def make(cls, chain: Chain, text: CsvText, options: Options) -> _Job:
         columns, unseen = text.select()
+        names = [] if options.suffix is None else added(text.columns, columns, options.suffix)
         dtype = options.compute_dtype or np.dtype(np.float64)
         (part,) = parts_of_columns(
             chain,
@@ -53,7 +58,7 @@ class _Job:
             exact=options.exact,
         )
         advise_table(chain, [text.columns[i].name for i in columns], options)
-        return cls(text, columns, unseen, part, options, FirstLook(chain, options))
+        return cls(text, columns, unseen, names, part, options, FirstLook(chain, options))
 
     def each(self, function: Callable[[ParsedBlock], T]) -> Iterator[T]:
         """`function` of each block, in order, as the text is read once more."""
@@ -118,14 +123,14 @@ def transform(
         size = 0 if text.codec else source.size or 0
         options.observer.start(size * passes, passes)
         state = job.collect()
-        encode = encoder(target)
+        encode, put = encoder(target), append if job.names else render
 
         def done(parsed: ParsedBlock) -> memoryview:
             job.look(parsed.numbers, parsed.nulls)
             numbers = job.part.transform(parsed.numbers, state, parsed.nulls)
-            return encode(render(parsed, numbers, options.float_format))
+            return encode(put(parsed, numbers, options.float_format))
 
-        target.write(encode(memoryview(text.dialect.preamble)))
+        target.write(encode(memoryview(longer_preamble(text.dialect, job.names))))
         for new in job.each(done):
             target.write(new)
         for remark in text.remarks():

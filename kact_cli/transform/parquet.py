@@ -52,12 +52,15 @@ def _plan(chain: Chain, source: Source, options: Options) -> tuple[TableJob, Rew
     with prefixed(source.name, OSError):
         schema = RowGroupReader(path).schema
         job = TableJob.make(chain, schema, options)
-        if job.result != schema:
-            options.observer.note("types change: Parquet is written anew")
+        if options.suffix is not None or job.result != schema:
+            why = "types change" if options.suffix is None else "columns are added"
+            options.observer.note(f"{why}: Parquet is written anew")
             return None
-        names = [schema.names[i] for i in job.selected]
+        if any(len(job.fields[i].path) > 1 for i in job.selected):
+            options.observer.note("fields of structs are computed: Parquet is written anew")
+            return None
         try:
-            return job, plan_rewrite(path, names, across=job.across)
+            return job, plan_rewrite(path, job.names, across=job.across)
         except NotByChunkError as e:
             options.observer.note(f"Parquet is written anew: {e}")
             return None

@@ -17,8 +17,7 @@ from kact_cli.tables.job import TableJob
 
 def announce(job: TableJob, rows: int, options: Options) -> None:
     """Say how much work there is, all passes counted."""
-    names = [job.schema.names[i] for i in job.selected]
-    options.observer.note(f"columns: {listed(names)}")
+    options.observer.note(f"columns: {listed(job.names)}")
     columns = len(job.selected) + (job.passes - 1) * len(job.streamed_columns)
     options.observer.start(rows * columns, job.passes, "values")
 

@@ -46,7 +46,8 @@ def transform(
         for passed in range(job.passes - 1):
             run.collect(passed, counted_columns(rows, job.streamed_columns, options))
         with prefixed(target.name, *FAULTS):
-            writer = open_writer(wanted, target, job.result, job.selected, options, reader)
+            computed = tuple(job.computed.values())
+            writer = open_writer(wanted, target, job.result, computed, options, reader)
         try:
             count = _pump(run, rows, writer, target.name, options)
             if reader.rows is not None and count != reader.rows:

@@ -82,7 +82,10 @@ NO_TABLE: dict[str, tuple[bytes, str]] = {
     "x.csv.bz2": (bz2.compress(CSV), "`bzip2 -dc {} | kact"),
     "x.csv.xz": (lzma.compress(CSV), "`xz -dc {} | kact"),
     "x.csv.lzma": (lzma.compress(CSV, format=lzma.FORMAT_ALONE), "`xz -dc {} | kact"),
-    "x.jsonl": (b'{"logits": [1.0, 2.0]}\n{"logits": [3.0]}\n', "JSON"),
+    "x.jsonl": (
+        b'{"logits": [1.0, 2.0]}\n{"logits": [3.0]}\n',
+        "JSON, not CSV; `duckdb -c \"COPY (FROM read_json('{}')) TO 'x.parquet'\"` converts it",
+    ),
     "x.csv": (b" [[1.0, 2.0]]\n", "JSON"),
     "bom.csv": (b'\xef\xbb\xbf[{"a": 1.5}]', "JSON"),
     "x.jsonl.gz": (gzip.compress(b'{"a": 1.5}\n'), "JSON"),
@@ -104,6 +107,13 @@ def test_it_says_what_is_no_table_and_what_reads_it(tmp_path: Path, name: str, t
     assert words.format(path) in said
     assert said.isprintable()
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_a_name_that_a_shell_would_run_is_not_in_a_line_for_the_shell(tmp_path: Path) -> None:
+    for name in ("$(touch X).jsonl", "a'b.json", "a b.json"):
+        (tmp_path / name).write_text('{"a": 1.5}')
+        with pytest.raises(DataError, match=r"read_json\('FILE'\)"):
+            convert("relu", tmp_path / name, tmp_path / "out.csv")
 
 
 TAKEN = {

@@ -10,15 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kact_cli.tables.arrays import (
-    Leaves,
-    arrow_array,
-    leaf_type,
-    null_mask,
-    numpy_dtype,
-    result_type,
-    values,
-)
+from kact_cli.tables.arrays import Leaves, arrow_array, null_mask, values
+from kact_cli.tables.schema import leaf_type, numpy_dtype, result_type
 from tests.tools.tables import F32, LISTS, TENSORS
 
 SCALARS = [pa.float16(), pa.float32(), pa.float64(), pa.int8(), pa.uint16(), pa.int64(), pa.bool_()]

@@ -38,9 +38,9 @@ def names(
     return [columns[i].name for i in chosen]
 
 
-def test_floats_and_lists_of_them_are_the_default() -> None:
-    assert names() == ["logit_0", "logit_1", "embedding", "a,b", "[x]*"]
-    assert names(exclude=["embedding,[x]*"]) == ["logit_0", "logit_1", "a,b"]
+def test_floats_decimals_and_lists_of_them_are_the_default() -> None:
+    assert names() == ["logit_0", "logit_1", "embedding", "price", "a,b", "[x]*"]
+    assert names(exclude=["embedding,[x]*"]) == ["logit_0", "logit_1", "price", "a,b"]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_no_columns_at_all() -> None:
 
 def test_integers_are_taken_where_there_is_nothing_else_and_it_is_said() -> None:
     said: list[str] = []
-    columns = [*COLUMNS[:1], Column("n", Kind.INTEGER, "int8"), *COLUMNS[5:8]]
+    columns = [*COLUMNS[:1], Column("n", Kind.INTEGER, "int8"), COLUMNS[5], COLUMNS[7]]
     assert select(columns, warn=said.append) == [1]
     assert said == ["no floating-point columns; taking the integer ones: n"]
     assert names(["n"], columns=columns) == ["n"]

@@ -8,16 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kact_cli.tables.arrays import (
-    describe,
-    item_shape,
-    leaf_type,
-    null_mask,
-    numpy_dtype,
-    result_type,
-    values,
-)
+from kact_cli.tables.arrays import null_mask, values
 from kact_cli.tables.columns import Kind
+from kact_cli.tables.schema import describe, item_shape, leaf_type, numpy_dtype, result_type
 from tests.tools.tables import F32, LISTS, TENSORS
 
 
@@ -48,13 +41,21 @@ def test_decimals_are_float64(type_: pa.DataType) -> None:
         (pa.decimal128(9, 2), Kind.DECIMAL),
         (pa.list_(pa.list_(F32, 2)), Kind.LIST),
         (TENSORS[0], Kind.LIST),
-        (pa.list_(pa.int64()), Kind.OTHER),
-        (pa.fixed_shape_tensor(pa.int8(), (2,)), Kind.OTHER),
+        (pa.list_(pa.int64()), Kind.OTHER_LIST),
+        (pa.list_(pa.bool_()), Kind.OTHER_LIST),
+        (pa.list_(pa.decimal128(9, 2)), Kind.LIST),
+        (pa.fixed_shape_tensor(pa.int8(), (2,)), Kind.OTHER_LIST),
         (pa.list_(pa.struct({"x": F32})), Kind.OTHER),
         (pa.struct({"x": F32}), Kind.OTHER),
         (pa.map_(pa.string(), F32), Kind.OTHER),
-        (pa.dictionary(pa.int8(), F32), Kind.OTHER),
-        (pa.list_view(F32), Kind.OTHER),
+        (pa.dictionary(pa.int8(), F32), Kind.FLOAT),
+        (pa.dictionary(pa.int8(), pa.int64()), Kind.INTEGER),
+        (pa.dictionary(pa.int8(), pa.string()), Kind.OTHER),
+        (pa.run_end_encoded(pa.int16(), F32), Kind.FLOAT),
+        (pa.run_end_encoded(pa.int16(), pa.string()), Kind.OTHER),
+        (pa.list_(pa.dictionary(pa.int8(), F32)), Kind.OTHER),
+        (pa.list_view(F32), Kind.LIST),
+        (pa.large_list_view(pa.list_view(pa.uint8())), Kind.OTHER_LIST),
         (pa.date32(), Kind.OTHER),
         (pa.timestamp("s"), Kind.OTHER),
         (pa.duration("s"), Kind.OTHER),

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from kact_cli.chain import Chain
 from kact_cli.options import Options
-from kact_cli.tables.arrays import numpy_dtype
 from kact_cli.tables.job import TableJob, TableRun
+from kact_cli.tables.schema import numpy_dtype
 from tests.tools.numbers import EXACT, Array
 
 F16, F32, F64 = pa.float16(), pa.float32(), pa.float64()

@@ -7,6 +7,7 @@ from Arrow, a cell is quoted only if it has to be.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from kact_cli.errors import DataError
 from kact_cli.formats.csv.cells import piece_offsets
+from kact_cli.formats.csv.dialect import Dialect
 from kact_cli.formats.csv.floats import written
 from kact_cli.formats.csv.parse import ParsedBlock
 from kact_cli.tables.arrays import arrow_array, text_array, values
@@ -82,6 +84,22 @@ def header(names: list[str], delimiter: str = ",", line_ending: str = "\n") -> b
     if len(cells) > 1:
         cells = ["" if cell == '""' else cell for cell in cells]
     return (delimiter.join(cells) + line_ending).encode()
+
+
+def longer_preamble(dialect: Dialect, names: Sequence[str]) -> bytes:
+    """The preamble of a CSV, `names` added to its header, if it has one: quoted where they must be,
+    or where all of them are."""
+    if not dialect.header:
+        return dialect.preamble
+    delimiter = dialect.delimiter.decode()
+    cells = _quoted(text_array(names), delimiter).to_pylist()
+    if dialect.quoted:
+        cells = [cell if cell.startswith('"') else f'"{cell}"' for cell in cells]
+    kept = dialect.preamble.removesuffix(dialect.record_end)
+    if dialect.record_end == b"\n":
+        kept = kept.removesuffix(b"\r")
+    more = "".join(delimiter + cell for cell in cells).encode()
+    return kept + more + dialect.preamble[len(kept) :]
 
 
 def to_csv(

@@ -50,6 +50,8 @@ class Dialect:
     comments, the header."""
     header: bool
     """Whether the last record of the preamble names the columns."""
+    quoted: bool
+    """Whether it quotes every name."""
     spelling: Spelling
 
     @property
@@ -128,7 +130,8 @@ def sniff(
     else:
         names = [f"c{i}" for i in range(len(first))]
     named = tuple(Column(name, *c[1:]) for name, c in zip(names, found, strict=True))
-    return Dialect(chosen, line_ending, named, before[: len(head)], header, spelling)
+    quoted = header and all(cell.startswith('"') for cell in first)
+    return Dialect(chosen, line_ending, named, before[: len(head)], header, quoted, spelling)
 
 
 def _by_column(records: list[Record], width: int) -> list[list[str]]:

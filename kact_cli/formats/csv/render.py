@@ -21,38 +21,93 @@ def render(
     Nulls stay as they were. The text is a selection of pieces, in order, from one buffer that
     holds the old text and then the new numbers, each with the delimiter before it.
     """
-    import pyarrow as pa
-
     data, dialect = parsed.block.data, parsed.dialect
     cells, columns, nulls = parsed.cells, parsed.columns, parsed.nulls
-    if (
-        float_format is None
-        and nulls is None
-        and dialect.spelling.decimal == "."
-        and dialect.delimiter != SPACE
-        and columns[-1] - columns[0] == len(columns) - 1
-        and numbers.dtype.itemsize > 2
-        and np.isfinite(numbers).all()
-    ):
-        # Neighbouring columns of nothing but numbers are written as one
-        texts = shortest_rows(numbers, dialect.delimiter, reserve=len(data))
+    runs = dialect.delimiter == SPACE
+    together = not runs and columns[-1] - columns[0] == len(columns) - 1
+    texts = _row_texts(parsed, numbers, float_format, len(data)) if together else None
+    if texts is not None:
         cells = Cells(cells.starts[:, :1], cells.ends[:, -1:])
         columns = columns[:1]
     else:
-        flat, decimal = numbers.reshape(-1), dialect.spelling.decimal
-        texts = written(flat, float_format, dialect.delimiter, decimal, reserve=len(data))
-    runs = dialect.delimiter == SPACE
+        texts = _texts(parsed, numbers, float_format, len(data))
     texts.data[: len(data)] = np.frombuffer(data, np.uint8)
     offsets = _offsets(cells, columns, texts, len(data), runs)
-    pieces = pa.Array.from_buffers(
-        pa.binary(),
-        len(offsets) - 1,
-        [None, pa.py_buffer(offsets), pa.py_buffer(texts.data)],
-    )
-    chosen = pieces.take(arrow_array(_selection(len(numbers), columns, nulls, runs)))
-    length = np.frombuffer(chosen.buffers()[1], np.int32)[len(chosen)]
+    return _taken(parsed, texts.data, offsets, _selection(len(numbers), columns, nulls, runs))
+
+
+def append(
+    parsed: ParsedBlock, numbers: NDArray[Any], float_format: str | None = None
+) -> memoryview:
+    """The text of the block with `numbers`, of shape (records, columns), as cells that are added to
+    each record before its end.
+
+    A null is an empty cell; where runs of spaces separate the cells, so that none is empty, NA.
+    """
+    data, dialect, count = parsed.block.data, parsed.dialect, len(numbers)
+    missing = dialect.delimiter + (b"NA" if dialect.delimiter == SPACE else b"")
+    reserve = len(data) + len(missing)
+    texts = _row_texts(parsed, numbers, float_format, reserve)
+    if texts is None:
+        texts = _texts(parsed, numbers, float_format, reserve)
+    texts.data[:reserve] = np.frombuffer(data + missing, np.uint8)
+    last = np.array([len(dialect.columns) - 1], np.intp)
+    # The pieces are what ends with each record's last cell, what comes after the last of these,
+    # what stands for a null, and each text with what there is before it
+    offsets = np.zeros(count + 3 + 2 * len(texts.starts), np.int32)
+    offsets[1 : count + 1] = parsed.located.cells(last).ends[:, 0]
+    offsets[count + 1 : count + 3] = len(data), reserve
+    offsets[count + 3 :: 2] = texts.starts
+    offsets[count + 4 :: 2] = texts.ends
+    each = len(texts.starts) // max(1, count)
+    number = np.arange(count * each, dtype=np.int32).reshape(count, each) * 2 + (count + 3)
+    if parsed.nulls is not None:
+        number = np.where(parsed.nulls, np.int32(count + 1), number)
+    record = np.arange(count, dtype=np.int32)[:, None]
+    chosen = np.append(np.hstack([record, number]).reshape(-1), np.int32(count))
+    return _taken(parsed, texts.data, offsets, chosen)
+
+
+def _row_texts(
+    parsed: ParsedBlock, numbers: NDArray[Any], float_format: str | None, reserve: int
+) -> Texts | None:
+    """The numbers of each record as one text, led by a delimiter, where they are nothing but
+    numbers as they are written by default."""
+    if (
+        float_format is not None
+        or parsed.nulls is not None
+        or parsed.dialect.spelling.decimal != "."
+        or numbers.dtype.itemsize == 2
+        or not np.isfinite(numbers).all()
+    ):
+        return None
+    return shortest_rows(numbers, parsed.dialect.delimiter, reserve)
+
+
+def _texts(
+    parsed: ParsedBlock, numbers: NDArray[Any], float_format: str | None, reserve: int
+) -> Texts:
+    """The text of each number, led by a delimiter."""
+    dialect = parsed.dialect
+    flat, decimal = numbers.reshape(-1), dialect.spelling.decimal
+    return written(flat, float_format, dialect.delimiter, decimal, reserve)
+
+
+def _taken(
+    parsed: ParsedBlock,
+    data: NDArray[np.uint8],
+    offsets: NDArray[np.int32],
+    chosen: NDArray[np.int32],
+) -> memoryview:
+    """The pieces of `data` between `offsets` whose numbers are `chosen`, one after another."""
+    import pyarrow as pa
+
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    pieces = pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers)
+    taken = pieces.take(arrow_array(chosen))
+    length = np.frombuffer(taken.buffers()[1], np.int32)[len(taken)]
     added = 0 if parsed.block.ended else 1
-    return memoryview(chosen.buffers()[2])[: length - added]
+    return memoryview(taken.buffers()[2])[: length - added]
 
 
 def _offsets(

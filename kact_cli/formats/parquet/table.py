@@ -153,19 +153,17 @@ class ParquetWriter:
         names = schema.names
         tensors = {names[i] for i in computed}
         dictionary: list[str] = [n for n in names if n not in tensors]
-        chunks = like.first_group() if like is not None else []
-        paths = _paths(schema) if chunks else []
-        if chunks and len(paths) == len(chunks):
+        chunks = _chunks_of(schema, like, options.suffix) if like is not None else {}
+        if chunks:
             made["use_compliant_nested_type"] = False
-            new = list(zip(paths, chunks, strict=True))
-            made["compression"] = {path: _codec(c.codec) for path, c in new}
+            made["compression"] = {path: _codec(c.codec) for path, c in chunks.items()}
             inside = tuple(f"{name}." for name in tensors)
             dictionary = [
                 path
-                for path, c in new
+                for path, c in chunks.items()
                 if c.dictionary and path not in tensors and not path.startswith(inside)
             ]
-            made["write_page_index"] = any(c.indexed for c in chunks)
+            made["write_page_index"] = any(c.indexed for c in chunks.values())
         self._name = target.name
         self._sink = Sink(target)
         self._writer = pq.ParquetWriter(
@@ -217,6 +215,22 @@ def _leaves(type_: pa.DataType) -> int:
     if isinstance(type_, pa.BaseExtensionType):
         return _leaves(type_.storage_type)
     return sum(_leaves(type_.field(i).type) for i in range(type_.num_fields)) or 1
+
+
+def _chunks_of(schema: pa.Schema, like: ParquetReader, suffix: str | None) -> dict[str, ChunkFacts]:
+    """By the path of each column that is written, the chunk in `like` that it is written as: its
+    own, or that of the column which it was computed from. Empty where that is not known."""
+    known, group = _paths(like.schema), like.first_group()
+    if len(known) != len(group):
+        return {}
+    chunks = dict(zip(known, group, strict=True))
+    added = schema.names[len(like.schema) :]
+    found = {}
+    for path in _paths(schema):
+        name = next((name for name in added if path == name or path.startswith(f"{name}.")), "")
+        source = name.removesuffix(suffix or "") + path.removeprefix(name)
+        found[path] = chunks[source] if source in chunks else next(iter(chunks.values()))
+    return found
 
 
 def _paths(schema: pa.Schema) -> list[str]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kact_cli.formats.parquet.footer import OPTIONAL, REPEATED, REQUIRED, Leaf
 from kact_cli.formats.parquet.levels import Values, join, page_dtype, take_apart
-from kact_cli.tables.arrays import numpy_dtype
+from kact_cli.tables.schema import numpy_dtype
 from tests.tools.parquet import rewritten
 
 LIST_LEAF = Leaf((b"v", b"list", b"element"), 4, 0, (OPTIONAL, REPEATED, OPTIONAL))
