@@ -12,6 +12,7 @@ from kact_cli.chain import format_value
 from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, Where, option
 from kact_cli.cli.output import WRITE, decorated
 from kact_cli.cli.progress import Progress
+from kact_cli.cli.quantize import quantize_options, rounded
 from kact_cli.cli.types import ColumnsType, PathType, SizeType, ValueType
 from kact_cli.formats.declared import CSV, FORMATS, NAMED, TENSORS
 from kact_cli.options import Options
@@ -205,6 +206,7 @@ _WARNINGS = (
 )
 
 _TRANSFORM = (
+    *quantize_options(end="input"),
     option(
         FILES,
         "--to",
@@ -283,7 +285,7 @@ def make_options(
     return Options(
         columns=tuple(columns),
         exclude=tuple(exclude),
-        **chosen,
+        **rounded(chosen),
         observer=observer,
         typed=tuple(concern for concern in given if concern is not None),
     )

@@ -279,6 +279,9 @@ def _top(ulp: Array, count: int) -> list[int]:
     """The indices of the largest distances that are not 0, the first where they are equal."""
     if not count or not len(ulp):
         return []
+    first = np.flatnonzero(ulp == ulp.max())[:count]
+    if len(first) == count or not ulp[first[0]]:
+        return first.tolist() if ulp[first[0]] else []
     least = np.partition(ulp, len(ulp) - count)[len(ulp) - count] if count < len(ulp) else 0
     larger = np.flatnonzero(ulp > least)
     equal = np.flatnonzero(ulp == least)[: count - len(larger)] if least else larger[:0]

@@ -35,7 +35,7 @@ class Piece(NamedTuple):
 def seekable(
     numbers: Sequence[NpyTensor | OpenTable], stack: contextlib.ExitStack
 ) -> list[NpyTensor | OpenTable]:
-    """All of them, from temporary files where they came through a pipe and are not read in order."""
+    """All, from temporary files where they came through a pipe and are not read in order."""
     orders = {n.header.fortran_order if isinstance(n, NpyTensor) else False for n in numbers}
     if len(orders) == 1:
         return list(numbers)
