@@ -56,7 +56,10 @@ def test_the_rule(chain: str, dtype: str, away: bool) -> None:
     q = every(dtype)
     q = q if q.itemsize == 1 else rng.choice(q, 300)
     middle = int(np.iinfo(dtype).max) // 3
-    i, o = given(f"{12 / 2 ** (8 * q.itemsize)},{middle}"), given(f"{(0.05 if chain == 'softmax' else 2.2) / 256},7,uint8")
+    i, o = (
+        given(f"{12 / 2 ** (8 * q.itemsize)},{middle}"),
+        given(f"{(0.05 if chain == 'softmax' else 2.2) / 256},7,uint8"),
+    )
     o = replace(o, half_away=away)
     got = apply(chain, q, quantize_in=i, quantize_out=o)
     assert got.dtype == np.uint8
