@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kact_cli.cli.help import COMPUTE, option
+from kact_cli.cli.output import F, decorated
 from kact_cli.errors import UsageError
 from kact_cli.formats.declared import TENSORS
 
@@ -57,6 +58,11 @@ def quantize_options(*, end: str | None) -> tuple[Callable[..., Any], ...]:
             "[default: half-even]",
         ),
     )
+
+
+def quantization_options(command: F) -> F:
+    """The same for a command that makes a file of nothing."""
+    return decorated(command, quantize_options(end=None))
 
 
 def rounded(chosen: dict[str, Any]) -> dict[str, Any]:
