@@ -42,7 +42,7 @@ DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16",
     metavar="SPEC",
     help="Add where SPEC bends, saturates, or is hard to round.",
 )
-@option(COMPUTE, "--seed", type=click.IntRange(0, 2**63), default=0, metavar="N",
+@option(COMPUTE, "--seed", type=click.IntRange(0), default=0, metavar="N",
         help="What the sample is drawn from.  [default: 0]")  # fmt: skip
 @option(PART, "--from", "first", type=float, metavar="A", help="Smallest value.")
 @option(PART, "--to", "last", type=float, metavar="B", help="Largest value.")
