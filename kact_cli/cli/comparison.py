@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -13,8 +14,8 @@ from kact_cli.reports.compare import Comparison
 from kact_cli.reports.errors import PERCENTILES, Errors, Tolerance, Worst
 
 NAME_WIDTH = 24
-_NEAR = 1e-6
-"""Inputs nearer to 0 than this are drawn side by side: there is little to see."""
+_ROOM = 4
+"""How many times as far as the farthest input with an error a picture goes."""
 
 
 def _share(part: int, whole: int) -> str:
@@ -171,19 +172,29 @@ def _range(r: Range) -> dict[str, Any]:
 
 
 def draw(found: Comparison, tolerance: Tolerance, output: str, overwrite: bool) -> None:
-    """The largest error over the input, in ULP, both on scales that are logarithmic around 0."""
+    """The error over the input, in ULP, both on scales that are logarithmic around 0.
+
+    A point for the largest error of each bin, a step for the mean of each power of two; no more of
+    the inputs is shown than has errors, and a little on both sides.
+    """
     known = {name: e.by_input for name, e in found.errors.items() if e.by_input is not None}
 
     def on(axes: Any) -> None:
-        nearest, ulp = 1.0, 1
+        near, far, ulp = math.inf, 0.0, 1
         for name, by_input in known.items():
-            x, pairs, most, total = by_input.filled()
-            nearest = min([nearest, *(abs(v) for v in x.tolist() if v)])
-            ulp = max([ulp, *most.tolist()])
+            x, _, most, _ = by_input.filled()
             label = f"{name}, " if name else ""
-            axes.plot(x, most, ".", markersize=2, label=f"{label}largest")
-            axes.plot(x, total / pairs, "-", linewidth=0.8, alpha=0.7, label=f"{label}mean")
-        axes.set_xscale("symlog", linthresh=max(nearest, _NEAR))
+            axes.plot(x, most, ".", markersize=3, label=f"{label}largest")
+            ranges = [r for r in by_input.ranges() if math.isfinite(r.last - r.first)]
+            ends, means = [r.first for r in ranges], [r.mean_ulp for r in ranges]
+            axes.step(ends, means, where="post", linewidth=0.8, label=f"{label}mean")
+            wrong = [abs(v) for v in x[most > 0].tolist() if v and math.isfinite(v)]
+            near, far = min([near, *wrong]), max([far, *wrong])
+            ulp = max([ulp, *most.tolist()])
+        if far:
+            axes.set_xscale("symlog", linthresh=near)
+            axes.set_xlim(-_ROOM * far, _ROOM * far)
+            axes.xaxis.get_major_locator().set_params(numticks=9)
         axes.set_yscale("symlog", linthresh=1)
         axes.set_ylim(0, 2 * ulp)
         for limit in (tolerance.max_ulp, tolerance.p99_ulp):
