@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kact_cli.activations import ACTIVATIONS as ACTIVATIONS
     from kact_cli.chain import Chain as Chain
-    from kact_cli.engine.engine import apply as apply
+    from kact_cli.engine.apply import apply as apply
 
     __version__: str
 
 __all__ = ["ACTIVATIONS", "Chain", "__version__", "apply"]
-_HOMES = {"ACTIVATIONS": "activations", "Chain": "chain", "apply": "engine.engine"}
+_HOMES = {"ACTIVATIONS": "activations", "Chain": "chain", "apply": "engine.apply"}
 
 
 def __getattr__(name: str) -> Any:

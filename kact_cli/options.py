@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
+    from kact_cli.types import Quantization
+
 
 class Observer:
     """What the person (or nobody) who watches is told. This one says nothing."""
@@ -56,6 +58,10 @@ class Options:
     compute_dtype: np.dtype[Any] | None = None
     exact: bool = False
     """Whether results are rounded once and are the same bytes everywhere; see `arithmetic`."""
+    quantize_in: Quantization | None = None
+    """What the integers of a tensor stand for; None: themselves."""
+    quantize_out: Quantization | None = None
+    """How the result is made integers; None: it stays as it is."""
     chunk_bytes: int | None = None
     jobs: int | None = None
     """Worker processes; None: threads of this process, one for each usable core."""

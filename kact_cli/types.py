@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,3 +35,29 @@ def dtype_name(dtype: np.dtype[Any]) -> str:
 def dtype_named(name: str) -> np.dtype[Any]:
     """The dtype that `dtype_name` calls so."""
     return BFLOAT16 if name == "bfloat16" else np.dtype(name)
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How numbers are kept as integers: `x = (q - zero_point) * scale`.
+
+    `scale` and `zero_point` are one for the whole tensor, or one for each index along `axis`. The
+    scales are float32, as ONNX and TFLite have them. `engine.quantize` knows the arithmetic.
+    """
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    dtype: np.dtype[Any] | None = None
+    """int8, uint8, int16 or uint16; None: that of the tensor."""
+    axis: int | None = None
+    """The axis that has a scale for each index; None: there is one scale."""
+    half_away: bool = False
+    """Whether what lies in the middle of two integers goes away from 0, not to the even one."""
+
+    def __str__(self) -> str:
+        """The same in one line, as a record of a run has it."""
+        one = self.axis is None
+        scale, zero = (v[0] if one else list(v) for v in (self.scale, self.zero_point))
+        axis = "" if one else f",axis={self.axis}"
+        dtype = f",{self.dtype}" if self.dtype is not None else ""
+        return f"{scale},{zero}{dtype}{axis}{',half-away' if self.half_away else ''}"

@@ -31,6 +31,8 @@ COMMANDS = {
     "explain": "Show what a chain would do: steps, passes, memory.",
     "inspect": "Show what a file is: format, shape, types, statistics.",
     "compare": "Compare two files' numbers: errors in ULP and absolute.",
+    "values": "Write inputs that leave nothing out, to test an implementation.",
+    "lut": "Write the look-up table of a quantised chain: .npy, C, hex, CSV.",
     "plot": "Draw the curve of one chain or several.",
 }
 """Every command, in the order of the help: the module of that name, and its help in one line."""

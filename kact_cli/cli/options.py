@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -10,7 +10,9 @@ import click
 from kact_cli.activations import Parameter
 from kact_cli.chain import format_value
 from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, Where, option
+from kact_cli.cli.output import WRITE, decorated
 from kact_cli.cli.progress import Progress
+from kact_cli.cli.quantize import quantize_options, rounded
 from kact_cli.cli.types import ColumnsType, PathType, SizeType, ValueType
 from kact_cli.formats.declared import CSV, FORMATS, NAMED, TABLES, TENSORS
 from kact_cli.options import Options
@@ -209,6 +211,7 @@ _WARNINGS = (
 )
 
 _TRANSFORM = (
+    *quantize_options(end="input"),
     option(
         FILES,
         "--to",
@@ -226,27 +229,7 @@ _TRANSFORM = (
         envvar="KACT_FLOAT_FORMAT",
         help="Floats in a CSV, as Python's format: .6g  [default: shortest exact]",
     ),
-    option(
-        FILES,
-        "--overwrite",
-        is_flag=True,
-        envvar="KACT_OVERWRITE",
-        help="Replace OUTPUT if it exists; it may be INPUT itself.",
-    ),
-    option(
-        FILES,
-        "--fsync",
-        is_flag=True,
-        envvar="KACT_FSYNC",
-        help="Flush to disk before renaming (survives power loss; slower).",
-    ),
-    option(
-        RUNNING,
-        "--progress/--no-progress",
-        default=None,
-        envvar="KACT_PROGRESS",
-        help="Show progress on jobs longer than a second.  [default: on a terminal]",
-    ),
+    *WRITE,
     *_WARNINGS,
     option(
         RUNNING,
@@ -259,20 +242,14 @@ _TRANSFORM = (
 )
 
 
-def _decorated(command: F, options: Sequence[Callable[[F], F]]) -> F:
-    for decorate in reversed(options):
-        command = decorate(command)
-    return command
-
-
 def transform_options(command: F) -> F:
     """Every option of the commands that transform a tensor; they arrive as keyword arguments."""
-    return _decorated(command, (*_PLAN, _THREADS, *_TRANSFORM))
+    return decorated(command, (*_PLAN, _THREADS, *_TRANSFORM))
 
 
 def batch_options(command: F) -> F:
     """The same, where many files are done by processes anyway."""
-    return _decorated(command, (*_PLAN, _jobs("one for each core"), *_TRANSFORM))
+    return decorated(command, (*_PLAN, _jobs("one for each core"), *_TRANSFORM))
 
 
 def preview_option(command: F) -> F:
@@ -289,12 +266,12 @@ def preview_option(command: F) -> F:
 
 def plan_options(command: F) -> F:
     """The options that decide what is done; they arrive as keyword arguments."""
-    return _decorated(command, (*_PLAN, _THREADS, *_WARNINGS))
+    return decorated(command, (*_PLAN, _THREADS, *_WARNINGS))
 
 
 def reading_options(command: F) -> F:
     """The options of the commands that only read: how, and which columns."""
-    return _decorated(command, (*_select("all that hold numbers"), *_READ))
+    return decorated(command, (*_select("all that hold numbers"), *_READ))
 
 
 def make_options(
@@ -313,7 +290,7 @@ def make_options(
     return Options(
         columns=tuple(columns),
         exclude=tuple(exclude),
-        **chosen,
+        **rounded(chosen),
         observer=observer,
         typed=tuple(concern for concern in given if concern is not None),
     )

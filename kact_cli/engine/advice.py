@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kact_cli.chain import Chain, resolve_axes
+from kact_cli.engine.apply import apply
 from kact_cli.engine.bfloat16 import as_floats
-from kact_cli.engine.engine import apply
 from kact_cli.messages import listed
 from kact_cli.options import Options
 from kact_cli.types import Array

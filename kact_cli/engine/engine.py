@@ -16,16 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kact_cli.activations import arithmetic
-from kact_cli.chain import Chain
 from kact_cli.engine import bfloat16
 from kact_cli.engine.float16 import LookupTable, narrow, widen
-from kact_cli.engine.plan import Reduction, plan_tensor
+from kact_cli.engine.groups import as_groups, from_groups
+from kact_cli.engine.plan import Reduction
 from kact_cli.engine.program import Program
+from kact_cli.engine.quantize import Affine, IntegerTable, dequantize, quantize
 from kact_cli.engine.rounding import narrow_to_odd, one_nan, round_exactly
 from kact_cli.types import BFLOAT16, Array, ReductionState, Shape, State
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    pass
 
 
 TILE_BYTES = 1024 * 1024
@@ -41,43 +42,27 @@ ENGINES = 8
 """How many programs a thread keeps buffers for."""
 
 
-def as_groups(block: Array, dims: Shape) -> Array:
-    """`block` as a C-contiguous (outer, length, inner), `dims` of it being the length.
-
-    A view wherever the dims lie together, else a copy.
-    """
-    rank = block.ndim
-    if dims and list(dims) != list(range(dims[0], dims[-1] + 1)):
-        kept = [d for d in range(rank) if d not in dims]
-        moved = np.ascontiguousarray(block.transpose([*kept, *dims]))
-        length = math.prod(block.shape[d] for d in dims)
-        return moved.reshape(-1, length, 1)
-    a, b = (dims[0], dims[-1] + 1) if dims else (rank, rank)
-    shape = block.shape
-    return block.reshape(math.prod(shape[:a]), math.prod(shape[a:b]), math.prod(shape[b:]))
-
-
-def from_groups(groups: Array, block: Array, dims: Shape) -> None:
-    """Copy what `as_groups(block, dims)` gave back into `block`, where it was not a view."""
-    if not np.may_share_memory(groups, block):
-        order = [d for d in range(block.ndim) if d not in dims] + list(dims)
-        target = block.transpose(order)
-        target[...] = groups.reshape(target.shape)
-
-
 class Engine:
     """Runs a program's steps over blocks, reusing its buffers; one for each thread."""
 
-    def __init__(self, program: Program, reductions: Sequence[Reduction] = ()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        reductions: Sequence[Reduction] = (),
+        channels: Sequence[int | None] = (),
+    ) -> None:
+        """`channels` are the dims along which input and result have a scale for each index."""
         self.program = program
         self.reductions = {r.step: r for r in reductions}
         # Looked up once: a tile takes some ten microseconds
         self._kernels = [(s.activation, s.arguments) for s in program.chain.steps]
         self.math = arithmetic(program.natural, program.work, exact=program.exact)
         # Elementwise results for fewer digits than they are computed in
-        self._rounds_exactly = program.exact and not self.reductions and program.result.itemsize < 8
+        few = program.rounded.itemsize < 8
+        self._rounds_exactly = program.exact and not self.reductions and few
+        self._channels = tuple(channels) or (None, None)
         self._buffers: dict[str, Array] = {}
-        self._table: LookupTable | None = None
+        self._table: LookupTable | IntegerTable | None = None
 
     def buffer(self, name: str, dtype: np.dtype[Any], size: int) -> Array:
         buffer = self._buffers.get(name)
@@ -86,14 +71,20 @@ class Engine:
         return buffer[:size]
 
     def transform(
-        self, block: Array, out: Array, state: State | None = None, nulls: Array | None = None
+        self,
+        block: Array,
+        out: Array,
+        state: State | None = None,
+        nulls: Array | None = None,
+        start: Shape = (),
     ) -> None:
         """Write the chain of `block` into `out`; they may be the same memory.
 
         Both are contiguous views of a box; `block` has the program's source dtype and `out` its
         result's. The caller gives `block` the box's shape; a box without reductions may be 1-D.
         `state` holds the states of the streamed reductions, cut to this box; `nulls`, of the
-        block's shape, is true where a value takes no part in reductions.
+        block's shape, is true where a value takes no part in reductions. `start` is where the box
+        starts, which scales along a dim depend on.
         """
         with np.errstate(all="ignore"):
             if self._by_table(block, out):
@@ -101,21 +92,42 @@ class Engine:
             for rows in self._tiles(block):
                 absent = nulls[rows] if nulls is not None else None
                 tile = block[rows]
-                self._transform_tile(tile, tile if out is block else out[rows], state or {}, absent)
+                at = (start[0] + rows.start, *start[1:]) if start else ()
+                target = tile if out is block else out[rows]
+                self._transform_tile(tile, target, state or {}, absent, at)
 
     def _transform_tile(
-        self, tile: Array, target: Array, state: State, nulls: Array | None
+        self, given: Array, target: Array, state: State, nulls: Array | None, start: Shape = ()
     ) -> None:
+        tile = self._dequantized(given, start)
         work = self._load(tile)
         self.math.rounds = True
         self._steps(work, 0, len(self.program.chain.steps), state, nulls)
-        if work is not target:
+        if (out := self.program.quantize_out) is not None:
+            rounded = self.buffer("rounded", self.program.rounded, work.size).reshape(work.shape)
+            self._store(work, tile, rounded)
+            affine = Affine.of(out, target.shape, start, self._channels[1])
+            quantize(rounded, affine, target, half_away=out.half_away)
+        elif work is not target:
             self._store(work, tile, target)
         if self.program.exact:
             one_nan(target)
 
+    def _dequantized(self, tile: Array, start: Shape) -> Array:
+        """What the integers of a tile stand for; the tile itself where that is themselves."""
+        if (given := self.program.quantize_in) is None:
+            return tile
+        out = self.buffer("given", np.dtype(np.float32), tile.size).reshape(tile.shape)
+        dequantize(tile, Affine.of(given, tile.shape, start, self._channels[0]), out)
+        return out
+
     def reduce(
-        self, block: Array, step: int, state: State, nulls: Array | None = None
+        self,
+        block: Array,
+        step: int,
+        state: State,
+        nulls: Array | None = None,
+        start: Shape = (),
     ) -> ReductionState:
         """The state of `block` for the streamed reduction at `step` of the chain.
 
@@ -123,7 +135,7 @@ class Engine:
         an earlier pass. May overwrite `block`.
         """
         with np.errstate(all="ignore"):
-            work = self._load(block)
+            work = self._load(self._dequantized(block, start))
             self._steps(work, 0, step, state, nulls)
             reduction = self.reductions[step]
             if nulls is not None:
@@ -194,16 +206,23 @@ class Engine:
             np.copyto(target, work, casting="unsafe")
 
     def _by_table(self, block: Array, out: Array) -> bool:
-        """Do an elementwise chain of float16 or bfloat16 by looking up each of 65,536 values."""
+        """Do an elementwise chain of up to 16 bits by looking up each of 65,536 values at most."""
         program = self.program
-        half = program.source
-        small = block.nbytes < TILE_BYTES and self._table is None
-        if small or self.reductions or half not in (np.dtype(np.float16), BFLOAT16):
-            return False
-        if program.result != half:
+        source, result = program.source, program.result
+        halves = source in (np.dtype(np.float16), BFLOAT16) and result == source
+        whole = program.quantize_in is not None and self._channels == (None, None)
+        small = block.nbytes < (TILE_BYTES if halves else 1 << 8 * source.itemsize)
+        if self.reductions or not (halves or whole) or (small and self._table is None):
             return False
         if self._table is None:
-            self._table = LookupTable.of(half, lambda x, y: self._transform_tile(x, y, {}, None))
+
+            def function(x: Array, y: Array) -> None:
+                self._transform_tile(x, y, {}, None)
+
+            if halves:
+                self._table = LookupTable.of(source, function)
+            else:
+                self._table = IntegerTable.of(source, result, function)
         x, y = block.reshape(-1), out.reshape(-1)
         for a in range(0, x.size, LOOK_UPS):
             part = slice(a, a + LOOK_UPS)
@@ -238,14 +257,16 @@ class Engine:
 _here = threading.local()
 
 
-def engine_for(program: Program, reductions: tuple[Reduction, ...]) -> Engine:
+def engine_for(
+    program: Program, reductions: tuple[Reduction, ...], channels: tuple[int | None, ...] = ()
+) -> Engine:
     """This thread's engine for the program, its buffers kept from call to call."""
     engines: dict[Any, Engine] = _here.__dict__.setdefault("engines", {})
-    key = (program, reductions)
+    key = (program, reductions, channels)
     if key not in engines:
         if len(engines) >= ENGINES:
             engines.clear()
-        engines[key] = Engine(program, reductions)
+        engines[key] = Engine(program, reductions, channels)
     return engines[key]
 
 
@@ -257,43 +278,3 @@ def merge_states(
     assert streamed is not None
     with np.errstate(all="ignore"):
         return streamed.merge(a, b)
-
-
-def apply(
-    chain: Chain | str,
-    tensor: ArrayLike,
-    /,
-    *,
-    dtype: np.dtype[Any] | None = None,
-    compute_dtype: np.dtype[Any] | None = None,
-    exact: bool = False,
-) -> NDArray[Any]:
-    """Apply a chain, or the text of one, to a tensor in memory: a new array of the same shape.
-
-    float16, float32 and float64 keep their dtype and byte order; integers and booleans become
-    `np.result_type(dtype, np.float32)`, save where relu with whole parameters keeps them. `dtype`
-    is the dtype of the result where it should be another, `compute_dtype` (float32 or float64) the
-    one to compute in. An exact result of float16 or float32 is within 0.51 ULP, one of float64
-    within 2 ULP of each step, and its bytes are the same on every processor.
-
-    Raises ChainSyntaxError for a text that is no chain, UsageError for an axis that the tensor
-    does not have, DataError for dtypes that are not numeric.
-    """
-    if isinstance(chain, str):
-        chain = Chain.parse(chain)
-    array = np.asarray(tensor)
-    known = array.dtype
-    if known.name == "bfloat16":  # as ml_dtypes and JAX have it
-        array = array.view(BFLOAT16)
-    program = Program.make(
-        chain, array.dtype, dtype=dtype, compute_dtype=compute_dtype, exact=exact
-    )
-    # A chunk as large as the tensor: every reduction is resident
-    whole = max(1, array.size * 8)
-    plan = plan_tensor(chain, array.shape, program.work, chunk_bytes=whole, exact=exact)
-    stage = plan.stages[0]
-    block = np.array(array, order="C").reshape(stage.dims)
-    out = np.empty(stage.dims, program.result)
-    Engine(program, stage.reductions).transform(block, out)
-    out = out.reshape(array.shape)
-    return out.view(known) if out.dtype == BFLOAT16 and known.name == "bfloat16" else out

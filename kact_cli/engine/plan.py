@@ -86,6 +86,9 @@ class Stage(NamedTuple):
     reductions: tuple[Reduction, ...]
     slab: Shape
     chunk: Shape
+    channels: tuple[int | None, ...] = ()
+    """The dim of each axis that was to stay apart, None where there is none; () if there are none.
+    """
 
     @property
     def streamed(self) -> tuple[Reduction, ...]:
@@ -173,8 +176,8 @@ class TensorPlan(NamedTuple):
 
     @property
     def sequential(self) -> bool:
-        """Whether the tensor can go through a pipe as it comes."""
-        return len(self.stages) == 1 and self.stages[0].sequential
+        """Whether the tensor can go through a pipe as it comes: in order, wherever that is."""
+        return len(self.stages) == 1 and self.stages[0].sequential and not self.stages[0].channels
 
     def rounds(self, number: int) -> Iterator[Round]:
         """The rounds of a stage: one for all its slabs, or one for each pass over each slab."""
@@ -198,10 +201,12 @@ def plan_tensor(
     fortran_order: bool = False,
     chunk_bytes: int | None = None,
     exact: bool = False,
+    channels: Sequence[int | None] = (),
 ) -> TensorPlan:
     """Plan `chain` over a tensor of `shape`, computed in `dtype`.
 
-    `chunk_bytes` is the size of a chunk as the user gave it, or None for kact's own choice.
+    `chunk_bytes` is the size of a chunk as the user gave it, or None for kact's own choice;
+    `channels` are axes, or None, that are not merged with others.
     Raises UsageError for an axis that the tensor does not have.
     """
     rank = len(shape)
@@ -212,7 +217,12 @@ def plan_tensor(
             groups[i] = frozenset(rank - 1 - a for a in axes) if fortran_order else axes
     storage = tuple(reversed(shape)) if fortran_order else tuple(shape)
     if 0 in storage:
-        groups, storage = {}, (0,)  # nothing to compute, once the axes are known to exist
+        groups, storage, channels = {}, (0,), ()  # nothing to compute, once the axes exist
+    if channels.count(None) == len(channels):
+        channels = ()
+    apart = [
+        frozenset(() if a is None else (rank - 1 - a if fortran_order else a,)) for a in channels
+    ]
     chunk = max(1, (chunk_bytes or CHUNK_BYTES) // dtype.itemsize)
     group = max(1, (chunk_bytes or GROUP_BYTES) // dtype.itemsize)
     stages: list[Stage] = []
@@ -221,12 +231,13 @@ def plan_tensor(
         last = steps
         while True:
             inside = {i: axes for i, axes in groups.items() if first <= i < last}
-            dims, reduced = merge_axes(storage, list(inside.values()))
+            dims, merged = merge_axes(storage, [*inside.values(), *apart])
             reductions = tuple(
                 Reduction(i - first, r, False, rounds(chain.steps[i], exact))
-                for i, r in zip(inside, reduced, strict=True)
+                for i, r in zip(inside, merged, strict=False)
             )
-            stage = _stage(Stage(first, last, dims, reductions, (), ()), chunk, group, dtype)
+            kept = tuple(found[0] if found else None for found in merged[len(inside) :])
+            stage = _stage(Stage(first, last, dims, reductions, (), (), kept), chunk, group, dtype)
             if stage is not None:
                 break
             last = max(inside)  # the last reduction of the stage goes to the next one

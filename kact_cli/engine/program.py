@@ -15,8 +15,9 @@ import numpy as np
 
 from kact_cli.chain import Chain
 from kact_cli.engine.plan import Stage
+from kact_cli.engine.quantize import check_held, resolved
 from kact_cli.errors import DataError, UsageError
-from kact_cli.types import BFLOAT16
+from kact_cli.types import BFLOAT16, Quantization
 
 
 class Program(NamedTuple):
@@ -32,6 +33,8 @@ class Program(NamedTuple):
     """The dtype of the result if the user asks for no other, in native byte order; float32 where
     that is bfloat16. Parameters are rounded to it."""
     exact: bool = False
+    quantize_in: Quantization | None = None
+    quantize_out: Quantization | None = None
 
     @classmethod
     def make(
@@ -42,20 +45,37 @@ class Program(NamedTuple):
         dtype: np.dtype[Any] | None = None,
         compute_dtype: np.dtype[Any] | None = None,
         exact: bool = False,
+        quantize_in: Quantization | None = None,
+        quantize_out: Quantization | None = None,
     ) -> Program:
         """Resolve `chain` for a tensor of dtype `source`.
 
         `dtype` is the dtype of the result where it should be another than the chain's own;
         `compute_dtype` is float32 or float64, `exact` by what `arithmetic.exact` computes. Byte
-        order is the source's.
-        Raises UsageError for both of these together, DataError for a dtype that is neither floating
-        (2, 4, 8 bytes; bfloat16), integer nor boolean.
+        order is the source's. What is quantised is computed exactly, and in float32 between.
+        Raises UsageError for what excludes one another, DataError for a dtype that is neither
+        floating (2, 4, 8 bytes; bfloat16), integer nor boolean.
         """
         if source != BFLOAT16 and (source.kind not in "fiub" or source.itemsize > 8):
             raise DataError(f"dtype {source} is not one that activations are defined for")
+        given, exact = source, exact or bool(quantize_in or quantize_out)
         if exact and compute_dtype is not None:
             raise UsageError("an exact result is computed in float64: leave out --compute-dtype")
-        path = dtype_path(chain, source)
+        if quantize_in is not None:
+            check_held(quantize_in, source)
+            quantize_in = resolved(quantize_in, source, "--quantize-in")
+            given = np.dtype(np.float32).newbyteorder(source.byteorder)
+        if quantize_out is not None:
+            if dtype is not None:
+                raise UsageError("cannot have --dtype beside --quantize-out, which says it")
+            if given.kind not in "fV":
+                raise UsageError(
+                    f"holds {source}, and --quantize-out is for floats: give --quantize-in too"
+                )
+            held = source if quantize_in is not None else None
+            quantize_out = resolved(quantize_out, held, "--quantize-out")
+            dtype = quantize_out.dtype
+        path = dtype_path(chain, given)
         floating = path[-1].kind in "fV"
         # A parameter is a float32 where the tensor is of bfloat16
         natural = np.dtype("f4") if path[-1] == BFLOAT16 else path[-1].newbyteorder("=")
@@ -63,10 +83,17 @@ class Program(NamedTuple):
         work = compute_dtype or np.dtype(np.float64 if wide else np.float32)
         result = dtype.newbyteorder(source.byteorder) if dtype is not None else path[-1]
         integer_steps = 0
-        if source.kind in "iu":
+        if given.kind in "iu":
             integer_steps = sum(d.kind in "iu" for d in path[1:])
         work = work if floating else natural
-        return cls(chain, source, work, result, integer_steps, natural, exact)
+        return cls(
+            chain, source, work, result, integer_steps, natural, exact, quantize_in, quantize_out
+        )
+
+    @property
+    def rounded(self) -> np.dtype[Any]:
+        """The floating dtype that results are rounded to, before they are quantised."""
+        return self.result if self.quantize_out is None else np.dtype(np.float32)
 
     def staged(self, stage: Stage, stages: int, number: int) -> Program:
         """This program for one stage of several: work dtype between stages, rounded at the end."""
@@ -80,6 +107,8 @@ class Program(NamedTuple):
             max(0, min(self.integer_steps, stage.last) - stage.first) if first else 0,
             self.natural,
             self.exact,
+            self.quantize_in if first else None,
+            self.quantize_out if last else None,
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kact_cli.errors import DataError, UsageError
 from kact_cli.files.source import Source
-from kact_cli.formats.declared import CSV, FORMATS, NPZ, SAFETENSORS, Format
+from kact_cli.formats.declared import CSV, FORMATS, NPZ, SAFETENSORS, TENSORS, Format
 from kact_cli.formats.foreign import COMPRESSION, FOREIGN_SUFFIX, HEAD_BYTES, refuse_foreign
 from kact_cli.messages import display, listed
 from kact_cli.options import Options
@@ -89,6 +89,15 @@ def check_typed(options: Options, inputs: Sequence[Format], outputs: Sequence[Fo
             why = f", which has no {lacking}" if lacking else ""
             raise UsageError(
                 f"{flag} has no effect {here}{why}; it is for {end} in {listed(formats)}"
+            )
+
+
+def check_tensors(*formats: Format) -> None:
+    """Raise UsageError where one of the formats holds tables: quantised are tensors alone."""
+    for f in formats:
+        if f.kind == "table":
+            raise UsageError(
+                f"what is quantised is a tensor, in {listed(TENSORS)}, and {f.name} holds a table"
             )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kact_cli.chain import Chain
-from kact_cli.engine.engine import apply
+from kact_cli.engine.apply import apply
 from kact_cli.errors import UsageError
 from kact_cli.types import Array
 

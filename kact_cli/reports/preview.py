@@ -16,8 +16,8 @@ import numpy as np
 
 from kact_cli.chain import Chain, resolve_axes
 from kact_cli.engine.advice import advise_tensor, advise_values
+from kact_cli.engine.apply import apply
 from kact_cli.engine.bfloat16 import as_floats
-from kact_cli.engine.engine import apply
 from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
 from kact_cli.formats.detect import check_typed, output_format
@@ -113,7 +113,13 @@ def _tensor(tensor: NpyTensor, chain: Chain, options: Options, rows: int, each: 
         last = prefix == chain
         dtype = options.dtype if last else None
         result = apply(
-            prefix, array, dtype=dtype, compute_dtype=options.compute_dtype, exact=options.exact
+            prefix,
+            array,
+            dtype=dtype,
+            compute_dtype=options.compute_dtype,
+            exact=options.exact,
+            quantize_in=options.quantize_in,
+            quantize_out=options.quantize_out if last else None,
         )
         layers.append(Layer(label, cells(result)))
     width = len(layers[0].rows[0]) if layers[0].rows else 0

@@ -24,7 +24,7 @@ from kact_cli.chain import Chain
 from kact_cli.files.source import Source, open_source
 from kact_cli.files.target import Target
 from kact_cli.formats.declared import Format
-from kact_cli.formats.detect import check_typed, detect, output_format
+from kact_cli.formats.detect import check_tensors, check_typed, detect, output_format
 from kact_cli.options import Options
 
 WAYS = {"npy": "tensor", "csv": "csv", "parquet": "parquet"}
@@ -54,6 +54,8 @@ def transform(
         out = Target(target, overwrite=options.overwrite, fsync=options.fsync, source=opened)
         wanted = output_format(out.name, found, options.target_format)
         check_typed(options, [found], [wanted])
+        if options.quantize_in or options.quantize_out:
+            check_tensors(found, wanted)
         jobs = "a thread for each core" if options.jobs is None else f"{options.jobs} jobs"
         options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
         with out:

@@ -16,6 +16,7 @@ from kact_cli.chain import Chain
 from kact_cli.engine.advice import SAMPLE, advise_tensor, advise_values
 from kact_cli.engine.plan import TensorPlan, plan_tensor
 from kact_cli.engine.program import Program
+from kact_cli.engine.quantize import channel_axes, dequantized
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target, as_regular_file
@@ -59,14 +60,18 @@ class TensorJob(NamedTuple):
                 dtype=options.dtype,
                 compute_dtype=options.compute_dtype,
                 exact=options.exact,
+                quantize_in=options.quantize_in,
+                quantize_out=options.quantize_out,
             )
+            axes = channel_axes(program.quantize_in, program.quantize_out, header.shape)
         plan = plan_tensor(
             chain,
             header.shape,
             program.work,
             fortran_order=header.fortran_order,
             chunk_bytes=options.chunk_bytes,
-            exact=options.exact,
+            exact=program.exact,
+            channels=axes,
         )
         result = header._replace(dtype=program.result)
         advise_tensor(chain, header.shape, options)
@@ -84,6 +89,9 @@ class TensorJob(NamedTuple):
         row = math.prod(shape[1:])
         if shape and self.header.size and row <= SAMPLE:
             rows = tensor.first_rows(min(shape[0], SAMPLE // row))
+            if rows is not None and self.program.quantize_in is not None:
+                whole = len(rows) == shape[0] or self.program.quantize_in.axis is None
+                rows = dequantized(rows, self.program.quantize_in) if whole else None
             if rows is not None:
                 advise_values(self.plan.chain, rows, options, shape[0])
 

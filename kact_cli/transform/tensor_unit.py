@@ -104,7 +104,7 @@ class UnitRun:
     ) -> None:
         self.task, self.stage = task, task.stage
         self.source, self.target, self.stop = source, target, stop
-        self.engine = engine_for(task.program, task.stage.reductions)
+        self.engine = engine_for(task.program, task.stage.reductions, task.stage.channels)
         self.bytes = 0
 
     def chunks(self, slab: int, numbers: range, passed: int, state: State) -> Partial:
@@ -125,14 +125,14 @@ class UnitRun:
             }
             if passed < len(self.stage.streamed):
                 reduction = self.stage.streamed[passed]
-                statistics = self.engine.reduce(block, reduction.step, known)
+                statistics = self.engine.reduce(block, reduction.step, known, start=absolute)
                 where = state_slices(reduction.dims, start, box)
                 add(program, reduction.step, found, where, statistics)
                 continue
             out = block
             if program.result != program.source:
                 out = self.engine.buffer("out", program.result, block.size).reshape(box)
-            self.engine.transform(block, out, known)
+            self.engine.transform(block, out, known, start=absolute)
             self._write(absolute, out)
         return found
 

@@ -13,7 +13,7 @@ from kact_cli.activations import softmax as axiswise
 from kact_cli.activations.math import Math, Tile
 from kact_cli.activations.registry import Value
 from kact_cli.chain import Chain
-from kact_cli.engine.engine import apply
+from kact_cli.engine.apply import apply
 from kact_cli.engine.rounding import recompute
 
 KERAS_2: dict[str, dict[str, Value]] = {

@@ -25,7 +25,7 @@ FLOORS = (
     ("tables",),
     ("formats",),
     ("transform",),
-    ("reports",),
+    ("reports", "golden"),
     ("batch",),
     ("cli",),
     ("__main__",),

@@ -14,8 +14,8 @@ import pytest
 from kact_cli.errors import DataError
 from kact_cli.options import Options
 from kact_cli.reports.compare import compare
+from kact_cli.reports.errors import Tolerance
 from kact_cli.reports.inspect import describe, summarize
-from kact_cli.reports.ulp import Tolerance
 from kact_cli.reports.values import open_numbers
 from tests.tools.run import Kact
 from tests.tools.tables import measured, write

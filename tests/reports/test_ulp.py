@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from kact_cli.reports.ulp import Errors, Tolerance, distance, errors
+from kact_cli.reports.errors import Errors, Given, Tolerance
+from kact_cli.reports.errors import errors as errors_of
+from kact_cli.reports.ulp import distance
+from kact_cli.types import Array
+
+
+def errors(
+    a: Array, b: Array, tolerance: Tolerance, nulls: tuple[Array | None, ...] = (None, None)
+) -> Errors:
+    return errors_of(Given(a, b, nulls), tolerance)
+
 
 FLOATS = ["f2", "f4", "f8"]
 

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+import contextlib
 from typing import Any
 
 import click
 
-from kact_cli.cli.help import COMPUTE, Command, option
+from kact_cli.cli.help import COMPUTE, FILES, Command, option
 from kact_cli.cli.options import make_options, reading_options
-from kact_cli.cli.show import as_json, columns, number, short
+from kact_cli.cli.show import as_json
 from kact_cli.cli.types import PathType
 from kact_cli.errors import ExitCode, UsageError
 from kact_cli.files.descriptors import STANDARD
 from kact_cli.formats.npy import NpyTensor
-from kact_cli.reports.compare import Comparison, compare
-from kact_cli.reports.ulp import Errors, Tolerance, Worst, common_dtype
+from kact_cli.reports.compare import compare
+from kact_cli.reports.errors import Tolerance
+from kact_cli.reports.ulp import common_dtype
 from kact_cli.reports.values import Numbers, OpenArchive, open_numbers
 from kact_cli.types import dtype_name
-
-NAME_WIDTH = 24
 
 
 @click.command(
     cls=Command,
     examples=[
         "kact compare logits.npy logits.npy",
-        "kact compare --max-ulp 4 --atol 1e-7 --json logits.npy logits.npy",
+        "kact compare --max-ulp 4 --input logits.npy --top 3 logits.npy logits.npy",
     ],
 )
 @click.argument("a", type=PathType())
@@ -35,7 +33,33 @@ NAME_WIDTH = 24
 @option(COMPUTE, "--max-ulp", type=click.IntRange(0), metavar="N", help="Pass up to N ULP.")
 @option(COMPUTE, "--rtol", type=click.FloatRange(0), metavar="R", help="Pass up to atol + R * |b|.")
 @option(COMPUTE, "--atol", type=click.FloatRange(0), metavar="A", help="Pass up to A + rtol * |b|.")
+@option(
+    COMPUTE,
+    "--p99-ulp",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Pass if 99 % of the pairs are within N ULP.",
+)
+@option(COMPUTE, "--top", type=click.IntRange(1, 10_000), metavar="N", help="Show the N worst.")
 @option(COMPUTE, "--json", "as_json_", is_flag=True, help="Print JSON.")
+@option(
+    FILES,
+    "--input",
+    "-i",
+    "inputs",
+    type=PathType(),
+    metavar="X",
+    help="What A and B were computed from: shows errors by its ranges.",
+)
+@option(
+    FILES,
+    "--output",
+    "-o",
+    type=PathType(),
+    metavar="FILE",
+    help="Draw errors over --input as .png or .svg; needs pip install 'kact-cli[plot]'.",
+)
+@option(FILES, "--overwrite", is_flag=True, help="Replace FILE if it exists.")
 @reading_options
 def command(
     a: str,
@@ -43,34 +67,59 @@ def command(
     max_ulp: int | None,
     rtol: float | None,
     atol: float | None,
+    p99_ulp: int | None,
+    top: int | None,
     as_json_: bool,
+    inputs: str | None,
+    output: str | None,
+    overwrite: bool,
     **chosen: Any,
 ) -> int:
     """Compare two files' numbers: errors in ULP and absolute.
 
     Exit code 0 if every pair passes, 1 if one does not, or if shapes, columns or rows differ. A
     pair passes if it is equal (0.0 and -0.0 are, as are two NaN and two nulls), or within
-    --max-ulp, or within --atol + --rtol * |b|.
+    --max-ulp, or within --atol + --rtol * |b|: B is what is expected, and A what was got.
+    --p99-ulp is a limit for all pairs together, beside these or, alone, instead of them.
 
     Two .npy are compared element by element, whatever their orders; tables column by column, by
     name, every column of numbers unless --columns says which; a .npy and a table by the columns'
-    positions. Where dtypes differ, ULP are those of the narrower float.
+    positions. Where dtypes differ, ULP are those of the narrower float; of integers, they are steps
+    of 1.
+
+    Percentiles are exact up to 65,535 ULP, and above to a thousandth. --input shows errors by sign
+    and power of two of what both were computed from; neighbours with the same largest error are one
+    line, and --json has them all.
     """
-    if a == b == STANDARD:
-        raise UsageError("A and B are both standard input; one of them has to be a file")
-    options, tolerance = make_options(**chosen), Tolerance(max_ulp, rtol, atol)
-    with open_numbers(a, options) as left, open_numbers(b, options) as right:
-        found = compare(left, right, tolerance, options)
-        dtypes = _dtypes(left, right)
-        noun = "tensor" if isinstance(left, OpenArchive) else "column"
-        names = [left.source.name, right.source.name]
+    if [a, b, inputs].count(STANDARD) > 1:
+        raise UsageError("two of the files are standard input; only one can be")
+    if output is not None:
+        from kact_cli.cli.figure import check_picture
+
+        check_picture(output)
+        if inputs is None:
+            raise UsageError("--output draws errors over the input: give --input")
+    options, tolerance = make_options(**chosen), Tolerance(max_ulp, rtol, atol, p99_ulp)
+    paths = [a, b, *([inputs] if inputs is not None else [])]
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(open_numbers(path, options)) for path in paths]
+        known = files[2] if inputs is not None else None
+        found = compare(files[0], files[1], tolerance, options, inputs=known, top=top or 0)
+        dtypes = _dtypes(files[0], files[1])
+        noun = "tensor" if isinstance(files[0], OpenArchive) else "column"
+        names = [file.source.name for file in files]
+    from kact_cli.cli import comparison
+
     if as_json_:
-        click.echo(as_json(_as_json(found, names, dtypes)))
+        click.echo(as_json(comparison.plain(found, names, dtypes)))
     else:
-        lines = _one(found.errors[""]) if "" in found.errors else _many(found, noun)
-        for line in (*dtypes, *lines, _verdict(found, tolerance)):
+        single = found.errors.get("")
+        lines = comparison.one(single) if single else comparison.many(found, noun)
+        for line in (*dtypes, *lines, comparison.verdict(found)):
             click.echo(line)
-    return ExitCode.DATA if found.beyond else ExitCode.DONE
+    if output is not None:
+        comparison.draw(found, tolerance, output, overwrite)
+    return ExitCode.DONE if found.passed else ExitCode.DATA
 
 
 def _dtypes(a: Numbers, b: Numbers) -> list[str]:
@@ -83,76 +132,3 @@ def _dtypes(a: Numbers, b: Numbers) -> list[str]:
         return []
     common = common_dtype(*dtypes)
     return [f"{mine} and {its}, compared as {dtype_name(common) if common else 'integers'}"]
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{part:,} of {whole:,}" + (f" ({100 * part / whole:.3g} %)" if part else "")
-
-
-def _place(at: tuple[int, ...]) -> str:
-    return f"[{', '.join(f'{i:,}' for i in at)}]"
-
-
-def _worst(worst: Worst | None) -> str:
-    if worst is None:
-        return "none"
-    error = number(worst.error)
-    return f"{error} at {_place(worst.at)}: {worst.a!r} and {worst.b!r}" if worst.error else error
-
-
-def _one(e: Errors) -> Iterator[str]:
-    rows = [
-        ("different", _share(e.differ, e.pairs)),
-        ("largest error, ULP", _worst(e.ulp)),
-        ("mean error, ULP", number(e.mean_ulp) or "none"),
-        ("largest error, absolute", _worst(e.absolute)),
-        ("mean error, absolute", number(e.mean_absolute) or "none"),
-    ]
-    for title, count, first in (("NaN", e.nan, e.first_nan), ("null", e.null, e.first_null)):
-        at = f", first at {_place(first)}" if first else ""
-        if title == "NaN" or count:
-            rows.append((f"{title} in only one file", f"{count:,}{at}"))
-    if e.zero_signs:
-        rows.append(("0.0 against -0.0", f"{e.zero_signs:,}"))
-    yield from columns(rows)
-
-
-def _many(found: Comparison, noun: str) -> Iterator[str]:
-    titles = [noun, "different", "max ULP", "mean ULP", "max abs", "at", "NaN", "null"]
-    rows = [titles]
-    for name, e in found.errors.items():
-        worst = e.ulp or e.absolute
-        at = _place(worst.at) if worst and worst.error else ""
-        ulp, absolute = (w.error if w else None for w in (e.ulp, e.absolute))
-        numbers = [number(ulp, 4), number(e.mean_ulp, 3), number(absolute, 3), at]
-        numbers += [f"{e.nan:,}", f"{e.null:,}"]
-        rows.append([short(name, NAME_WIDTH), f"{e.differ:,} of {e.pairs:,}", *numbers])
-    yield from columns(rows, right=range(1, len(titles)))
-    if found.skipped:
-        yield f"not compared (not numeric): {short(', '.join(found.skipped), 200)}"
-
-
-def _verdict(found: Comparison, tolerance: Tolerance) -> str:
-    given = {k.replace("_", "-"): v for k, v in asdict(tolerance).items() if v is not None}
-    limits = " or ".join(f"--{k} {v:g}" for k, v in given.items())
-    if not found.beyond:
-        return f"equal within {limits}" if limits else "equal"
-    values = "1 value differs" if found.beyond == 1 else f"{found.beyond:,} values differ"
-    if limits:
-        return f"{values} by more than {limits}"
-    return f"{values} (no tolerance given; --max-ulp 4 passes last digits)"
-
-
-def _as_json(found: Comparison, names: list[str], notes: list[str]) -> dict[str, Any]:
-    def plain(e: Errors) -> dict[str, Any]:
-        return {
-            **asdict(e),
-            "mean_ulp": e.mean_ulp,
-            "mean_absolute": e.mean_absolute,
-        }
-
-    whole = {"a": names[0], "b": names[1], "notes": notes, "passed": not found.beyond}
-    if "" in found.errors:
-        return {**whole, **plain(found.errors[""])}
-    skipped = list(found.skipped)
-    return {**whole, "columns": {n: plain(e) for n, e in found.errors.items()}, "skipped": skipped}

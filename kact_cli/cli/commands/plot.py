@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import math
 import shutil
 from collections.abc import Sequence
-from pathlib import PurePath
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kact_cli.chain import Chain
+from kact_cli.cli.figure import write_picture
 from kact_cli.cli.help import COMPUTE, FILES, Command, option
 from kact_cli.cli.show import colourful, short, unicode
 from kact_cli.cli.types import ChainType, PathType
@@ -106,28 +105,11 @@ def _draw(curves: Sequence[Curve]) -> None:
 
 
 def _write(curves: Sequence[Curve], output: str, overwrite: bool) -> None:
-    kind = PurePath(output).suffix.lower().removeprefix(".")
-    if kind not in ("png", "svg"):
-        raise UsageError(f"--output: '{output}' is neither a .png nor an .svg")
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as e:
-        raise UsageError("--output needs matplotlib: pip install 'kact-cli[plot]'") from e
-    from kact_cli.files.target import Target
-
-    # The same file for the same curves: no date, no random identifiers
-    with rc_context({"svg.hashsalt": "kact"}), Target(output, overwrite=overwrite) as target:
-        figure = Figure(figsize=(7, 4.5), layout="constrained")
-        axes: Any = figure.add_subplot()
+    def draw(axes: Any) -> None:
         for curve in curves:
             axes.plot(curve.x, curve.y, label=curve.name)
         axes.set_xlim(curves[0].x[0], curves[0].x[-1])
         axes.grid(alpha=0.3)
         axes.legend()
-        buffer: IO[bytes] = io.BytesIO()
-        figure.savefig(
-            buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None
-        )
-        buffer.seek(0)
-        target.write(memoryview(buffer.read()))
+
+    write_picture(output, overwrite, draw)

@@ -1,0 +1,208 @@
+"""How a comparison is shown: as tables for people, as JSON for machines, as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from kact_cli.cli.figure import write_picture
+from kact_cli.cli.show import bars, columns, number, short
+from kact_cli.reports.by_input import Range, collapsed
+from kact_cli.reports.compare import Comparison
+from kact_cli.reports.errors import PERCENTILES, Errors, Tolerance, Worst
+
+NAME_WIDTH = 24
+_ROOM = 4
+"""How many times as far as the farthest input with an error a picture goes."""
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,}" + (f" ({100 * part / whole:.3g} %)" if part else "")
+
+
+def _place(at: tuple[int, ...]) -> str:
+    return f"[{', '.join(f'{i:,}' for i in at)}]"
+
+
+def _worst(worst: Worst | None) -> str:
+    if worst is None:
+        return "none"
+    error = number(worst.error)
+    return f"{error} at {_place(worst.at)}: {worst.a!r} and {worst.b!r}" if worst.error else error
+
+
+def one(e: Errors) -> Iterator[str]:
+    """The lines for two tensors."""
+    percentiles = [number(e.distribution.percentile(p)) or "none" for p in PERCENTILES]
+    names = ", ".join(f"P{p:g}" for p in PERCENTILES)
+    rows = [
+        ("different", _share(e.differ, e.pairs)),
+        ("largest error, ULP", _worst(e.ulp)),
+        ("mean error, ULP", number(e.mean_ulp) or "none"),
+        (f"{names}, ULP", ", ".join(percentiles)),
+        ("largest error, absolute", _worst(e.absolute)),
+        ("mean error, absolute", number(e.mean_absolute) or "none"),
+    ]
+    for title, count, first in (("NaN", e.nan, e.first_nan), ("null", e.null, e.first_null)):
+        at = f", first at {_place(first)}" if first else ""
+        if title == "NaN" or count:
+            rows.append((f"{title} in only one file", f"{count:,}{at}"))
+    if e.zero_signs:
+        rows.append(("0.0 against -0.0", f"{e.zero_signs:,}"))
+    yield from columns(rows)
+    if e.differ:
+        yield ""
+        yield from _histogram(e)
+    yield from details(e)
+
+
+def _histogram(e: Errors) -> Iterator[str]:
+    found = e.distribution.powers()
+    rows = [["ULP", "pairs", "share", ""]]
+    marks = bars([count for _, _, count in found])
+    for (first, last, count), mark in zip(found, marks, strict=True):
+        share = f"{100 * count / e.compared:.3g} %" if count else ""
+        label = f"{first:,}" if first == last else f"{first:,} to {last:,}"
+        rows.append([label, f"{count:,}", share, mark])
+    yield from columns(rows, right=(0, 1, 2))
+
+
+def details(e: Errors) -> Iterator[str]:
+    """The worst pairs, and the errors by range of the input, where they were asked for."""
+    if e.worst:
+        known = e.worst[0].x is not None
+        rows = [["ULP", "at", *(["input"] if known else []), "expected (B)", "got (A)"]]
+        for w in e.worst:
+            inputs = [repr(w.x)] if known else []
+            rows.append([number(w.error), _place(w.at), *inputs, repr(w.b), repr(w.a)])
+        yield ""
+        yield from columns(rows, right=range(5))
+    if e.by_input is not None:
+        rows = [["input from", "to", "pairs", "max ULP", "mean ULP"]]
+        for r in collapsed(list(e.by_input.ranges())):
+            counts = [f"{r.pairs:,}", number(r.max_ulp), number(r.mean_ulp, 3)]
+            rows.append([number(r.first), number(r.last), *counts])
+        yield ""
+        yield from columns(rows, right=range(5))
+
+
+def many(found: Comparison, noun: str) -> Iterator[str]:
+    """The lines for tables or archives, a line for each pair of columns."""
+    titles = [noun, "different", "max ULP", "mean ULP", "P99 ULP", "max abs", "at", "NaN", "null"]
+    rows = [titles]
+    for name, e in found.errors.items():
+        worst = e.ulp or e.absolute
+        at = _place(worst.at) if worst and worst.error else ""
+        ulp, absolute = (w.error if w else None for w in (e.ulp, e.absolute))
+        p99 = number(e.distribution.percentile(99))
+        numbers = [number(ulp, 4), number(e.mean_ulp, 3), p99, number(absolute, 3), at]
+        numbers += [f"{e.nan:,}", f"{e.null:,}"]
+        rows.append([short(name, NAME_WIDTH), f"{e.differ:,} of {e.pairs:,}", *numbers])
+    yield from columns(rows, right=range(1, len(titles)))
+    for name, e in found.errors.items():
+        lines = list(details(e))
+        if lines:
+            yield from ("", f"{noun} {short(name, 60)}", *lines[1:])
+    if found.skipped:
+        yield f"not compared (not numeric): {short(', '.join(found.skipped), 200)}"
+
+
+def verdict(found: Comparison) -> str:
+    """Whether it passes, and why not."""
+    tolerance = found.tolerance
+    given = {k.replace("_", "-"): v for k, v in asdict(tolerance).items() if v is not None}
+    p99 = given.pop("p99-ulp", None)
+    limits = " or ".join(f"--{k} {v:g}" for k, v in given.items())
+    if found.beyond:
+        values = "1 value differs" if found.beyond == 1 else f"{found.beyond:,} values differ"
+        if limits:
+            return f"{values} by more than {limits}"
+        if p99 is not None:
+            return f"{values}: NaN or null on one side alone"
+        return f"{values} (no tolerance given; --max-ulp 4 passes last digits)"
+    if not found.passed:
+        return f"P99 is {found.p99_ulp:,} ULP, more than --p99-ulp {p99:g}"
+    passed = [*([limits] if limits else []), *([f"--p99-ulp {p99:g}"] if p99 is not None else [])]
+    return f"equal within {' and '.join(passed)}" if passed else "equal"
+
+
+def plain(found: Comparison, names: Sequence[str], notes: Sequence[str]) -> dict[str, Any]:
+    """The comparison as JSON has it."""
+    whole = {"a": names[0], "b": names[1], "notes": list(notes), "passed": found.passed}
+    if len(names) > 2:
+        whole["input"] = names[2]
+    if "" in found.errors:
+        return {**whole, **_plain(found.errors[""])}
+    by_name = {n: _plain(e) for n, e in found.errors.items()}
+    return {**whole, "columns": by_name, "skipped": list(found.skipped)}
+
+
+def _plain(e: Errors) -> dict[str, Any]:
+    special = {"ulp", "absolute", "worst", "distribution", "by_input"}
+    counts = {f.name: getattr(e, f.name) for f in fields(e) if f.name not in special}
+    shown: dict[str, Any] = {
+        **counts,
+        "ulp": _pair(e.ulp),
+        "absolute": _pair(e.absolute),
+        "mean_ulp": e.mean_ulp,
+        "mean_absolute": e.mean_absolute,
+        "percentiles": {f"{p:g}": e.distribution.percentile(p) for p in PERCENTILES},
+        "histogram": [
+            {"from": first, "to": last, "pairs": count}
+            for first, last, count in e.distribution.powers()
+        ],
+        "worst": [_pair(w) for w in e.worst],
+    }
+    if e.by_input is not None:
+        shown["ranges"] = [_range(r) for r in e.by_input.ranges()]
+    return shown
+
+
+def _pair(worst: Worst | None) -> dict[str, Any] | None:
+    """A pair; without the input where that is not known."""
+    if worst is None:
+        return None
+    return {k: v for k, v in asdict(worst).items() if k != "x" or v is not None}
+
+
+def _range(r: Range) -> dict[str, Any]:
+    return {**r._asdict(), "first": float(r.first), "last": float(r.last)}
+
+
+def draw(found: Comparison, tolerance: Tolerance, output: str, overwrite: bool) -> None:
+    """The error over the input, in ULP, both on scales that are logarithmic around 0.
+
+    A point for the largest error of each bin, a step for the mean of each power of two; no more of
+    the inputs is shown than has errors, and a little on both sides.
+    """
+    known = {name: e.by_input for name, e in found.errors.items() if e.by_input is not None}
+
+    def on(axes: Any) -> None:
+        near, far, ulp = math.inf, 0.0, 1
+        for name, by_input in known.items():
+            x, _, most, _ = by_input.filled()
+            label = f"{name}, " if name else ""
+            axes.plot(x, most, ".", markersize=3, label=f"{label}largest")
+            ranges = [r for r in by_input.ranges() if math.isfinite(r.last - r.first)]
+            ends, means = [r.first for r in ranges], [r.mean_ulp for r in ranges]
+            axes.step(ends, means, where="post", linewidth=0.8, label=f"{label}mean")
+            wrong = [abs(v) for v in x[most > 0].tolist() if v and math.isfinite(v)]
+            near, far = min([near, *wrong]), max([far, *wrong])
+            ulp = max([ulp, *most.tolist()])
+        if far:
+            axes.set_xscale("symlog", linthresh=near)
+            axes.set_xlim(-_ROOM * far, _ROOM * far)
+            axes.xaxis.get_major_locator().set_params(numticks=9)
+        axes.set_yscale("symlog", linthresh=1)
+        axes.set_ylim(0, 2 * ulp)
+        for limit in (tolerance.max_ulp, tolerance.p99_ulp):
+            if limit is not None:
+                axes.axhline(limit, color="gray", linewidth=0.8, linestyle="--")
+        axes.set_xlabel("input")
+        axes.set_ylabel("error, ULP")
+        axes.grid(alpha=0.3)
+        axes.legend()
+
+    write_picture(output, overwrite, on)
