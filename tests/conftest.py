@@ -92,7 +92,7 @@ def refused(kact: Kact) -> Kact:
         done = kact(*args, code=code, **more)
         lines = done.stderr.splitlines()
         assert len(lines) == 1, done.stderr.decode()
-        assert lines[0].startswith(b"kact: ")
+        assert lines[0].startswith(b"kact: error: ")
         assert done.stderr.decode("utf-8").rstrip("\n").isprintable()
         return done
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 import click
@@ -11,6 +12,7 @@ from kact_cli.errors import StrictError
 from kact_cli.messages import display
 from kact_cli.options import Observer
 
+COLOURS = {"error": "red", "warning": "yellow"}
 UNWRITABLE = (OSError, ValueError, AttributeError)
 """What writing to a standard error that is closed, full or None may raise."""
 
@@ -30,7 +32,7 @@ class Console(Observer):
             raise StrictError(f"{message} (--strict)")
         if not self.quiet and message not in self._warned:
             self._warned.add(message)
-            self.say(f"warning: {message}")
+            self.say(message, "warning")
 
     def note(self, message: str) -> None:
         if self.verbose:
@@ -40,9 +42,9 @@ class Console(Observer):
         if is_terminal() and not self.quiet:
             self.say(message)
 
-    def say(self, message: str) -> None:
-        """Show a message of one line."""
-        complain(display(message))
+    def say(self, message: str, kind: str = "") -> None:
+        """Show a message of one line; `kind` as in `complain`."""
+        complain(display(message), kind)
 
 
 def is_terminal() -> bool:
@@ -52,7 +54,23 @@ def is_terminal() -> bool:
     return False
 
 
-def complain(message: str) -> None:
-    """Write a message, shown as it is, to standard error, which may be closed or full."""
+def takes_colours() -> bool:
+    """Whether neither the user nor the terminal's type is against colours."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") not in (
+        None,
+        "dumb",
+        "unknown",
+    )
+
+
+def complain(message: str, kind: str = "error") -> None:
+    """Write a message, shown as it is, to standard error, which may be closed or full.
+
+    `kind` comes before it: `error`, `warning`, or nothing.
+    """
+    if kind:
+        coloured = is_terminal() and takes_colours()
+        word = click.style(f"{kind}:", fg=COLOURS[kind], bold=True) if coloured else f"{kind}:"
+        message = f"{word} {message}"
     with contextlib.suppress(*UNWRITABLE):
         click.echo(f"kact: {message}", err=True)

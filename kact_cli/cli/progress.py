@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Any
 
-from kact_cli.cli.console import UNWRITABLE, Console, is_terminal
+from kact_cli.cli.console import COLOURS, UNWRITABLE, Console, is_terminal
 from kact_cli.messages import amount, display, duration, human, rate
 
 PATIENCE = 1.0
@@ -87,12 +87,16 @@ class Progress(Console):
                 f"peak memory {human(peak_memory())}"
             )
 
-    def say(self, message: str) -> None:
+    def say(self, message: str, kind: str = "") -> None:
         if self._bar is None:
-            super().say(message)
+            super().say(message, kind)
             return
+        from rich.text import Text
+
+        word = (f"{kind}: ", f"bold {COLOURS[kind]}") if kind else ""
         with contextlib.suppress(*UNWRITABLE):
-            self._bar.console.print(f"kact: {display(message)}", soft_wrap=True)
+            text = Text.assemble("kact: ", word, display(message))
+            self._bar.console.print(text, soft_wrap=True)
 
     def _changed(self) -> None:
         """Show the state if it is time to."""

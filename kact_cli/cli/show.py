@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from kact_cli.cli.console import takes_colours
 from kact_cli.messages import display
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -120,9 +120,7 @@ def unicode() -> bool:
 
 def colourful() -> bool:
     """Whether standard output is a terminal that takes colours, and none were refused."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
-        return False
-    return sys.stdout is not None and sys.stdout.isatty()
+    return takes_colours() and sys.stdout is not None and sys.stdout.isatty()
 
 
 def as_json(value: Any) -> str:

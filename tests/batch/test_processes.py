@@ -65,7 +65,7 @@ def test_other_files_are_done_when_a_worker_is_killed(slow: Path, tmp_path: Path
     os.kill(workers(process)[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert errors.decode().splitlines()[-1] == "kact: 1 of 12 files failed"
+    assert errors.decode().splitlines()[-1] == "kact: error: 1 of 12 files failed"
     assert len(tree(tmp_path / "out")) == 11
     assert not leftovers(tmp_path)
 
@@ -93,7 +93,7 @@ def test_signals_end_it_at_once_and_leave_nothing(
     os.killpg(process.pid, number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert not errors
+    assert errors == b"kact: stopped; 0 of 12 files done; --skip-existing goes on from there\n"
     assert not alive(below)
     assert not leftovers(tmp_path)
     assert not list((tmp_path / "tmp").iterdir())
@@ -108,7 +108,7 @@ def test_large_file_in_ranges_leaves_nothing_when_stopped(tmp_path: Path) -> Non
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert not errors
+    assert errors == b"kact: stopped; 0 of 1 file done; --skip-existing goes on from there\n"
     assert not leftovers(out)
 
 

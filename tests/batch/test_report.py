@@ -33,7 +33,7 @@ def test_first_failure_ends_the_run_and_all_are_listed_with_keep_going(
         assert len(lines) == 3
         assert "bad.npy" in lines[0]
         assert "x/\\x1b[31m[bold]worse.parquet" in lines[1]
-        assert lines[2] == "kact: 2 of 6 files failed"
+        assert lines[2] == "kact: error: 2 of 6 files failed"
         assert sorted(tree(out)) == ["a.npy", "x/b.npy", "x/t.csv", "x/y/c.npy"]
 
 

@@ -80,7 +80,7 @@ def test_exactly_the_corrupt_ones_of_mixed_files_fail(
     done = kact(*args, "--jobs", 2, "--report", report, code=1)
     lines = done.stderr.decode().splitlines()
     failures = [line for line in lines if not line.startswith("kact: warning")]
-    assert failures[-1] == f"kact: {len(bad):,} of {count + 1:,} files failed"
+    assert failures[-1] == f"kact: error: {len(bad):,} of {count + 1:,} files failed"
     assert len(failures) == len(bad) + 1
     files = json.loads(report.read_text())["files"]
     named = {os.path.relpath(f["input"], tmp_path / "in") for f in files if f["status"] == "failed"}

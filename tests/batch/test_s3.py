@@ -82,7 +82,7 @@ def test_failed_unit_uploads_nothing_and_is_named(
     done = kact(*args, code=1)
     lines = done.stderr.decode().splitlines()
     assert len(lines) == 2
-    assert lines[0].startswith(f"kact: s3://{bucket.name}/in/short.npy is truncated")
+    assert lines[0].startswith(f"kact: error: s3://{bucket.name}/in/short.npy is truncated")
     assert not bucket.keys("out/short")
     assert not bucket.uploads()
     # Repaired, the rest is done, and nothing else

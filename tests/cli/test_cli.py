@@ -188,5 +188,5 @@ def test_a_system_without_what_kact_needs_is_one_line(missing: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, "list"], capture_output=True, text=True, env=environment()
     )
-    said = "kact: this system lacks what kact needs; use Linux, macOS or, on Windows, WSL\n"
+    said = "kact: error: this system lacks what kact needs; use Linux, macOS or, on Windows, WSL\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)

@@ -127,6 +127,6 @@ def run_here(*args: str | Path) -> tuple[int, str]:
     """
     done = CliRunner().invoke(cli, [str(a) for a in args])
     if isinstance(done.exception, KactError):
-        return done.exception.exit_code, f"{done.stderr}kact: {done.exception}\n"
+        return done.exception.exit_code, f"{done.stderr}kact: error: {done.exception}\n"
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, done.stderr

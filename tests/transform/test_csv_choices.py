@@ -173,7 +173,7 @@ def test_refused(tmp_path: Path, case: str, to: str) -> None:
     out = tmp_path / f"out.{to}"
     code, said = run_here("apply", "relu", "-q", "-j", "2", tmp_path / "in.csv", out)
     assert code == 1, said
-    assert said.startswith(f"kact: {tmp_path / 'in.csv'}: ")
+    assert said.startswith(f"kact: error: {tmp_path / 'in.csv'}: ")
     assert words in said
     assert len(said) < 500 + len(str(tmp_path))
     assert [p.name for p in tmp_path.iterdir()] == ["in.csv"]

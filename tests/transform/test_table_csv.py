@@ -51,7 +51,7 @@ def test_a_bad_float_format_is_told_before_anything_is_written(kact: Kact, refus
     arrow = kact("apply", "relu", "--to", "arrows", stdin=b"x\n1.5\n").stdout
     done = refused("apply", "relu", "--to", "csv", "--float-format", "d", stdin=arrow, code=2)
     assert done.stdout == b""
-    assert done.stderr == b"kact: not a float format: 'd'; try .6g or .3f\n"
+    assert done.stderr == b"kact: error: not a float format: 'd'; try .6g or .3f\n"
 
 
 def test_a_name_that_says_tabs_gets_tabs(kact: Kact, tmp_path: Path) -> None:

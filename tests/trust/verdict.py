@@ -51,7 +51,7 @@ def manners(ended: Ended, *, codes: tuple[int, ...] = CODES, clean: bool = True)
         wrong.append(f"code: {ended.code}")
     lines = [line for line in ended.err.splitlines() if not line.startswith(b"kact: warning")]
     if clean and not wrong:
-        if ended.code in (1, 2) and (len(lines) != 1 or not lines[0].startswith(b"kact: ")):
+        if ended.code in (1, 2) and (len(lines) != 1 or not lines[0].startswith(b"kact: error: ")):
             wrong.append(f"lines: {len(lines)} on standard error")
         if ended.code > 128 and lines:
             wrong.append(f"lines: {len(lines)} after a signal")

@@ -158,6 +158,10 @@ def command(
     started = time.perf_counter()
     try:
         watched(options, lambda: batch.run(workers))
+    except BaseException as e:
+        if not isinstance(e, Exception) and not chosen["quiet"]:  # a signal
+            complain(f"stopped; {_progress(batch.results, len(todo))}", "")
+        raise
     finally:
         made = [result.item for result in batch.results if result.outcome is not None]
         directory.end(made, whole=len(made) == len(todo))
@@ -169,7 +173,7 @@ def command(
         stale = 0 if update else sum(map(directory.is_stale, skipped))
         left = len(skipped) + len(batch.left)
         _print_done(batch.results, left, stale, time.perf_counter() - started)
-    _raise_failures(batch.results, len(items))
+    _raise_failures(batch.results, len(items), keep_going=keep_going)
 
 
 def _names(path: str, end: bytes) -> list[str]:
@@ -232,14 +236,23 @@ def _print_done(results: Sequence[Result], skipped: int, stale: int, seconds: fl
     click.echo(f"{_files(len(done))} done ({speed}){left}")
 
 
-def _raise_failures(results: Sequence[Result], files: int) -> None:
-    """Name every file that failed. Raises DataError where one has."""
+def _raise_failures(results: Sequence[Result], files: int, *, keep_going: bool) -> None:
+    """Name every file that failed, and how to go on. Raises DataError where one has."""
     failed = sorted((r for r in results if r.error is not None), key=lambda r: r.item.target)
     for result in failed:
         complain(display(str(result.error)))
     if failed:
         kind = StrictError if all(result.strict for result in failed) else DataError
-        raise kind(f"{len(failed):,} of {_files(files)} failed")
+        message = f"{len(failed):,} of {_files(files)} failed"
+        if not keep_going and files > 1:
+            message += f"; {_progress(results, files)}, --keep-going does the rest in any case"
+        raise kind(message)
+
+
+def _progress(results: Sequence[Result], files: int) -> str:
+    """How far a run has come that did not end well, and what goes on from there."""
+    done = sum(result.outcome is not None for result in results)
+    return f"{done:,} of {_files(files)} done; --skip-existing goes on from there"
 
 
 def _files(count: int) -> str:
