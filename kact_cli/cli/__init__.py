@@ -38,13 +38,17 @@ COMMANDS = {
 """Every command, in the order of the help: the module of that name, and its help in one line."""
 
 WELCOME = """\
-kact applies Keras activations to tensors in files. To begin:
+kact applies Keras activations to tensors in files.
 
-  kact list                                     the activations there are
-  kact apply relu --alpha 0.5 in.npy out.npy    one of them
-  kact chain "elu,softmax" in.npy out.npy       several, left to right
+  kact list
+      the activations there are
+  kact apply relu --alpha 0.5 in.npy out.npy
+      one of them
+  kact chain "elu,softmax" in.npy out.npy
+      several, left to right
 
-`kact --help` shows every command, `kact COMMAND --help` its options.
+`kact --help` shows every command,
+`kact COMMAND --help` its options and examples.
 """
 
 
@@ -88,6 +92,13 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] == "version":
+            _version(ctx, None, True)
+        if args and args[0] == "help":
+            if args[1:2] in ([], ["help"], ["version"]):
+                click.echo(ctx.get_help())
+                ctx.exit()
+            args = [args[1], "--help"]
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(f"no command '{args[0]}'{_meant(args[0])}")
         return super().resolve_command(ctx, args)
@@ -113,7 +124,7 @@ def _meant(word: str) -> str:
     return nearest(word, list(COMMANDS))
 
 
-def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+def _version(ctx: click.Context, _: click.Parameter | None, asked: bool) -> None:
     if asked:
         from kact_cli.version import version
 
@@ -121,7 +132,11 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=LazyGroup, invoke_without_command=True)
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version,
     help="Show the version and exit.",
