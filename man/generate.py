@@ -115,12 +115,12 @@ def options(command: click.Command, ctx: click.Context) -> Iterator[str]:
 
 def activations(group: click.Group, ctx: click.Context) -> Iterator[str]:
     """Every activation with its own parameters; the other options are the same for all."""
-    for name in ACTIVATIONS:
+    for name, activation in ACTIVATIONS.items():
         command = group.get_command(ctx, name)
         assert command is not None
         inner = click.Context(command, info_name=name, parent=ctx)
-        own = {p.name for p in ACTIVATIONS[name].parameters}
-        yield f".SS {escape(name)}"
+        own = {p.name for p in activation.parameters}
+        yield f".SS {escape(', '.join(activation.names))}"
         yield from prose(command.help or "")
         for param in command.get_params(inner):
             if param.name in own:

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import pytest
 
-from kact_cli.activations import ACTIVATIONS, Doc, activation, piecewise, smooth
-from kact_cli.activations import softmax as axiswise
+from kact_cli.activations import ACTIVATIONS, Doc, activation, along_axis, elementwise
 from kact_cli.activations.math import Math, Tile
 from kact_cli.activations.registry import Value
 from kact_cli.chain import Chain

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kact_cli.activations.arithmetic.basic import Basic
-from kact_cli.activations.math import Math, Tile, zeros
+from kact_cli.activations.arithmetic.floating import Floating
+from kact_cli.activations.math import Tile, zeros
 
 
 @cache
@@ -47,7 +48,7 @@ def vectorised() -> frozenset[str]:
     return frozenset(names)
 
 
-class Fast(Math):
+class Fast(Floating):
     """Float32 and float64 to within a few ULP."""
 
     def __init__(self, tensor: np.dtype[Any], work: np.dtype[Any]) -> None:
@@ -56,6 +57,11 @@ class Fast(Math):
 
     def exp(self, x: Tile, out: Tile) -> None:
         np.exp(x, out=out)
+
+    def exp_of_sum(self, x: Tile, rest: Tile, out: Tile) -> None:
+        np.exp(x, out=x)
+        rest *= x
+        np.add(x, rest, out=out)
 
     def expm1(self, x: Tile, out: Tile) -> None:
         if "expm1" in vectorised():
