@@ -6,8 +6,8 @@ A name that kact has comes before these tables, so what is declared one day need
 from __future__ import annotations
 
 SPELLINGS = {
-    "leakyrelu": "leaky_relu, with a slope of 0.2; Keras's layer has leaky_relu(0.3), PyTorch "
-    "leaky_relu(0.01)",
+    "leakyrelu": "leaky_relu --alpha 0.3 as Keras's layer has it by default, in PyTorch with a "
+    "slope of 0.01, in a chain leaky_relu(0.01)",
     "lrelu": "leaky_relu, in PyTorch with a slope of 0.01, in a chain leaky_relu(0.01)",
     "thresholded_relu": "relu --threshold 1, in a chain relu(threshold=1)",
     "quick_gelu": "silu --alpha 1.702, in a chain silu(alpha=1.702)",

@@ -26,18 +26,19 @@ def sparsemax(
     max(x - tau, 0), along axis, tau such that the results sum to 1
 
     A NaN or inf makes its whole group NaN, as does a group of nothing but -inf; another -inf gives
-    0. Sums are float64. keras.activations.sparsemax; Martins and Astudillo 2016,
+    0. It is computed in float64. Keras up to 3.15 gives too little where several results are not 0,
+    https://github.com/keras-team/keras/issues/23425. keras.activations.sparsemax; Martins and Astudillo 2016,
     https://arxiv.org/abs/1602.02068.
     """
     if x.size == 0:
         return
-    x -= x.max(axis=1, keepdims=True)
-    np.copyto(tmp, x)
-    tmp.sort(axis=1)
-    falling = tmp[:, ::-1]
-    sums = np.cumsum(falling, axis=1, dtype=np.float64)
+    below = x.astype(np.float64)
+    below -= below.max(axis=1, keepdims=True)
+    falling = np.sort(below, axis=1)[:, ::-1]
+    sums = np.cumsum(falling, axis=1)
     counts = np.arange(1, x.shape[1] + 1, dtype=np.float64)[:, None]
     support = np.count_nonzero(falling * counts + 1 > sums, axis=1, keepdims=True)
     tau = (np.take_along_axis(sums, support - 1, axis=1) - 1) / support
-    np.subtract(x, tau, out=x)
-    m.positive(x, x)
+    below -= tau
+    m.positive(below, below)
+    np.copyto(x, below, casting="same_kind")
