@@ -15,10 +15,10 @@ kernel `f(x, tmp, m, /, *, ...)`:
   bfloat16 are computed in float32), or integers where `keeps_integers` says so. `x` is 1-D for an
   elementwise activation, and its result for a value may not depend on the other values.
 - NaN in gives NaN out. NumPy's floating-point warnings are off: inf and NaN are values.
-- What is not the same on every processor, exp for one, comes from `m` (see `math.Math`), and so
+- What is not the same on every processor, exp for one, comes from `m` (see `math.Math`), so that
   every activation obeys `--exact`. Then `x` is float64, or an array of decimal numbers.
-- An activation with a parameter of type `Axis` gets `(outer, length, inner)` and works along axis 1;
-  see `Streamed` for tensors whose axis is larger than memory.
+- An activation with a parameter of type `Axis` gets `(outer, length, inner)` and works along axis
+  1; see `Streamed` for tensors whose axis is larger than memory.
 - Every other parameter is keyword-only, has a default, and is Annotated[float, Doc(...)], or bool,
   or float | None. The docstring has a summary, a formula, and what else is worth knowing.
 """

@@ -1,6 +1,6 @@
 """Activations by the names that they have elsewhere, for whoever asks kact for one of them.
 
-A name that kact has comes before these tables, so what is declared one day need not be removed here.
+A name that kact has comes before these tables.
 """
 
 from __future__ import annotations

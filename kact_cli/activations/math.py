@@ -1,11 +1,11 @@
 """What a kernel computes with: the functions whose value depends on how it is computed.
 
 A kernel adds, multiplies, divides, takes square roots and compares by NumPy, whose results are the
-same everywhere, and takes from its `Math` what is not: exp, expm1, log1p, tanh and the like, numbers
-with more digits than a float has, and the sign of a zero. So one formula serves every arithmetic
-(see `arithmetic`), `--exact` among them, and a kernel needs to know only this: constants other than
-whole numbers come from `number`, and `x` may be an array of decimal numbers, which NumPy computes
-with as well.
+same everywhere, and takes from its `Math` what is not: exp, expm1, log1p, tanh and the like,
+numbers with more digits than a float has, and the sign of a zero. So one formula serves every
+arithmetic (see `arithmetic`), `--exact` among them, and a kernel needs to know only this: constants
+other than whole numbers come from `number`, and `x` may be an array of decimal numbers, which NumPy
+computes with as well.
 """
 
 from __future__ import annotations

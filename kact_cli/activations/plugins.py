@@ -5,7 +5,7 @@ An entry point has the activation's name and names its kernel:
     [project.entry-points."kact.activations"]
     squared_relu = "my_package:squared_relu"
 
-Nothing is looked for, and nobody's code imported, before a name turns up that is none of kact's own.
+Nothing is looked for, and no code imported, before a name turns up that is none of kact's own.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def plugin(name: str) -> Activation | None:
 
 
 def plugins() -> Iterator[Activation | PluginError]:
-    """Every activation of another package; for one that cannot be loaded, the error that says so."""
+    """Every activation of another package, or the error that says why it cannot be loaded."""
     for entry in sorted(_entries(), key=lambda e: (_package(e), e.name)):
         known = declared_as(entry.name)
-        if known is not None and not known.package:
+        if known is not None and known.own:
             yield _broken(entry, "kact has an activation of that name")
             continue
         try:
@@ -79,7 +79,7 @@ def _broken(entry: EntryPoint, why: str) -> PluginError:
 
 def _load(entry: EntryPoint) -> Activation:
     known = ACTIVATIONS.get(entry.name)
-    if known is None:
+    if known is None or not known.package:
         try:
             kernel = entry.load()
         except Exception as e:

@@ -113,7 +113,7 @@ class Streamed(Protocol):
 
 
 class Activation:
-    """One declared activation; what its signature and docstring say is read when it is asked for."""
+    """One declared activation; its signature and docstring are read when they are asked for."""
 
     def __init__(
         self,
@@ -141,6 +141,11 @@ class Activation:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name, *self.aliases)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is one of kact's own."""
+        return self.kernel.__module__.startswith("kact_cli.")
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -27,12 +28,13 @@ PLACE = Path(__file__).parent
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Call(NamedTuple):
+@dataclass(frozen=True)
+class Call:
     """A function of Keras, and the same one of kact with what it takes."""
 
     keras: str
     function: str
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Any] = field(default_factory=dict)
     keras_kwargs: dict[str, Any] | None = None
     """Where they differ from `kwargs`."""
     odd: tuple[float, ...] = (np.inf, -np.inf, np.nan)

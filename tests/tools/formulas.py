@@ -1,7 +1,7 @@
 """The formula that an activation declares, evaluated in as many decimal digits as it takes.
 
-What `kact list` prints is thereby tested, and each kernel against something that it does not share
-a line with. Elementwise formulas are `A if B, C if D, E otherwise`, of Python's operators and of the
+So what `kact list` prints is tested, and each kernel against something that it does not share a
+line with. Elementwise formulas are `A if B, C if D, E otherwise`, of Python's operators and of the
 functions below; constants that they name stand in the notes, as `scale = 1.0507...`.
 """
 

@@ -39,9 +39,7 @@ class FastLogSoftmax(FastSoftmax):
             self.finish(rows, scratch, m, tuple(a.reshape(-1, 1) for a in state))
             turn_back(rows, x)
             return
-        if peak.any():
-            _subtract(x, tmp, reference_of(peak))
-        _subtract_logarithm(x, tmp, total + lost)
+        _subtract_logarithm(x, tmp, total + lost, reference_of(peak))
 
 
 class ExactLogSoftmax(ExactSoftmax):
@@ -74,8 +72,8 @@ def log_softmax(
     x - max(x) - log(sum(exp(x - max(x)))), along axis
 
     A NaN or inf makes its whole group NaN, as does a group of nothing but -inf; another -inf stays
-    -inf. The sum is that of softmax, so that the error of a result between -1 and 0 is absolute.
-    keras.activations.log_softmax.
+    -inf. The error of a float32 is at most (4 + 1.5 * abs(result)) * 2**-23; exactly, the sum has
+    95 binary places. keras.activations.log_softmax.
     """
     if x.size == 0:
         return
@@ -97,7 +95,7 @@ def log_softmax(
         x -= peaks(x, tmp)[:, None]
         m.exp(x, tmp)
         total = group_sums(tmp)
-    _subtract_logarithm(x, tmp, total)
+    _subtract_logarithm(x, tmp, total, np.zeros_like(total))
 
 
 def _subtract(x: Tile, tmp: Tile, each: Tile) -> None:
@@ -106,11 +104,16 @@ def _subtract(x: Tile, tmp: Tile, each: Tile) -> None:
     x -= tmp
 
 
-def _subtract_logarithm(x: Tile, tmp: Tile, total: NDArray[np.float64]) -> None:
-    """Subtract log(total), first the nearest whole number, then the rest: both leave x its digits."""
+def _subtract_logarithm(x: Tile, tmp: Tile, total: NDArray[np.float64], reference: Tile) -> None:
+    """Subtract reference + log(total), the nearest whole number first, so that x keeps its digits.
+
+    `reference` is a whole number.
+    """
     whole = np.rint(np.log(total))
-    _subtract(x, tmp, whole)
-    _subtract(x, tmp, np.log(total * np.exp(-whole)))
+    shift = reference + whole
+    first = shift.astype(x.dtype)
+    _subtract(x, tmp, first)
+    _subtract(x, tmp, (shift - first) + np.log(total * np.exp(-whole)))
 
 
 def _logarithm(total: Tile, lost: Tile, m: Math) -> Tile:

@@ -1,4 +1,4 @@
-"""What `fast` and `exact` have in common: functions made of IEEE operations and of their own exp."""
+"""What `fast` and `exact` have in common: functions of IEEE operations and of their own exp."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Floating(Math):
         """x * (1 + erf(x / sqrt(2))) / 2, by way of Mills's ratio.
 
         That ratio, of 1 - cdf(x) to pdf(x) of the normal distribution, is steep nowhere. A table
-        has it for the nearest a; its derivative is x * ratio - 1, which gives its other derivatives.
-        What is steep is the pdf: -x**2 / 2 has more digits there than a float64.
+        has it for the nearest a; its derivative is x * ratio - 1, which gives all the others. What
+        is steep is the pdf: -x**2 / 2 has more digits there than a float64.
         """
         block = BLOCK_BYTES // 8
         if not self._buffers:
