@@ -164,6 +164,17 @@ class Activation:
         return " ".join(self._paragraphs[1].split())
 
     @property
+    def cases(self) -> list[str]:
+        """The formula, cut at its commas outside of parentheses."""
+        cases, depth = [""], 0
+        for character in self.formula:
+            depth += (character == "(") - (character == ")")
+            cases[-1] += character
+            if character == "," and depth == 0:
+                cases.append("")
+        return [case.strip() for case in cases]
+
+    @property
     def notes(self) -> str:
         return "\n\n".join(self._paragraphs[2:])
 

@@ -83,23 +83,11 @@ FUNCTIONS: dict[str, Callable[..., Decimal]] = {
 }
 
 
-def _cases(formula: str) -> list[str]:
-    """The formula, cut at commas outside of parentheses."""
-    cases, depth = [""], 0
-    for character in formula:
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            cases.append("")
-        else:
-            cases[-1] += character
-    return cases
-
-
 @cache
 def compiled(name: str) -> tuple[CodeType, dict[str, str]]:
     """The formula as a Python expression, and the constants that its notes declare."""
     activation = ACTIVATIONS[name]
-    *cases, last = (f"({case.strip()})" for case in _cases(activation.formula))
+    *cases, last = (f"({case.removesuffix(',')})" for case in activation.cases)
     text = "".join(case.replace(" if ", ") if (") + " else " for case in cases)
     text += last.replace(" otherwise", "")
     code = compile(re.sub(r"\b\d+(\.\d+)?\b", r"D('\g<0>')", text), activation.formula, "eval")

@@ -11,7 +11,7 @@ import click
 
 from kact_cli.activations import ACTIVATIONS, Activation, find, plugins
 from kact_cli.chain import Chain, Step, meant
-from kact_cli.cli.help import Command, Group
+from kact_cli.cli.help import Command, Group, shown
 from kact_cli.cli.options import (
     input_output,
     make_options,
@@ -76,8 +76,9 @@ def _examples(activation: Activation) -> list[str]:
 
 def _help(activation: Activation) -> str:
     elsewhere = [f"{p.name}: {p.elsewhere}." for p in activation.parameters if p.elsewhere]
+    formula = "\n  ".join(shown(activation))
     notes = "\n\n".join(filter(None, [activation.notes, *elsewhere]))
-    return f"{activation.summary}\n\n\b\n  {activation.formula}\n\n{notes}".rstrip()
+    return f"{activation.summary}\n\n\b\n  {formula}\n\n{notes}".rstrip()
 
 
 def _too_many(name: str, given: Sequence[str]) -> str:

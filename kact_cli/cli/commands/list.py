@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Any
 
 import click
+from click.formatting import wrap_text
 
 from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value, plugins
 from kact_cli.chain import declared, format_value
-from kact_cli.cli.help import COMPUTE, Command, option
+from kact_cli.cli.help import COMPUTE, Command, option, shown
 from kact_cli.errors import PluginError
 
 
@@ -43,10 +44,10 @@ def command(name: str | None, as_json: bool) -> None:
         for number, (group, members) in enumerate(groupby(everything, lambda a: a.group)):
             click.echo(("\n" if number else "") + group)
             for activation in members:
-                click.echo(f"  {activation.name:{width}}  {activation.formula}")
                 known = [*_signature(activation), *_origin(activation)]
-                if known:
-                    click.echo(f"  {'':{width}}    {', '.join(known)}")
+                lines = [*shown(activation), *([f"  {', '.join(known)}"] if known else [])]
+                for name, line in zip_longest([activation.name], lines, fillvalue=""):
+                    click.echo(f"  {name:{width}}  {line}")
     for broken in others:
         if isinstance(broken, PluginError):
             click.echo(f"kact: {broken}", err=True)
@@ -54,8 +55,10 @@ def command(name: str | None, as_json: bool) -> None:
 
 def _in_full(activation: Activation) -> list[str]:
     lines = [f"{activation.name}({', '.join(_signature(activation))})", "", activation.summary, ""]
-    lines += [f"    {activation.formula}", ""]
-    lines += [f"  {parameter.name}{_more(parameter)}" for parameter in activation.parameters]
+    lines += [*(f"    {line}" for line in shown(activation)), ""]
+    for parameter in activation.parameters:
+        text = f"{parameter.name}{_more(parameter)}"
+        lines += wrap_text(text, 80, "  ", "    ").split("\n")
     lines += [""] if activation.parameters else []
     origin = _origin(activation)
     lines += [f"Also {', '.join(origin)}.", ""] if origin else []
