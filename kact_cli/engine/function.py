@@ -8,7 +8,7 @@ from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any
 
 from kact_cli.chain import Chain, Step, declared
-from kact_cli.engine.engine import apply
+from kact_cli.engine.apply import apply
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -211,8 +211,7 @@ def plan_tensor(
 
     `chunk_bytes` is the size of a chunk as the user gave it, or None for kact's own choice;
     `channels` are axes, or None, that are not merged with others.
-    Raises UsageError for an axis that the tensor does not have, and for groups that do not fit in
-    memory where an activation has to see them whole.
+    Raises UsageError for an axis that the tensor does not have, and for groups beyond memory.
     """
     rank = len(shape)
     groups: dict[int, frozenset[int]] = {}
@@ -246,18 +245,15 @@ def plan_tensor(
             if stage is not None:
                 break
             if max(inside) == first:
-                raise _too_large(chain.steps[first], [storage[a] for a in groups[first]])
+                count = math.prod(storage[a] for a in groups[first])
+                raise UsageError(
+                    f"{chain.steps[first].name} along {count:,} values: it has to see all of them "
+                    f"at once, and does so for up to {human(RESIDENT_BYTES)}"
+                )
             last = max(inside)  # the last reduction of the stage goes to the next one
         stages.append(stage)
         first = last
     return TensorPlan(chain, tuple(stages), dtype.itemsize)
-
-
-def _too_large(step: Step, lengths: Sequence[int]) -> UsageError:
-    return UsageError(
-        f"{step.name} along {math.prod(lengths):,} values: it has to see all of them at once, and "
-        f"does so for up to {human(RESIDENT_BYTES)}"
-    )
 
 
 def _stage(steps: Stage, chunk: int, group: int, dtype: np.dtype[Any]) -> Stage | None:

@@ -42,6 +42,7 @@ def ulps(y: Array, wanted: Array) -> Array:
     return ulp_error(y, wanted.astype(np.float64))
 
 
-def test_every_activation_has_a_case() -> None:
+def test_every_activation_of_keras_has_a_case() -> None:
     nine = json.loads((GOLDEN / "keras_golden.json").read_text())["cases"]
-    assert {c["function"] for c in [*CASES, *nine]} == {*activations.ACTIVATIONS}
+    of_keras = {n for n, a in activations.ACTIVATIONS.items() if "keras." in a.notes}
+    assert {c["function"] for c in [*CASES, *nine]} == of_keras
