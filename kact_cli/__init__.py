@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from kact_cli.activations import ACTIVATIONS as ACTIVATIONS
     from kact_cli.chain import Chain as Chain
     from kact_cli.engine.apply import apply as apply
+    from kact_cli.engine.function import function as function
 
     __version__: str
 
-__all__ = ["ACTIVATIONS", "Chain", "__version__", "apply"]
-_HOMES = {"ACTIVATIONS": "activations", "Chain": "chain", "apply": "engine.apply"}
+__all__ = ["ACTIVATIONS", "Chain", "__version__", "apply", "function"]
+_HOMES = {
+    "ACTIVATIONS": "activations",
+    "Chain": "chain",
+    "apply": "engine.apply",
+    "function": "engine.function",
+}
 
 
 def __getattr__(name: str) -> Any:

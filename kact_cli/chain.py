@@ -2,7 +2,8 @@
 
     chain = step , { "," , step } ;                   step  = name , [ call | colon ] ;
     call  = "(" , [ arg , { "," , arg } ] , ")" ;     colon = ":" , arg , { ":" , arg } ;
-    arg   = [ ident , "=" ] , value ;                 value = number | "none" | tuple ;
+    arg   = [ ident , "=" ] , value ;                 number = decimal | integer , "/" , integer ;
+    value = number | "none" | "true" | "false" | tuple ;
 
 `relu(alpha=0.1,max_value=6),softmax(axis=0)` and `relu:alpha=0.1:max_value=6,softmax:axis=0` are
 the same chain. Spaces are free; names fold case and `-` to `_`; a tuple of integers, `(0,2)`, is a
@@ -17,15 +18,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
-from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value
-from kact_cli.activations.elsewhere import OTHERS, SPELLINGS
+from kact_cli.activations import Activation, Parameter, Value, find
+from kact_cli.activations.elsewhere import OTHERS, REFUSED, SPELLINGS
+from kact_cli.activations.registry import known_names, spelled
 from kact_cli.errors import ChainSyntaxError, UsageError
 from kact_cli.messages import nearest
 
 # Patterns, compiled when they are first used and not at every start
 _NUMBER = r"(?a)[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"
 _INTEGER = r"(?a)[+-]?\d+"
+_FRACTION = r"(?a)[+-]?\d{1,24}/0*[1-9]\d{0,23}"
 _TOKEN = r"[(),:=]|[^\s(),:=]+"
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _EXACT = 2**64
 """Whole numbers up to this size stay integers: they are the bounds of an integer tensor."""
 
@@ -33,8 +37,9 @@ _EXACT = 2**64
 def parse_value(parameter: Parameter, text: str) -> Value:
     """The value that `text` means for `parameter`.
 
-    Numbers (`-0.5`, `1e-3`, `inf`, `nan`), `none` where the parameter can be absent, and for an
-    axis an integer, several (`0,2` or `(0,2)`) or `none` for all of them.
+    Numbers (`-0.5`, `1e-3`, `1/6`, `inf`, `nan`), `none` where the parameter can be absent, `true`
+    and `false` (also `1` and `0`) for a flag, and for an axis an integer, several (`0,2` or
+    `(0,2)`) or `none` for all of them.
 
     Raises UsageError naming the parameter and what it takes.
     """
@@ -50,6 +55,13 @@ def parse_value(parameter: Parameter, text: str) -> Value:
         return axes if len(axes) > 1 or "," in inner else axes[0]
     if word == "none" and parameter.optional:
         return None
+    if parameter.is_flag:
+        if word not in _FLAGS:
+            raise UsageError(f"{parameter.name} takes true or false, not '{text}'")
+        return _FLAGS[word]
+    if re.fullmatch(_FRACTION, word):
+        above, _, below = word.partition("/")
+        return int(above) / int(below)
     if not re.fullmatch(_NUMBER, word):
         or_none = " or none" if parameter.optional else ""
         raise UsageError(f"{parameter.name} takes a number{or_none}, not '{text}'")
@@ -62,13 +74,21 @@ def parse_value(parameter: Parameter, text: str) -> Value:
 
 def format_value(value: Value) -> str:
     """The text that `parse_value` reads back as `value`."""
-    if value is None:
-        return "none"
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return "(" + ",".join(map(str, value)) + ("," if len(value) == 1 else "") + ")"
     whole = isinstance(value, float) and value.is_integer() and abs(value) < 1e15
     negative_zero = value == 0 and math.copysign(1, value) < 0
     return str(int(value)) if whole and not negative_zero else repr(value)
+
+
+def declared(name: str) -> Activation:
+    """The activation of that name; UsageError that says what was meant, if there is none."""
+    found = find(name)
+    if found is None:
+        raise UsageError(f"unknown activation '{name}'{meant(name)}")
+    return found
 
 
 class Step(NamedTuple):
@@ -80,16 +100,16 @@ class Step(NamedTuple):
     @classmethod
     def make(cls, name: str, given: Mapping[str, Value] | None = None) -> Step:
         """The step of the activation `name`, defaults filled in; `given` is by parameter name."""
-        activation = ACTIVATIONS[name]
+        activation = declared(name)
         given = dict(given or {})
         values = tuple((p.name, given.pop(p.name, p.default)) for p in activation.parameters)
         if given:
             raise UsageError(f"{name} has no parameter {', '.join(given)}")
-        return cls(name, values)
+        return cls(activation.name, values)
 
     @property
     def activation(self) -> Activation:
-        return ACTIVATIONS[self.name]
+        return declared(self.name)
 
     @property
     def axis_name(self) -> str | None:
@@ -158,11 +178,13 @@ class Chain:
 
 def meant(word: str) -> str:
     """What was meant by a `word` that names no activation, to end a message with."""
-    name = word.lower().replace("-", "_")
+    name = spelled(word)
     if name in SPELLINGS:
         return f"; {word} is {SPELLINGS[name]}"
-    close = "" if name in OTHERS else nearest(name, ACTIVATIONS)
-    return close or f"; there are {', '.join(ACTIVATIONS)}"
+    if name in REFUSED:
+        return f": {REFUSED[name]}"
+    close = "" if name in OTHERS else nearest(name, known_names())
+    return close or "; kact list names them all"
 
 
 class _Parser:
@@ -205,23 +227,23 @@ class _Parser:
         word = self.token
         if word in ("", ","):
             self.fail("an activation's name is missing here")
-        name = word.lower().replace("-", "_")
-        if name not in ACTIVATIONS:
+        activation = find(word)
+        if activation is None:
             self.fail(f"unknown activation '{word}'{meant(word)}")
         self.at += 1
         given: dict[str, Value] = {}
         named = False
         if self.accept("("):
             while not self.accept(")"):
-                named = self.argument(ACTIVATIONS[name], given, named, call=True)
+                named = self.argument(activation, given, named, call=True)
                 if self.token != ")" and not self.accept(","):
                     self.fail("expected ',' or ')'" if self.token else "the '(' is never closed")
                 elif self.token == ")" and self.tokens[self.at - 1][0] == ",":
                     self.fail("a parameter is missing here")
         else:
             while self.accept(":"):
-                named = self.argument(ACTIVATIONS[name], given, named, call=False)
-        return Step.make(name, given)
+                named = self.argument(activation, given, named, call=False)
+        return Step.make(activation.name, given)
 
     def argument(
         self, activation: Activation, given: dict[str, Value], named: bool, *, call: bool
@@ -230,7 +252,7 @@ class _Parser:
         has = ", ".join(p.name for p in activation.parameters) or "no parameters"
         at, word = self.at, self.token
         if self.at + 1 < len(self.tokens) and self.tokens[self.at + 1][0] == "=":
-            parameter = activation.parameter(word.lower().replace("-", "_"))
+            parameter = activation.parameter(spelled(word))
             if parameter is None:
                 close = nearest(word, [n for p in activation.parameters for n in p.names])
                 self.fail(f"{activation.name} has no parameter '{word}'{close} (it has {has})")

@@ -44,6 +44,10 @@ class StrictError(UsageError):
     """A warning, where --strict makes errors of them. Exit code 2."""
 
 
+class PluginError(UsageError):
+    """An activation of another package that cannot be loaded, or fails. Exit code 2."""
+
+
 class ExistsError(UsageError):
     """An output exists, and is not to be replaced."""
 

@@ -114,13 +114,17 @@ def options(command: click.Command, ctx: click.Context) -> Iterator[str]:
 
 
 def activations(group: click.Group, ctx: click.Context) -> Iterator[str]:
-    """Every activation with its own parameters; the other options are the same for all."""
-    for name in ACTIVATIONS:
+    """Every activation with its own parameters, group by group; the other options are the same."""
+    heading = ""
+    for name, activation in ACTIVATIONS.items():
+        if activation.group != heading:
+            heading = activation.group
+            yield f".SH {escape(heading.upper())}"
         command = group.get_command(ctx, name)
         assert command is not None
         inner = click.Context(command, info_name=name, parent=ctx)
-        own = {p.name for p in ACTIVATIONS[name].parameters}
-        yield f".SS {escape(name)}"
+        own = {p.name for p in activation.parameters}
+        yield f".SS {escape(', '.join(activation.names))}"
         yield from prose(command.help or "")
         for param in command.get_params(inner):
             if param.name in own:
@@ -155,7 +159,6 @@ def command_lines(command: click.Command, ctx: click.Context, name: str) -> Iter
     yield from (".SH SYNOPSIS", usage(command, ctx, name), ".SH DESCRIPTION")
     yield from prose(command.help or "")
     if isinstance(command, click.Group):
-        yield ".SH ACTIVATIONS"
         yield from activations(command, ctx)
         yield ".SH OPTIONS"
         yield "Each activation has these beside its own parameters."

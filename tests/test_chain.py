@@ -32,6 +32,13 @@ from kact_cli.errors import ChainSyntaxError
         ("softmax(axis=none)", "softmax:axis=NONE"),
         ("relu(max_value=none,threshold=-1e-3)", "relu:threshold=-0.001"),
         ("elu(inf)", "elu:+Infinity"),
+        ("gelu(approximate=True)", "gelu:approximate=true"),
+        ("gelu(1)", "GELU:TRUE"),
+        ("gelu(approximate=false)", "gelu"),
+        ("hard_sigmoid(alpha=1/6)", "hard-sigmoid:0.16666666666666666"),
+        ("rescaling(-1/2, 6/3)", "rescaling:-.5:2"),
+        ("swish(1.702)", "silu:alpha=1.702"),
+        ("leaky_relu(alpha=0.3)", "leaky_relu:negative_slope=0.3"),
         ("relu\n(\talpha=1)", "relu:1"),
     ],
 )
@@ -61,6 +68,8 @@ def values(parameter: Parameter) -> st.SearchStrategy[Value]:
     if parameter.is_axis:
         small = st.integers(-9, 9)
         return st.one_of(small, st.none(), st.lists(small, min_size=1, max_size=4).map(tuple))
+    if parameter.is_flag:
+        return st.booleans()
     numbers = st.one_of(integers, st.floats(allow_nan=False), st.just(math.nan), st.just(-0.0))
     return st.one_of(numbers, st.none()) if parameter.optional else numbers
 
@@ -105,7 +114,7 @@ def test_values_round_trip(parameter: Parameter, data: st.DataObject) -> None:
         ("relu,,elu", 5, "missing"),
         ("rellu", 0, "'relu'"),
         ("elu, rellu", 5, "'relu'"),
-        ("zzz", 0, "there are relu"),
+        ("zzz", 0, "kact list"),
         ("relu elu", 5, "expected ','"),
         ("relu(", 5, "missing"),
         ("relu(1", 6, "never closed"),
@@ -116,6 +125,15 @@ def test_values_round_trip(parameter: Parameter, data: st.DataObject) -> None:
         ("relu:alpha=", 11, "missing"),
         ("relu(alpha=x)", 11, "takes a number"),
         ("relu(alpha=none)", 11, "takes a number"),
+        ("relu(alpha=1/0)", 11, "takes a number"),
+        ("relu(alpha=1/x)", 11, "takes a number"),
+        ("relu(alpha=1.5/2)", 11, "takes a number"),
+        ("relu(alpha=true)", 11, "takes a number"),
+        ("gelu(approximate=2)", 17, "true or false"),
+        ("gelu(none)", 5, "true or false"),
+        ("leaky_relu(alpha=1,negative_slope=2)", 19, "twice"),
+        ("glu", 0, "halves its axis"),
+        ("prelu", 0, "weights"),
         ("relu(alfa=1)", 5, "'alpha'"),
         ("relu(alpha=1,alpha=2)", 13, "twice"),
         ("relu(alpha=1,negative_slope=2)", 13, "twice"),

@@ -1,18 +1,23 @@
 """Activations by the names that they have elsewhere, for whoever asks kact for one of them.
 
-A name that kact has comes before this table, so what is declared one day need not be removed here.
+A name that kact has comes before these tables.
 """
 
 from __future__ import annotations
 
 SPELLINGS = {
-    "relu6": "relu --max-value 6, in a chain relu(max_value=6)",
-    "leaky_relu": "relu --alpha 0.2 as Keras 3 has it by default (PyTorch: 0.01), in a chain "
-    "relu(alpha=0.2)",
-    "leakyrelu": "relu --alpha 0.3 as the layer of Keras 2 has it by default (PyTorch: 0.01), in a "
-    "chain relu(alpha=0.3)",
-    "lrelu": "relu --alpha 0.01 as PyTorch has it by default, in a chain relu(alpha=0.01)",
+    "leakyrelu": "leaky_relu --alpha 0.3 as Keras's layer has it by default, in PyTorch with a "
+    "slope of 0.01, in a chain leaky_relu(0.01)",
+    "lrelu": "leaky_relu, in PyTorch with a slope of 0.01, in a chain leaky_relu(0.01)",
     "thresholded_relu": "relu --threshold 1, in a chain relu(threshold=1)",
+    "quick_gelu": "silu --alpha 1.702, in a chain silu(alpha=1.702)",
+    "gelu_new": "gelu --approximate, in a chain gelu(approximate=true)",
+    "gelu_tanh": "gelu --approximate, in a chain gelu(approximate=true)",
+    "gelu_fast": "gelu --approximate, in a chain gelu(approximate=true)",
+    "gelu_pytorch_tanh": "gelu --approximate, in a chain gelu(approximate=true)",
+    "gelu_erf": "gelu",
+    "softmin": "a softmax of -x, in a chain rescaling(scale=-1),softmax",
+    "scale": "rescaling",
     "exp": "exponential",
     "expit": "sigmoid",
     "logistic": "sigmoid",
@@ -22,12 +27,26 @@ SPELLINGS = {
 }
 """What a name stands for, in kact's words."""
 
+_HALVES = "it halves its axis, and kact keeps every shape"
+_WEIGHTS = "its slopes are weights that a model has learned"
+REFUSED = {
+    "glu": _HALVES,
+    "reglu": _HALVES,
+    "geglu": _HALVES,
+    "swiglu": _HALVES,
+    "crelu": "it doubles its axis, and kact keeps every shape",
+    "maxout": "it makes its axis shorter, and kact keeps every shape",
+    "prelu": f"{_WEIGHTS}; leaky_relu has one slope for all",
+    "rrelu": "its slopes are random; leaky_relu has one slope for all",
+    "xielu": _WEIGHTS,
+    "gumbel_softmax": "its results are random",
+    "argmax": "it makes its axis shorter, and kact keeps every shape",
+    "logsumexp": "it makes its axis shorter, and kact keeps every shape",
+}
+"""Why kact does not have it."""
+
 OTHERS = frozenset(
-    {"gelu", "silu", "swish", "mish", "celu", "glu", "swiglu", "geglu", "crelu", "prelu", "rrelu"}
-    | {"log_softmax", "logsoftmax", "log_sigmoid", "logsigmoid", "linear", "identity", "sparsemax"}
-    | {"hard_sigmoid", "hardsigmoid", "hard_swish", "hardswish", "hard_silu", "hard_tanh", "erf"}
-    | {"hardtanh", "hard_shrink", "hardshrink", "soft_shrink", "softshrink", "tanh_shrink", "sinh"}
-    | {"tanhshrink", "softmin", "squareplus", "sparse_plus", "sparse_sigmoid", "gumbel_softmax"}
-    | {"threshold", "step", "sin", "cos", "cosh", "log", "sqrt", "square", "abs", "maxout", "elish"}
+    {"erf", "sinh", "step", "sin", "cos", "cosh", "log", "sqrt", "square", "abs", "elish", "relu2"}
+    | {"hardmax", "sign", "round", "normalize"}
 )
 """Functions of their own, however near in letters to another: none is suggested in their place."""

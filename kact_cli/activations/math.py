@@ -1,10 +1,11 @@
 """What a kernel computes with: the functions whose value depends on how it is computed.
 
-A kernel adds, multiplies, divides and compares by NumPy, whose results are the same everywhere, and
-takes from its `Math` what is not: exp, expm1, log1p and tanh, numbers with more digits than a float
-has, and the sign of a zero. So one formula serves every arithmetic (see `arithmetic`), `--exact`
-among them, and a kernel needs to know only this: constants other than whole numbers come from
-`number`, and `x` may be an array of decimal numbers, which NumPy computes with as well.
+A kernel adds, multiplies, divides, takes square roots and compares by NumPy, whose results are the
+same everywhere, and takes from its `Math` what is not: exp, expm1, log1p, tanh and the like,
+numbers with more digits than a float has, and the sign of a zero. So one formula serves every
+arithmetic (see `arithmetic`), `--exact` among them, and a kernel needs to know only this: constants
+other than whole numbers come from `number`, and `x` may be an array of decimal numbers, which NumPy
+computes with as well.
 """
 
 from __future__ import annotations
@@ -37,10 +38,16 @@ class Math(ABC):
     def __init__(self, tensor: np.dtype[Any]) -> None:
         self.tensor = tensor
         """The tensor's dtype, which float16 is not computed in."""
+        self.careful = tensor.itemsize == 8
+        """Whether the tensor is float64 itself, so that an ULP of it counts."""
 
     @abstractmethod
     def exp(self, x: Tile, out: Tile) -> None:
         """exp(x)."""
+
+    @abstractmethod
+    def exp_of_sum(self, x: Tile, rest: Tile, out: Tile) -> None:
+        """exp(x + rest), rest of some ULP of x; may overwrite both."""
 
     @abstractmethod
     def expm1(self, x: Tile, out: Tile) -> None:
@@ -53,6 +60,17 @@ class Math(ABC):
     @abstractmethod
     def tanh(self, x: Tile, out: Tile) -> None:
         """tanh(x)."""
+
+    @abstractmethod
+    def tanh_shrink(self, x: Tile, out: Tile) -> None:
+        """x - tanh(x), with all its digits where that is near 0; out is not x."""
+
+    @abstractmethod
+    def gelu(self, x: Tile, out: Tile) -> None:
+        """x * (1 + erf(x / sqrt(2))) / 2, with all its digits where that is near 0; out is not x.
+
+        Float32 is not what it can compute in.
+        """
 
     def positive(self, x: Tile, out: Tile) -> None:
         """max(x, 0), and NaN for NaN; a zero may have either sign, save where that would show."""

@@ -14,21 +14,16 @@ An activation is an annotated function under `@activation`:
         \"\"\"
 
 The signature gives the Click options, the chain grammar, `kact list` and the man pages; the
-docstring's first paragraph is the summary, its second the formula. Nothing is written twice.
-
-A kernel overwrites `x` with the result and may use `tmp`, a buffer like `x`, as it pleases. Both
-are C-contiguous, in native byte order, cache-sized, and float32 or float64 (float16 is computed in
-float32), or integers where `keeps_integers` says so; NumPy's floating-point warnings are off. `x`
-is 1-D for an elementwise activation. What is not the same on every processor, exp for one, comes
-from `m` (see `math.Math`), and so every activation obeys `--exact`. An activation with an `axis`
-gets `(outer, length, inner)` and works along axis 1; see `Streamed` for tensors whose axis is
-larger than memory.
+docstring's first paragraph is the summary, its second the formula, which the tests evaluate; the
+module's `GROUP` is the heading that it is listed under. Nothing is written twice. What a kernel has
+to do is said in `kact_cli.activations`.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -51,7 +46,7 @@ if TYPE_CHECKING:
 Axis = int | tuple[int, ...] | None
 """An axis, several at once, or None for all of them; negative ones count from the end."""
 
-Value = float | int | tuple[int, ...] | None
+Value = float | int | bool | tuple[int, ...] | None
 Kernel = Callable[..., None]
 _K = TypeVar("_K", bound=Kernel)
 
@@ -61,6 +56,8 @@ class Doc(NamedTuple):
 
     help: str
     aliases: tuple[str, ...] = ()
+    elsewhere: str = ""
+    """Which library has another default: `0.3 in Keras's layer, 0.01 in PyTorch`."""
 
 
 class Parameter(NamedTuple):
@@ -70,7 +67,10 @@ class Parameter(NamedTuple):
     default: Value
     help: str
     aliases: tuple[str, ...]
+    elsewhere: str
     is_axis: bool
+    is_flag: bool
+    """Whether its values are true and false."""
     optional: bool
     """Whether `none` is a value (relu's max_value: no maximum)."""
 
@@ -112,21 +112,73 @@ class Streamed(Protocol):
         ...
 
 
-class Activation(NamedTuple):
-    """One declared activation."""
+class Activation:
+    """One declared activation; its signature and docstring are read when they are asked for."""
 
-    name: str
-    kernel: Kernel
-    parameters: tuple[Parameter, ...]
-    summary: str
-    formula: str
-    notes: str
-    streamed: Streamed | None
-    exactly: Streamed | None
-    """`streamed` where the result has to be exact."""
-    keeps_integers: Callable[[Mapping[str, Value]], bool]
+    def __init__(
+        self,
+        kernel: Kernel,
+        *,
+        aliases: tuple[str, ...] = (),
+        streamed: Streamed | None = None,
+        exactly: Streamed | None = None,
+        keeps_integers: Callable[[Mapping[str, Value]], bool] = lambda _: False,
+        in_float64: Callable[[Mapping[str, Value]], bool] = lambda _: False,
+    ) -> None:
+        self.name = kernel.__name__
+        self.kernel = kernel
+        self.aliases = aliases
+        self.group: str = kernel.__globals__.get("GROUP", "Others")
+        self.package = ""
+        """The package that declares it, if that is not kact."""
+        self.streamed = streamed
+        self.exactly = exactly
+        """`streamed` where the result has to be exact."""
+        self.keeps_integers = keeps_integers
+        self.in_float64 = in_float64
+        """For which values of the parameters a chain with it computes float32 in float64."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.aliases)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is one of kact's own."""
+        return self.kernel.__module__.startswith("kact_cli.")
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return _parameters(self.kernel)
+
+    @cached_property
+    def _paragraphs(self) -> list[str]:
+        return inspect.cleandoc(self.kernel.__doc__ or "").split("\n\n")
+
+    @property
+    def summary(self) -> str:
+        return " ".join(self._paragraphs[0].split())
+
+    @property
+    def formula(self) -> str:
+        return " ".join(self._paragraphs[1].split())
+
+    @property
+    def cases(self) -> list[str]:
+        """The formula, cut at its commas outside of parentheses."""
+        cases, depth = [""], 0
+        for character in self.formula:
+            depth += (character == "(") - (character == ")")
+            cases[-1] += character
+            if character == "," and depth == 0:
+                cases.append("")
+        return [case.strip() for case in cases]
+
+    @property
+    def notes(self) -> str:
+        return "\n\n".join(self._paragraphs[2:])
+
+    @cached_property
     def axis(self) -> Parameter | None:
         """The parameter that makes this activation work along an axis, or None: elementwise."""
         return next((p for p in self.parameters if p.is_axis), None)
@@ -150,7 +202,25 @@ class Activation(NamedTuple):
 
 
 ACTIVATIONS: dict[str, Activation] = {}
-"""Every activation, by name, in the order of declaration."""
+"""Every activation by name, in the order of declaration; a plug-in once it is loaded."""
+
+_NAMES: dict[str, str] = {}
+"""The name of each activation by every name that it has."""
+
+
+def spelled(name: str) -> str:
+    """A name as it is declared: case is folded, and `-` is `_`."""
+    return name.strip().lower().replace("-", "_")
+
+
+def declared_as(name: str) -> Activation | None:
+    """The activation that has been declared with that name, as it is spelled or as an alias."""
+    return ACTIVATIONS.get(_NAMES.get(name, ""))
+
+
+def known_names() -> list[str]:
+    """Every name that an activation has, aliases among them."""
+    return list(_NAMES)
 
 
 def _parameters(kernel: Kernel) -> tuple[Parameter, ...]:
@@ -163,9 +233,12 @@ def _parameters(kernel: Kernel) -> tuple[Parameter, ...]:
         if get_origin(hint) is not Annotated:
             raise TypeError(f"{kernel.__name__}: {p.name} needs Annotated[..., Doc(...)]")
         kind, doc = get_args(hint)[:2]
+        if p.default is p.empty:
+            raise TypeError(f"{kernel.__name__}: {p.name} needs a default")
         optional = type(None) in get_args(kind)
+        known = (doc.help, doc.aliases, doc.elsewhere)
         parameters.append(
-            Parameter(p.name, p.default, doc.help, doc.aliases, kind == Axis, optional)
+            Parameter(p.name, p.default, *known, kind == Axis, kind is bool, optional)
         )
     return tuple(parameters)
 
@@ -177,38 +250,41 @@ def activation(kernel: _K, /) -> _K: ...
 @overload
 def activation(
     *,
+    aliases: tuple[str, ...] = (),
     streamed: Streamed | None = None,
     exactly: Streamed | None = None,
     keeps_integers: Callable[[Mapping[str, Value]], bool] = lambda _: False,
+    in_float64: Callable[[Mapping[str, Value]], bool] = lambda _: False,
 ) -> Callable[[_K], _K]: ...
 
 
-def activation(
-    kernel: _K | None = None,
-    /,
-    *,
-    streamed: Streamed | None = None,
-    exactly: Streamed | None = None,
-    keeps_integers: Callable[[Mapping[str, Value]], bool] = lambda _: False,
-) -> _K | Callable[[_K], _K]:
-    """Declare a kernel as an activation (see the module's docstring)."""
+def activation(kernel: _K | None = None, /, **more: Any) -> _K | Callable[[_K], _K]:
+    """Declare a kernel as an activation.
+
+    `aliases` are other names for it; `streamed`, and `exactly` for `--exact`, say how groups larger
+    than memory are computed, without which they are refused; `keeps_integers` says for which values
+    of the parameters a tensor of integers stays one, and `in_float64` for which of them a formula
+    is not within 4 ULP of float32 unless it is computed in float64.
+    """
 
     def declare(kernel: _K) -> _K:
-        name = kernel.__name__
-        if name in ACTIVATIONS:
-            raise ValueError(f"activation {name} is declared twice")
-        summary, formula, *notes = inspect.cleandoc(kernel.__doc__ or "").split("\n\n")
-        ACTIVATIONS[name] = Activation(
-            name=name,
-            kernel=kernel,
-            parameters=_parameters(kernel),
-            summary=" ".join(summary.split()),
-            formula=" ".join(formula.split()),
-            notes="\n\n".join(notes),
-            streamed=streamed,
-            exactly=exactly,
-            keeps_integers=keeps_integers,
-        )
+        made = Activation(kernel, **more)
+        register(made)
         return kernel
 
     return declare if kernel is None else declare(kernel)
+
+
+def register(made: Activation) -> None:
+    """Add an activation to the table; ValueError for a name that is taken."""
+    for name in made.names:
+        if name in _NAMES:
+            raise ValueError(f"activation {name} is declared twice")
+    ACTIVATIONS[made.name] = made
+    _NAMES.update(dict.fromkeys(made.names, made.name))
+
+
+def forget(name: str) -> None:
+    """Take an activation out of the table again."""
+    for known in ACTIVATIONS.pop(name).names:
+        del _NAMES[known]

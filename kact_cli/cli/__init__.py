@@ -117,10 +117,10 @@ class LazyGroup(click.Group):
 
 def _meant(word: str) -> str:
     """What was meant by a word that is no command: an activation's name, or a near miss."""
-    from kact_cli.activations import ACTIVATIONS
+    from kact_cli.activations.registry import known_names, spelled
 
-    if word.lower() in ACTIVATIONS:
-        return f"; did you mean 'kact apply {word.lower()}'?"
+    if spelled(word) in known_names():
+        return f"; did you mean 'kact apply {spelled(word)}'?"
     return nearest(word, list(COMMANDS))
 
 

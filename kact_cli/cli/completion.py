@@ -7,6 +7,7 @@ completed piece would end the chain.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
@@ -21,7 +22,9 @@ from click.shell_completion import (
     add_completion_class,
 )
 
-from kact_cli.activations import ACTIVATIONS
+from kact_cli.activations import ACTIVATIONS, find, plugins
+from kact_cli.activations.registry import spelled
+from kact_cli.errors import PluginError
 from kact_cli.files.source import is_named_file
 
 PART = "part"
@@ -39,20 +42,34 @@ def complete_chain(incomplete: str) -> list[Item]:
     before, step = incomplete[:at], incomplete[at:]
     match = re.fullmatch(r"(\s*)([\w-]+)([(:].*)?", step, re.S)
     if match is None or match[3] is None:
-        names = [n for n in ACTIVATIONS if n.startswith(step.strip().lower().replace("-", "_"))]
-        return [_part(before + name, ACTIVATIONS[name].summary) for name in names]
-    activation = ACTIVATIONS.get(match[2].lower().replace("-", "_"))
+        return [_part(before + name, help) for name, help in _activations(spelled(step))]
+    activation = None
+    with contextlib.suppress(PluginError):
+        activation = find(match[2])
     if activation is None:
         return []
     cut = max(step.rfind(c) for c in ("(", ":", ","))
-    start, word = step[: cut + 1], step[cut + 1 :]
+    start, word = step[: cut + 1], step[cut + 1 :].strip()
     if "=" in word:
         return []
-    given = re.findall(r"(\w+)\s*=", start)
+    given = set(re.findall(r"(\w+)\s*=", start))
     return [
-        _part(f"{before}{start}{p.name}=", p.help)
+        _part(f"{before}{start}{name}=", p.help)
         for p in activation.parameters
-        if p.name.startswith(word.strip()) and p.name not in given
+        if not given & {*p.names}
+        for name in (p.names if word else (p.name,))
+        if name.startswith(word)
+    ]
+
+
+def _activations(word: str) -> list[tuple[str, str]]:
+    """Names that begin with a word, and what they are; aliases only where there is a word."""
+    list(plugins())  # which joins the table
+    return [
+        (name, activation.summary)
+        for activation in ACTIVATIONS.values()
+        for name in (activation.names if word else (activation.name,))
+        if name.startswith(word)
     ]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from kact_cli.options import Concern
+
+if TYPE_CHECKING:
+    from kact_cli.activations import Activation
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -128,6 +131,12 @@ class Command(click.Command):
             with formatter.section("Examples"):
                 for line in self.examples:
                     formatter.write(f"  {line}\n")
+
+
+def shown(activation: Activation) -> list[str]:
+    """The lines of a formula: one, or where that would be long, one for each case."""
+    short = len(activation.formula) <= 70
+    return [activation.formula] if short else activation.cases
 
 
 class Group(Command, click.Group):

@@ -28,9 +28,16 @@ _CSV: Where = ("input or output", (CSV.name,))
 
 def parameter_option(parameter: Parameter) -> click.Option:
     """The option of an activation's parameter: its Keras name with dashes, and its aliases."""
-    flags = [f"--{name.replace('_', '-')}" for name in parameter.names]
+    flags = [name.replace("_", "-") for name in parameter.names]
+    if parameter.is_flag:
+        return Option(
+            [*(f"--{flag}/--no-{flag}" for flag in flags), parameter.name],
+            heading=COMPUTE,
+            default=parameter.default,
+            help=parameter.help,
+        )
     return Option(
-        [*flags, parameter.name],
+        [*(f"--{flag}" for flag in flags), parameter.name],
         heading=COMPUTE,
         type=ValueType(parameter),
         default=format_value(parameter.default),

@@ -18,7 +18,7 @@ from kact_cli.transform.route import transform
 def looks_like_chain(word: str) -> bool:
     """Whether `word`, where a file was expected, is a chain and no file."""
     with contextlib.suppress(UsageError):
-        return bool(Chain.parse(word)) and not os.path.lexists(word)
+        return not os.path.lexists(word) and bool(Chain.parse(word))
     return False
 
 

@@ -22,13 +22,16 @@ from kact_cli.types import Array
 SAMPLE = 16 * 1024
 """Values that are looked at."""
 
+PROBABILITIES = ("softmax", "sparsemax")
+"""Activations whose results are probabilities."""
+
 
 def of_chain(chain: Chain) -> Iterator[str]:
     """What the steps alone say."""
     for before, step in zip(chain.steps, chain.steps[1:], strict=False):
         if not step.axis_name:
             continue
-        if before.axis_name:
+        if before.name in PROBABILITIES:
             yield f"{step.name} after {before.name}: it gets probabilities, not logits"
         elif before.name == "sigmoid":
             yield f"sigmoid before {step.name}: it flattens the logits to between 0 and 1"
@@ -40,7 +43,8 @@ def of_shape(chain: Chain, shape: Sequence[int]) -> Iterator[str]:
         if step.axis_name and 0 not in shape:
             axes = resolve_axes(step, shape)
             if math.prod(shape[a] for a in axes) == 1:
-                yield f"{step.name} over an axis of size 1: every value becomes 1"
+                result = apply(step.name, [1.0])[0]
+                yield f"{step.name} over an axis of size 1: every value becomes {result:g}"
 
 
 def of_columns(chain: Chain, names: Sequence[str]) -> Iterator[str]:

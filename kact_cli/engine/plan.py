@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kact_cli.chain import Chain, Step, resolve_axes
 from kact_cli.engine.layout import Grid, grow, merge_axes, run_length
+from kact_cli.errors import UsageError
+from kact_cli.messages import human
 from kact_cli.types import Shape
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ GROUP_BYTES = 4 * MIB
 that streaming costs is dearer than leaving the cache."""
 STATE_BYTES = 20 * MIB
 """The most that the state of a slab may take."""
+RESIDENT_BYTES = 256 * MIB
+"""The largest group of an activation that has to see all of it at once."""
 RUN_BYTES = 4 * KIB
 """Reads shorter than this cost more than another pass over longer ones."""
 DISTINCT = 6
@@ -53,7 +57,7 @@ class Reduction(NamedTuple):
     """A step that works along an axis: which dims it reduces, and whether it is streamed.
 
     `step` counts from the stage's first, and `rounds` the passes that it takes to collect its state
-    if it is streamed.
+    if it is streamed; 0: it cannot be.
     """
 
     step: int
@@ -67,7 +71,7 @@ class Reduction(NamedTuple):
 
 
 def rounds(step: Step, exact: bool) -> int:
-    """How many passes it takes to collect the state of a streamed reduction."""
+    """How many passes it takes to collect the state of a streamed reduction; 0: it cannot be."""
     streamed = step.activation.reduction(exact)
     return streamed.rounds if streamed is not None else 0
 
@@ -207,7 +211,7 @@ def plan_tensor(
 
     `chunk_bytes` is the size of a chunk as the user gave it, or None for kact's own choice;
     `channels` are axes, or None, that are not merged with others.
-    Raises UsageError for an axis that the tensor does not have.
+    Raises UsageError for an axis that the tensor does not have, and for groups beyond memory.
     """
     rank = len(shape)
     groups: dict[int, frozenset[int]] = {}
@@ -240,6 +244,12 @@ def plan_tensor(
             stage = _stage(Stage(first, last, dims, reductions, (), (), kept), chunk, group, dtype)
             if stage is not None:
                 break
+            if max(inside) == first:
+                count = math.prod(storage[a] for a in groups[first])
+                raise UsageError(
+                    f"{chain.steps[first].name} along {count:,} values: it has to see all of them "
+                    f"at once, and does so for up to {human(RESIDENT_BYTES)}"
+                )
             last = max(inside)  # the last reduction of the stage goes to the next one
         stages.append(stage)
         first = last
@@ -251,13 +261,15 @@ def _stage(steps: Stage, chunk: int, group: int, dtype: np.dtype[Any]) -> Stage 
 
     `steps` is a stage that nothing is decided of: neither what is streamed nor slab and chunk.
     """
-    distinct = sorted({r.dims for r in steps.reductions})
+    resident = {r.dims for r in steps.reductions if not r.rounds}
+    distinct = sorted({r.dims for r in steps.reductions} - resident)
+    sizes = {chunk, group, *([max(group, RESIDENT_BYTES // dtype.itemsize)] if resident else [])}
     most = len(distinct) if len(distinct) <= DISTINCT else 0
     # Fewest passes first; among those, the cache-sized chunk before the larger one
     for count in range(most + 1):
         for streamed in itertools.combinations(distinct, count):
             reductions = tuple(r._replace(streamed=r.dims in streamed) for r in steps.reductions)
-            for elements in sorted({chunk, group}):
+            for elements in sorted(sizes):
                 stage = _fitted(steps._replace(reductions=reductions), elements, dtype.itemsize)
                 if stage is not None and (count == len(distinct) or _reads_well(stage, dtype)):
                     return stage

@@ -1,7 +1,8 @@
 """A chain resolved for a dtype.
 
-A chain computes in one floating dtype: float64 for float64 and wide integers, float32 for the rest
-(float16 and bfloat16 are rounded once, at the end); `--compute-dtype` overrides it. An integer
+A chain computes in one floating dtype: float64 for float64 and wide integers, and where a step asks
+for it (`in_float64`), float32 for the rest (float16 and bfloat16 are rounded once, at the end);
+`--compute-dtype` overrides it. An integer
 tensor stays what it is through the steps that keep integers (relu with whole parameters), and
 becomes floating at the first one that does not. An exact result is computed in float64, whatever
 the tensor is.
@@ -79,7 +80,8 @@ class Program(NamedTuple):
         floating = path[-1].kind in "fV"
         # A parameter is a float32 where the tensor is of bfloat16
         natural = np.dtype("f4") if path[-1] == BFLOAT16 else path[-1].newbyteorder("=")
-        wide = exact or natural.itemsize == 8
+        steep = any(step.activation.in_float64(step.arguments) for step in chain.steps)
+        wide = exact or steep or natural.itemsize == 8
         work = compute_dtype or np.dtype(np.float64 if wide else np.float32)
         result = dtype.newbyteorder(source.byteorder) if dtype is not None else path[-1]
         integer_steps = 0

@@ -112,6 +112,7 @@ def _nearest(exact: Decimal, smaller: float, step: float) -> float:
     That one is `step` away. In the middle of both it is the middle, for rounding to even.
     """
     middle = abs(smaller) + step / 2
-    if abs(exact) < middle:
+    size = exact.copy_abs()  # abs() would round it
+    if size < middle:
         return smaller
-    return math.copysign(middle if abs(exact) == middle else abs(smaller) + step, float(exact))
+    return math.copysign(middle if size == middle else abs(smaller) + step, float(exact))

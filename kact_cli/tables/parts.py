@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from kact_cli.chain import Chain, resolve_axes
+from kact_cli.chain import Chain, Step, resolve_axes
 from kact_cli.engine.engine import engine_for
 from kact_cli.engine.plan import Reduction, collecting, rounds
 from kact_cli.engine.program import Program, dtype_path
@@ -99,6 +99,9 @@ def parts_of_columns(
     # resolve_axes needs the rank; the number of rows does not matter
     what = "a tensor (rows, columns)"
     axes = {i: resolve_axes(s, (2, 2), what) for i, s in enumerate(chain.steps) if s.axis_name}
+    for step, found in axes.items():
+        if 0 in found:
+            _check_down(chain.steps[step])
     across = any(1 in found for found in axes.values())
     together = across or not columnar
     groups = [range(len(columns))] if together else [range(i, i + 1) for i in range(len(columns))]
@@ -129,6 +132,15 @@ def parts_of_columns(
         positions = tuple(columns[i] for i in group)
         parts.append(Part(positions, program, results, reductions, columnar and across))
     return parts
+
+
+def _check_down(step: Step) -> None:
+    """Refuse an activation down the rows of a table that would have to see them all at once."""
+    if step.activation.streamed is None:
+        raise UsageError(
+            f"{step.name}: the rows of a table do not pass together; a .npy is computed along any "
+            "axis"
+        )
 
 
 def _dims(axes: Iterable[int], *, across: bool, columnar: bool) -> tuple[int, ...]:
@@ -174,6 +186,9 @@ def part_of_list(
                 )
         reductions = tuple(Reduction(i, (1,), False) for i in axes)
     else:
+        for step, found in axes.items():
+            if 0 in found:
+                _check_down(chain.steps[step])
         in_memory = [0, *(1 + p for p in permutation or range(len(item)))]
         reductions = tuple(
             Reduction(

@@ -47,6 +47,25 @@ def test_nan_in_is_nan_out_whatever_its_sign_and_place(name: str, dtype: Any) ->
         ("selu", -1.7580993408473768, INF),
         ("elu", -1, INF),
         ("exponential", 0, INF),
+        ("leaky_relu", -INF, INF),
+        ("relu6", 0, 6),
+        ("celu", -1, INF),
+        ("gelu", NAN, INF),
+        ("silu", NAN, INF),
+        ("mish", NAN, INF),
+        ("hard_silu", NAN, INF),
+        ("hard_sigmoid", 0, 1),
+        ("sparse_sigmoid", 0, 1),
+        ("hard_tanh", -1, 1),
+        ("log_sigmoid", -INF, 0),
+        ("squareplus", 0, INF),
+        ("sparse_plus", 0, INF),
+        ("hard_shrink", -INF, INF),
+        ("soft_shrink", -INF, INF),
+        ("tanh_shrink", -INF, INF),
+        ("threshold", 0, INF),
+        ("linear", -INF, INF),
+        ("rescaling", -INF, INF),
     ],
 )
 def test_at_the_infinities(name: str, at_minus_inf: float, at_inf: float, dtype: Any) -> None:
@@ -200,6 +219,8 @@ def test_elu_leaves_the_positive_part_alone_whatever_alpha(alpha: float) -> None
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_booleans_and_integers_are_computed_in_the_float_they_become(name: str) -> None:
     for tensor in (np.array([True, False]), np.array([3, 0], np.int16), np.array([-5], np.int64)):
+        if ACTIVATIONS[name].keeps_integers({}) and tensor.dtype.kind != "b":
+            continue
         values = {"alpha": 0.5} if name == "relu" else {}
         promoted = tensor.astype(np.result_type(tensor, np.float32))
         np.testing.assert_array_equal(

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import inspect
+from itertools import groupby
 from typing import Annotated, Any
 
 import numpy as np
 import pytest
 
-from kact_cli.activations import ACTIVATIONS, Doc, activation, piecewise, smooth
-from kact_cli.activations import softmax as axiswise
+from kact_cli.activations import (
+    ACTIVATIONS,
+    Activation,
+    Doc,
+    activation,
+    along_axis,
+    elementwise,
+    find,
+)
 from kact_cli.activations.math import Math, Tile
-from kact_cli.activations.registry import Value
+from kact_cli.activations.registry import Value, forget
 from kact_cli.chain import Chain
 from kact_cli.engine.apply import apply
 from kact_cli.engine.rounding import recompute
 
-KERAS_2: dict[str, dict[str, Value]] = {
+# Keras 2's, and those that Keras 3 adds.
+KERAS: dict[str, dict[str, Value]] = {
     "relu": {"alpha": 0.0, "max_value": None, "threshold": 0.0},
     "sigmoid": {},
     "softmax": {"axis": -1},
@@ -26,23 +35,60 @@ KERAS_2: dict[str, dict[str, Value]] = {
     "selu": {},
     "elu": {"alpha": 1.0},
     "exponential": {},
+    "gelu": {"approximate": False},
+    "hard_sigmoid": {"alpha": 0.2, "beta": 0.5},
+    "linear": {},
+    "mish": {},
+    "silu": {"alpha": 1.0},
+    "hard_silu": {},
+    "leaky_relu": {"negative_slope": 0.2},
+    "relu6": {},
+    "celu": {"alpha": 1.0},
+    "log_sigmoid": {},
+    "log_softmax": {"axis": -1},
+    "hard_tanh": {},
+    "hard_shrink": {"threshold": 0.5},
+    "soft_shrink": {"threshold": 0.5},
+    "tanh_shrink": {},
+    "threshold": {"threshold": 0.0, "default_value": 0.0},
+    "squareplus": {"b": 4},
+    "sparse_plus": {},
+    "sparse_sigmoid": {},
+    "sparsemax": {"axis": -1},
+    "rescaling": {"scale": 1.0, "offset": 0.0},
 }
+ALIASES = {"swish": "silu", "hard_swish": "hard_silu", "identity": "linear"}
 
 
-def test_names_parameters_and_defaults_are_those_of_keras_2_in_its_order() -> None:
+def test_names_parameters_and_defaults_are_those_of_keras() -> None:
     table = {a.name: {p.name: p.default for p in a.parameters} for a in ACTIVATIONS.values()}
-    assert table == KERAS_2
-    assert list(table) == list(KERAS_2)
+    assert {name: table[name] for name in KERAS} == KERAS
+
+
+def test_what_belongs_together_is_listed_together() -> None:
+    groups = [group for group, _ in groupby(a.group for a in ACTIVATIONS.values())]
+    assert len(groups) == len(set(groups))
+    assert "Others" not in groups
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_an_alias_is_the_same_activation_in_every_spelling(alias: str) -> None:
+    for name in (alias, alias.upper(), alias.replace("_", "-")):
+        found = find(name)
+        assert found is ACTIVATIONS[ALIASES[alias]]
+        assert str(Chain.parse(name)) == ALIASES[alias]
 
 
 def test_every_kernel_of_the_package_is_registered() -> None:
+    modules = [m for package in (elementwise, along_axis) for m in vars(package).values()]
     kernels = {
         name: f
-        for module in (axiswise, piecewise, smooth)
+        for module in filter(inspect.ismodule, modules)
         for name, f in inspect.getmembers(module, inspect.isfunction)
         if f.__module__ == module.__name__
         and not name.startswith("_")
-        and list(inspect.signature(f).parameters)[:2] == ["x", "tmp"]
+        and list(inspect.signature(f).parameters)[:3] == ["x", "tmp", "m"]
+        and f.__doc__.count("\n\n") > 1
     }
     assert kernels == {name: a.kernel for name, a in ACTIVATIONS.items()}
 
@@ -52,7 +98,7 @@ def test_each_is_documented(a: Any) -> None:
     assert a.summary.endswith(".")
     assert a.formula
     assert not a.formula.endswith(".")
-    assert f"tf_keras.activations.{a.name}" in a.notes
+    assert f"keras.activations.{a.name}" in a.notes or "http" in a.notes or "layers." in a.notes
     for p in a.parameters:
         assert p.help.endswith(".")
 
@@ -72,12 +118,16 @@ def test_relu_knows_the_name_of_keras_3_for_alpha() -> None:
     assert parameter.name == "alpha"
 
 
-def test_only_max_value_may_be_none_and_only_softmax_has_an_axis() -> None:
-    optional = [(a.name, p.name) for a in ACTIVATIONS.values() for p in a.parameters if p.optional]
-    assert ("relu", "max_value") in optional
-    assert ("relu", "alpha") not in optional
-    assert [a.name for a in ACTIVATIONS.values() if a.axis] == ["softmax"]
-    assert [a.name for a in ACTIVATIONS.values() if a.streamed] == ["softmax"]
+def test_which_parameters_are_more_than_numbers() -> None:
+    every = {(a.name, p.name): p for a in ACTIVATIONS.values() for p in a.parameters}
+    assert every["relu", "max_value"].optional
+    assert not every["relu", "alpha"].optional
+    assert every["gelu", "approximate"].is_flag
+    assert not every["gelu", "approximate"].optional
+    assert every["softmax", "axis"].is_axis
+    for a in ACTIVATIONS.values():
+        assert bool(a.streamed) == bool(a.exactly)
+        assert a.axis or not a.streamed
 
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"])
@@ -106,7 +156,7 @@ def test_integers_and_booleans_become_what_numpy_makes_of_them_with_float32() ->
     tanh, relu = ACTIVATIONS["tanh"], ACTIVATIONS["relu"]
     dtypes = {"bool": "f4", "i1": "f4", "u2": "f4", "i4": "f8", "u8": "f8"}
     assert {d: tanh.result_dtype(np.dtype(d), {}) for d in dtypes} == dtypes
-    assert relu.result_dtype(np.dtype(bool), KERAS_2["relu"]) == np.dtype("f4")
+    assert relu.result_dtype(np.dtype(bool), KERAS["relu"]) == np.dtype("f4")
 
 
 def test_a_name_can_be_declared_only_once() -> None:
@@ -120,7 +170,7 @@ def test_a_name_can_be_declared_only_once() -> None:
         activation(relu)
 
 
-def test_a_parameter_without_help_cannot_be_declared() -> None:
+def test_a_parameter_without_help_is_an_error() -> None:
     def undocumented(x: Tile, tmp: Tile, /, *, alpha: float = 1.0) -> None:
         """A kernel.
 
@@ -128,8 +178,7 @@ def test_a_parameter_without_help_cannot_be_declared() -> None:
         """
 
     with pytest.raises(TypeError, match="alpha needs Annotated"):
-        activation(undocumented)
-    assert "undocumented" not in ACTIVATIONS
+        assert Activation(undocumented).parameters
 
 
 def test_one_function_is_all_that_a_new_activation_takes() -> None:
@@ -167,4 +216,4 @@ def test_one_function_is_all_that_a_new_activation_takes() -> None:
             apply("cubed_tanh(0.3)", x, exact=True), np.array(want).astype(np.float32)
         )
     finally:
-        ACTIVATIONS.pop("cubed_tanh", None)
+        forget("cubed_tanh")

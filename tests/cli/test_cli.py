@@ -84,7 +84,7 @@ def test_apply_without_a_name_shows_its_help(kact: Kact) -> None:
     done = kact("apply", code=2)
     assert done.stdout == b""
     assert done.stderr.startswith(b"Usage: kact apply")
-    assert all(f"\n  {name} ".encode() in done.stderr for name in ACTIVATIONS)
+    assert all(f"\n  {', '.join(a.names)} ".encode() in done.stderr for a in ACTIVATIONS.values())
 
 
 def test_list_as_json_is_complete(kact: Kact) -> None:

@@ -163,7 +163,10 @@ def values(text: str) -> list[str]:
 def test_steps_of_a_chain() -> None:
     assert values("") == list(ACTIVATIONS)
     assert values("elu,") == [f"elu,{name}" for name in ACTIVATIONS]
-    assert values("relu(1,6),soft") == [f"relu(1,6),soft{n}" for n in ("max", "plus", "sign")]
+    softs = [n for n in ACTIVATIONS if n.startswith("soft")]
+    assert len(softs) > 2
+    assert values("relu(1,6),soft") == [f"relu(1,6),{name}" for name in softs]
+    assert values("hard-sw") == ["hard_swish"]
     assert values("EL") == ["elu"]
     assert values("frobnicate(") == []
 
@@ -174,6 +177,9 @@ def test_parameters_of_a_step() -> None:
     assert values("elu,relu(alpha=1,") == [
         "elu,relu(alpha=1,max_value=", "elu,relu(alpha=1,threshold="
     ]  # fmt: skip
+    assert values("relu:neg") == ["relu:negative_slope="]
+    assert values("relu:alpha=1:neg") == []
+    assert values("swish(") == ["swish(alpha="]
     assert values("relu:alpha=0.") == []
     assert values("tanh:") == []
 

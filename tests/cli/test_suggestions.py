@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from kact_cli.activations import ACTIVATIONS
-from kact_cli.activations.elsewhere import OTHERS, SPELLINGS
+from kact_cli.activations.elsewhere import OTHERS, REFUSED, SPELLINGS
+from kact_cli.activations.registry import known_names
 from kact_cli.chain import Chain, meant
 from kact_cli.cli import cli
 from kact_cli.errors import KactError
@@ -22,10 +22,13 @@ def told(*args: str) -> str:
 
 
 NAMES = [
-    ("relu6", "relu --max-value 6"),
-    ("ReLU6", "relu(max_value=6)"),
-    ("leaky_relu", "relu --alpha 0.2 as Keras 3"),
-    ("leaky-relu", "relu(alpha=0.2)"),
+    ("leakyrelu", "leaky_relu(0.01)"),
+    ("Thresholded-ReLU", "relu --threshold 1"),
+    ("quick_gelu", "silu(alpha=1.702)"),
+    ("hardswish", "did you mean 'hard_swish'?"),
+    ("swiglu", "it halves its axis"),
+    ("prelu", "weights that a model has learned"),
+    ("maxout", "makes its axis shorter"),
     ("exp", "exponential"),
     ("expit", "sigmoid"),
     ("sotfmax", "did you mean 'softmax'?"),
@@ -33,20 +36,25 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "words"), [n for n in NAMES if n[0].lower() not in ACTIVATIONS])
+@pytest.mark.parametrize(("name", "words"), NAMES)
 @pytest.mark.parametrize("command", ["apply", "chain", "list"])
 def test_a_name_from_elsewhere_is_known(name: str, words: str, command: str) -> None:
     assert words in told(command, name)
 
 
-@pytest.mark.parametrize("name", sorted(OTHERS - set(ACTIVATIONS)))
+@pytest.mark.parametrize("name", sorted(OTHERS))
 def test_another_function_is_never_suggested(name: str) -> None:
     assert "did you mean" not in meant(name)
 
 
 def test_what_a_spelling_says_is_a_chain() -> None:
     for text in SPELLINGS.values():
-        Chain.parse(text.rpartition("in a chain ")[2])
+        Chain.parse(text.rpartition("in a chain ")[2].split(", with")[0])
+
+
+def test_a_name_has_one_meaning() -> None:
+    assert not {*SPELLINGS, *REFUSED, *OTHERS} & {*known_names()}
+    assert not {*SPELLINGS} & {*REFUSED, *OTHERS}
 
 
 OPTIONS = [

@@ -36,7 +36,8 @@ def test_each_command_and_each_activation_has_its_place() -> None:
     assert {p.stem for p in PAGES} == {"kact", *(f"kact-{name}" for name in COMMANDS)}
     apply = (MAN / "man1" / "kact-apply.1").read_text()
     for activation in ACTIVATIONS.values():
-        assert f".SS {activation.name}\n" in apply
+        assert f".SH {activation.group.upper()}\n" in apply
+        assert f".SS {', '.join(activation.names)}\n" in apply
         for parameter in activation.parameters:
             assert parameter.help.split("`")[0].replace("-", "\\-") in apply
 

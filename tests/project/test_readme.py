@@ -68,6 +68,33 @@ def test_table_of_activations_is_the_registry() -> None:
         assert f"| `{call}` | `{activation.formula}` |" in README
 
 
+def test_an_activation_is_added_by_one_function(place: Path) -> None:
+    """In a copy of the package: what the contributing notes say follows from it does."""
+    code = README.split("<!-- an activation -->\n```python\n")[1].split("```")[0]
+    shutil.copytree(ROOT / "kact_cli", place / "kact_cli")
+    with (place / "kact_cli/activations/elementwise/rectifiers.py").open("a") as module:
+        module.write(f"\n\n{code}")
+    env = environment(PYTHONPATH=f"{place}:{ROOT}", PATH=path_with_kact(place))
+
+    def run(line: str) -> str:
+        shell = ["bash", "-euo", "pipefail", "-c", line]
+        done = subprocess.run(shell, cwd=place, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    listed = run("kact list").split("\n\n")[0]
+    assert listed.startswith("Rectifiers")
+    assert "scale * max(x, 0)**2" in listed
+    assert "--scale NUMBER" in run("kact apply squared_relu --help")
+    run("kact apply squared_relu --scale 2 samples/logits.npy a.npy")
+    run("kact chain squared_relu:2 samples/logits.npy b.npy && cmp a.npy b.npy")
+    tables = "test_accuracy.py test_exact.py test_kernels.py test_registry.py"
+    run(
+        f"cd {ROOT}/tests/activations && {sys.executable} -m pytest -q -p no:cacheprovider -n 0 "
+        f"-k 'squared_relu or documented' {tables}"
+    )
+
+
 def test_two_commands_set_everything_up() -> None:
     assert BLOCKS[0].startswith("python3 -m venv")
     assert BLOCKS[1].startswith("python3 -m venv")

@@ -13,7 +13,7 @@ from kact_cli.chain import Chain
 from kact_cli.options import Options
 from kact_cli.tables.job import TableJob, TableRun
 from kact_cli.tables.schema import numpy_dtype
-from tests.tools.numbers import EXACT, Array
+from tests.tools.numbers import Array, exactly
 
 F16, F32, F64 = pa.float16(), pa.float32(), pa.float64()
 NAN, INF = float("nan"), float("inf")
@@ -57,7 +57,7 @@ def expected(chain: str, x: Array, absent: Array) -> Array:
             x = softmax(x, absent, step.axis)
         else:
             with np.errstate(all="ignore"):
-                x = EXACT[step.name](x)
+                x = exactly(step.name, x)
     return x
 
 

@@ -132,7 +132,7 @@ class Basic:
         coefficients = tuple(c * step**k for c, k in zip(form.exp, exponents, strict=True))
         if len(coefficients) > 1:
             np.multiply(out, out, out=whole)
-            _polynomial(coefficients, whole, product)
+            polynomial(coefficients, whole, product)
             product *= out
         else:
             np.multiply(out, coefficients[0], out=product)
@@ -202,7 +202,7 @@ class Basic:
         t += 1
         result /= t
         np.multiply(result, result, out=t)
-        _polynomial(self.format.log, t, q)
+        polynomial(self.format.log, t, q)
         q *= t
         q *= result
         result += q
@@ -215,7 +215,7 @@ class Basic:
         x -= a
         square, t = self._buffer(0, x), a
         np.multiply(x, x, out=square)
-        _polynomial(TANH, square, t)
+        polynomial(TANH, square, t)
         t *= square
         t *= x
         x += t
@@ -266,7 +266,7 @@ def _within(x: Tile, limits: tuple[float, float]) -> bool:
     return bool(x.min() >= limits[0] and x.max() <= limits[1])
 
 
-def _polynomial(coefficients: tuple[float, ...], x: Tile, out: Tile) -> None:
+def polynomial(coefficients: tuple[float, ...], x: Tile, out: Tile) -> None:
     np.multiply(x, coefficients[0], out=out)
     out += coefficients[1]
     for coefficient in coefficients[2:]:

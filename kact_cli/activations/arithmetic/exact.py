@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 
 from kact_cli.activations.arithmetic.basic import Basic
-from kact_cli.activations.math import Math, Tile
+from kact_cli.activations.arithmetic.floating import Floating
+from kact_cli.activations.math import Tile
 
 
-class Exact(Math):
+class Exact(Floating):
     """Float64 to within 2 ULP; tiles of every dtype are computed in it, and rounded once."""
 
     exact = True
 
     def __init__(self, tensor: np.dtype[Any]) -> None:
         super().__init__(tensor)
-        self.careful = tensor.itemsize == 8
-        """Whether the tensor is float64 itself, so that an ULP of it counts."""
         self._basic = Basic(np.dtype(np.float64), careful=self.careful)
         self._scratch = np.empty(0)
 
@@ -26,7 +25,6 @@ class Exact(Math):
         self._basic.exp(x, out)
 
     def exp_of_sum(self, x: Tile, rest: Tile, out: Tile) -> None:
-        """exp(x + rest), rest less than an ULP of x."""
         self._basic.exp(x, out, rest)
 
     def scratch(self, size: int) -> Tile:

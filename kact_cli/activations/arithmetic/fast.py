@@ -9,8 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from kact_cli.activations.arithmetic.basic import Basic
-from kact_cli.activations.math import Math, Tile, zeros
+from kact_cli.activations.arithmetic.basic import BLOCK_BYTES, Basic, polynomial
+from kact_cli.activations.arithmetic.floating import Floating
+from kact_cli.activations.math import Tile, zeros
+
+
+# p in exp(t**2 / 2) / 2 * erfc(t / sqrt(2)) = p((t - k) / (t + k)) / (t + k) for t from 0 to 14.6
+_CENTRE = 2.5
+_TAIL = (
+    -0.000158304987,
+    -0.000313557156,
+    0.000683618844,
+    0.0025258051,
+    -0.0015996846,
+    -0.0163867544,
+    0.00923553007,
+    0.131987036,
+    -0.433691988,
+    0.706656659,
+)
 
 
 @cache
@@ -47,7 +64,7 @@ def vectorised() -> frozenset[str]:
     return frozenset(names)
 
 
-class Fast(Math):
+class Fast(Floating):
     """Float32 and float64 to within a few ULP."""
 
     def __init__(self, tensor: np.dtype[Any], work: np.dtype[Any]) -> None:
@@ -56,6 +73,11 @@ class Fast(Math):
 
     def exp(self, x: Tile, out: Tile) -> None:
         np.exp(x, out=out)
+
+    def exp_of_sum(self, x: Tile, rest: Tile, out: Tile) -> None:
+        np.exp(x, out=x)
+        rest *= x
+        np.add(x, rest, out=out)
 
     def expm1(self, x: Tile, out: Tile) -> None:
         if "expm1" in vectorised():
@@ -75,3 +97,28 @@ class Fast(Math):
             np.tanh(x, out=out)
         else:
             self._basic.tanh(x, out)
+
+    def gelu(self, x: Tile, out: Tile) -> None:
+        """A polynomial of float32, and the rest of float64: faster than what float64 needs."""
+        if x.dtype != np.float32:
+            super().gelu(x, out)
+            return
+        block = BLOCK_BYTES // 4
+        for first in range(0, x.size, block):
+            part, result = x[first : first + block], out[first : first + block]
+            t = np.absolute(part).astype(np.float64)
+            np.minimum(t, 15.0, out=t)
+            tail = t * t
+            tail *= -0.5
+            np.exp(tail, out=tail)
+            tail *= t
+            below = t + _CENTRE
+            tail /= below
+            t -= _CENTRE
+            t /= below
+            polynomial(_TAIL, t.astype(np.float32), result)
+            tail *= result
+            self.positive(part, result)
+            result -= tail
+            if not part.min() > -np.inf:
+                np.copyto(result, np.nan, where=part == -np.inf)

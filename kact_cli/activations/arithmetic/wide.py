@@ -25,6 +25,13 @@ def wide() -> Iterator[None]:
 class Wide(Math):
     """Arrays of Decimal."""
 
+    def __init__(self, tensor: np.dtype[Any]) -> None:
+        super().__init__(tensor)
+        self.careful = False
+
+    def exp_of_sum(self, x: Tile, rest: Tile, out: Tile) -> None:
+        self.exp(x + rest, out)
+
     def exp(self, x: Tile, out: Tile) -> None:
         _each(lambda value: value.exp(), x, out)
 
@@ -36,6 +43,12 @@ class Wide(Math):
 
     def tanh(self, x: Tile, out: Tile) -> None:
         _each(_tanh, x, out)
+
+    def tanh_shrink(self, x: Tile, out: Tile) -> None:
+        _each(lambda value: value - _tanh(value), x, out)
+
+    def gelu(self, x: Tile, out: Tile) -> None:
+        _each(_gelu, x, out)
 
     def number(self, text: str) -> Any:
         return Decimal(text)
@@ -55,3 +68,28 @@ def _expm1(x: Decimal) -> Decimal:
 def _tanh(x: Decimal) -> Decimal:
     below = _expm1(-2 * abs(x))
     return (-below / (below + 2)).copy_sign(x)
+
+
+_SQRT_OF_2_PI = Decimal(
+    "2.5066282746310005024157652848110452530069867406099383166299235763422936546078419749465958"
+    "3837805726611600997266520388"
+)
+
+
+def _gelu(x: Decimal) -> Decimal:
+    """x * cdf(x) of the normal distribution: 1/2 + pdf(x) * (x + x**3 / 3 + x**5 / 15 + ...)."""
+    density = (-x * x / 2).exp() / _SQRT_OF_2_PI
+    if abs(x) < 12:
+        term = total = abs(x)
+        odd = 1
+        while term > total.scaleb(-DIGITS):
+            odd += 2
+            term *= x * x / odd
+            total += term
+        tail = Decimal("0.5") - density * total
+    else:
+        below = abs(x)
+        for n in range(1000, 0, -1):
+            below = abs(x) + n / below
+        tail = density / below
+    return x * (1 - tail) if x > 0 else x * tail

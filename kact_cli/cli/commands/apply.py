@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import click
 
-from kact_cli.activations import ACTIVATIONS, Activation
+from kact_cli.activations import ACTIVATIONS, Activation, find, plugins
 from kact_cli.chain import Chain, Step, meant
-from kact_cli.cli.help import Command, Group
+from kact_cli.cli.help import Command, Group, shown
 from kact_cli.cli.options import (
     input_output,
     make_options,
@@ -25,10 +26,18 @@ class ActivationGroup(Group):
     """One subcommand for each activation; names fold case and `-` to `_`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        for _ in plugins():  # which joins the table
+            pass
         return list(ACTIVATIONS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.list_commands(ctx)
+        for group, members in groupby(ACTIVATIONS.values(), lambda a: a.group):
+            with formatter.section(group):
+                formatter.write_dl([(", ".join(a.names), a.summary.rstrip(".")) for a in members])
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        activation = ACTIVATIONS.get(cmd_name.lower().replace("-", "_"))
+        activation = find(cmd_name)
         return _command(activation) if activation else None
 
     def resolve_command(
@@ -57,11 +66,19 @@ def _examples(activation: Activation) -> list[str]:
     given = ""
     if activation.parameters:
         first = activation.parameters[0]
-        given = f" --{first.name.replace('_', '-')} {0 if first.is_axis else 0.5}"
+        value = "" if first.is_flag else f" {0 if first.is_axis else 0.5}"
+        given = f" --{first.name.replace('_', '-')}{value}"
     return [
         f"kact apply {activation.name}{given} logits.npy out.npy",
         f"kact apply {activation.name} -c 'logit_*' table.parquet out.parquet",
     ]
+
+
+def _help(activation: Activation) -> str:
+    elsewhere = [f"{p.name}: {p.elsewhere}." for p in activation.parameters if p.elsewhere]
+    formula = "\n  ".join(shown(activation))
+    notes = "\n\n".join(filter(None, [activation.notes, *elsewhere]))
+    return f"{activation.summary}\n\n\b\n  {formula}\n\n{notes}".rstrip()
 
 
 def _too_many(name: str, given: Sequence[str]) -> str:
@@ -88,7 +105,7 @@ def _command(activation: Activation) -> click.Command:
         too_many=partial(_too_many, activation.name),
         examples=_examples(activation),
         short_help=activation.summary,
-        help=f"{activation.summary}\n\n\b\n  {activation.formula}\n\n{activation.notes}".rstrip(),
+        help=_help(activation),
     )(callback)
     made.params[:0] = [parameter_option(p) for p in activation.parameters]
     return made

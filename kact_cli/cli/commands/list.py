@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import groupby, zip_longest
 from typing import Any
 
 import click
+from click.formatting import wrap_text
 
-from kact_cli.activations import ACTIVATIONS, Activation, Value
-from kact_cli.chain import format_value, meant
-from kact_cli.cli.help import COMPUTE, Command, option
-from kact_cli.errors import UsageError
+from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value, plugins
+from kact_cli.chain import declared, format_value
+from kact_cli.cli.help import COMPUTE, Command, option, shown
+from kact_cli.errors import PluginError
 
 
 @click.command(
@@ -26,42 +28,66 @@ from kact_cli.errors import UsageError
 def command(name: str | None, as_json: bool) -> None:
     """List the activations, their formulas and parameters.
 
-    With NAME, that one in full.
+    With NAME, that one in full, and which library has other defaults. Those of other packages, with
+    the package's name, come last.
     """
-    if name is None:
-        if as_json:
-            click.echo(json.dumps([_as_json(a) for a in ACTIVATIONS.values()], indent=2))
-            return
-        width = max(map(len, ACTIVATIONS))
-        for activation in ACTIVATIONS.values():
-            click.echo(f"{activation.name:{width}}  {activation.formula}")
-            parameters = ", ".join(_signature(activation))
-            if parameters:
-                click.echo(f"{'':{width}}    {parameters}")
+    if name is not None:
+        found = declared(name)
+        click.echo(json.dumps(_as_json(found), indent=2) if as_json else "\n".join(_in_full(found)))
         return
-    found = ACTIVATIONS.get(name.lower().replace("-", "_"))
-    if found is None:
-        known = meant(name)
-        raise UsageError(f"unknown activation '{name}'{known}")
+    others = list(plugins())
+    everything = [*ACTIVATIONS.values()]
     if as_json:
-        click.echo(json.dumps(_as_json(found), indent=2))
-        return
-    click.echo(f"{found.name}({', '.join(_signature(found))})\n\n{found.summary}\n")
-    click.echo(f"    {found.formula}\n")
-    for parameter in found.parameters:
-        others = f" (also {', '.join(parameter.aliases)})" if parameter.aliases else ""
-        click.echo(f"  {parameter.name}{others}: {parameter.help}")
-    if found.notes:
-        click.echo(("\n" if found.parameters else "") + found.notes)
+        click.echo(json.dumps([_as_json(a) for a in everything], indent=2))
+    else:
+        width = max(len(a.name) for a in everything)
+        for number, (group, members) in enumerate(groupby(everything, lambda a: a.group)):
+            click.echo(("\n" if number else "") + group)
+            for activation in members:
+                known = [*_signature(activation), *_origin(activation)]
+                lines = [*shown(activation), *([f"  {', '.join(known)}"] if known else [])]
+                for name, line in zip_longest([activation.name], lines, fillvalue=""):
+                    click.echo(f"  {name:{width}}  {line}")
+    for broken in others:
+        if isinstance(broken, PluginError):
+            click.echo(f"kact: {broken}", err=True)
+
+
+def _in_full(activation: Activation) -> list[str]:
+    lines = [f"{activation.name}({', '.join(_signature(activation))})", "", activation.summary, ""]
+    lines += [*(f"    {line}" for line in shown(activation)), ""]
+    for parameter in activation.parameters:
+        text = f"{parameter.name}{_more(parameter)}"
+        lines += wrap_text(text, 80, "  ", "    ").split("\n")
+    lines += [""] if activation.parameters else []
+    origin = _origin(activation)
+    lines += [f"Also {', '.join(origin)}.", ""] if origin else []
+    lines += [activation.notes] if activation.notes else []
+    return lines
+
+
+def _more(parameter: Parameter) -> str:
+    others = f" (also {', '.join(parameter.aliases)})" if parameter.aliases else ""
+    elsewhere = f" Default: {format_value(parameter.default)}; {parameter.elsewhere}."
+    return f"{others}: {parameter.help}{elsewhere if parameter.elsewhere else ''}"
 
 
 def _signature(activation: Activation) -> list[str]:
     return [f"{p.name}={format_value(p.default)}" for p in activation.parameters]
 
 
+def _origin(activation: Activation) -> list[str]:
+    """Other names, and whose it is if it is not kact's."""
+    of = [f"of {activation.package}"] if activation.package else []
+    return [*(f"called {alias}" for alias in activation.aliases), *of]
+
+
 def _as_json(activation: Activation) -> dict[str, Any]:
     return {
         "name": activation.name,
+        "aliases": list(activation.aliases),
+        "group": activation.group,
+        "package": activation.package or "kact-cli",
         "summary": activation.summary,
         "formula": activation.formula,
         "parameters": [
@@ -69,9 +95,11 @@ def _as_json(activation: Activation) -> dict[str, Any]:
                 "name": p.name,
                 "aliases": list(p.aliases),
                 "default": _plain(p.default),
+                "elsewhere": p.elsewhere,
                 "help": p.help,
                 "optional": p.optional,
                 "axis": p.is_axis,
+                "flag": p.is_flag,
             }
             for p in activation.parameters
         ],

@@ -1,4 +1,4 @@
-"""Activations along an axis: softmax, of groups in memory and of groups larger than memory."""
+"""Softmax, of groups in memory and of groups larger than memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 
-from kact_cli.activations import softmax_exact
+from kact_cli.activations.along_axis import softmax_exact
 from kact_cli.activations.math import Math, Tile
 from kact_cli.activations.registry import Axis, Doc, ReductionState, activation
 
+GROUP = "Along an axis"
+
 # With an inner dimension below this, NumPy's inner loops are too short: the tile is turned.
-_FEW = 16
+FEW = 16
 # In groups shorter than this, the largest element is found faster in a transposed copy.
 _NARROW = 128
 # At most so many terms are added in the tile's dtype: einsum adds 16 at a time, in 4 strands, so
@@ -45,18 +47,18 @@ class FastSoftmax:
 
     def collect(self, x: Tile, tmp: Tile, m: Math, known: ReductionState, /) -> ReductionState:
         outer, _, inner = x.shape
-        if 1 < inner < _FEW:
-            rows, scratch = _turn(x, tmp)
+        if 1 < inner < FEW:
+            rows, scratch = turn(x, tmp)
             return tuple(a.reshape(outer, inner) for a in self.collect(rows, scratch, m, known))
         m.exp(x, tmp)
-        total = _sum(tmp)
+        total = group_sums(tmp)
         lost = np.zeros(total.shape)
         if total.min(initial=1) >= 1 and total.max(initial=1) <= _LARGE_SUM[x.dtype]:
             return np.zeros(total.shape, x.dtype), total, lost
-        peak = _peak(x, tmp)
-        x -= _reference(peak)[:, None]
+        peak = peaks(x, tmp)
+        x -= reference_of(peak)[:, None]
         m.exp(x, x)
-        return peak, np.where(np.isneginf(peak), 0.0, _sum(x)), lost
+        return peak, np.where(np.isneginf(peak), 0.0, group_sums(x)), lost
 
     def merge(self, a: ReductionState, b: ReductionState, /) -> ReductionState:
         (peak_a, total_a, lost_a), (peak_b, total_b, lost_b) = a, b
@@ -65,9 +67,9 @@ class FastSoftmax:
         plain = (peak_a == 0) | (peak_b == 0)
         plain &= peak <= np.log(_LARGE_SUM[peak.dtype])
         peak[plain] = 0
-        reference = _reference(peak)
-        ratio_a = _ratio(_reference(peak_a), reference)
-        ratio_b = _ratio(_reference(peak_b), reference)
+        reference = reference_of(peak)
+        ratio_a = _ratio(reference_of(peak_a), reference)
+        ratio_b = _ratio(reference_of(peak_b), reference)
         first, second = total_a * ratio_a, total_b * ratio_b
         total = first + second
         back = total - first
@@ -76,16 +78,16 @@ class FastSoftmax:
 
     def finish(self, x: Tile, tmp: Tile, m: Math, state: ReductionState, /) -> None:
         peak, total, lost = state
-        if 1 < x.shape[2] < _FEW:
-            rows, scratch = _turn(x, tmp)
+        if 1 < x.shape[2] < FEW:
+            rows, scratch = turn(x, tmp)
             turned = tuple(a.reshape(-1, 1) for a in state)
             self.finish(rows, scratch, m, turned)
-            _turn_back(rows, x)
+            turn_back(rows, x)
             return
         total = total + lost
         if peak.any():  # else x stays as it is
             x -= peak[:, None]
-            total *= _ratio(_reference(peak), peak)
+            total *= _ratio(reference_of(peak), peak)
         m.exp(x, tmp)
         _scale(tmp, np.reciprocal(total), x)
 
@@ -111,21 +113,21 @@ def softmax(
     if m.exact:
         softmax_exact.softmax(x, tmp, m)
         return
-    if 1 < x.shape[2] < _FEW:
-        rows, scratch = _turn(x, tmp)
+    if 1 < x.shape[2] < FEW:
+        rows, scratch = turn(x, tmp)
         softmax(rows, scratch, m, axis=axis)
-        _turn_back(rows, x)
+        turn_back(rows, x)
         return
     m.exp(x, tmp)
-    total = _sum(tmp)
-    if x.shape[1] == 1 or not _in_range(tmp, total):
-        x -= _peak(x, tmp)[:, None]
+    total = group_sums(tmp)
+    if x.shape[1] == 1 or not in_range(tmp, total):
+        x -= peaks(x, tmp)[:, None]
         m.exp(x, tmp)
-        total = _sum(tmp)
+        total = group_sums(tmp)
     _scale(tmp, np.reciprocal(total), x)
 
 
-def _in_range(e: Tile, total: NDArray[np.float64]) -> bool:
+def in_range(e: Tile, total: NDArray[np.float64]) -> bool:
     """Whether exp(x) lost nothing, so that the largest x need not be subtracted first.
 
     Leaving that out is faster, and more exact, for it rounds every x. Nothing was lost if no sum
@@ -137,7 +139,7 @@ def _in_range(e: Tile, total: NDArray[np.float64]) -> bool:
     return bool(total.max() <= 1 / tiny and (total.min() >= 1 or e.min() >= tiny))
 
 
-def _peak(x: Tile, tmp: Tile) -> Tile:
+def peaks(x: Tile, tmp: Tile) -> Tile:
     """The largest x of each group, (outer, inner); NaN where there is one."""
     outer, length, inner = x.shape
     if inner == 1 and length < _NARROW:
@@ -148,7 +150,7 @@ def _peak(x: Tile, tmp: Tile) -> Tile:
     return peak.reshape(outer, inner)
 
 
-def _sum(e: Tile) -> NDArray[np.float64]:
+def group_sums(e: Tile) -> NDArray[np.float64]:
     """The sum of each group, (outer, inner): a few terms together in e's dtype, those in float64.
 
     In e's dtype no term goes through more than a few roundings, so that equal terms, whose
@@ -168,11 +170,11 @@ def _sum(e: Tile) -> NDArray[np.float64]:
     block = _block(length)
     if block:
         parts = np.einsum("pb->p", e.reshape(outer * length // block, block))
-        return _sum(parts.reshape(outer, length // block, 1).astype(np.float64))
+        return group_sums(parts.reshape(outer, length // block, 1).astype(np.float64))
     blocks = length // _BLOCK
     parts = np.einsum("opb->op", e[:, : blocks * _BLOCK, 0].reshape(outer, blocks, _BLOCK))
     tail: Tile = np.einsum("or->o", e[:, blocks * _BLOCK :, 0])
-    return _sum(parts[:, :, None].astype(np.float64)) + tail[:, None]
+    return group_sums(parts[:, :, None].astype(np.float64)) + tail[:, None]
 
 
 @cache
@@ -198,7 +200,7 @@ def _scale(e: Tile, factors: NDArray[np.float64], out: Tile) -> None:
             np.setbufsize(before)
 
 
-def _reference(peak: Tile) -> Tile:
+def reference_of(peak: Tile) -> Tile:
     reference: Tile = np.rint(peak / _STEP) * _STEP
     return reference
 
@@ -209,13 +211,13 @@ def _ratio(old: Tile, new: Tile) -> NDArray[np.float64]:
     return np.where(old == new, 1.0, ratio)
 
 
-def _turn(x: Tile, tmp: Tile) -> tuple[Tile, Tile]:
+def turn(x: Tile, tmp: Tile) -> tuple[Tile, Tile]:
     """The groups of x as rows (outer * inner, length, 1) in tmp, and x as scratch of that shape."""
     outer, length, inner = x.shape
     np.copyto(tmp.reshape(outer, inner, length), x.swapaxes(1, 2))
     return tmp.reshape(-1, length, 1), x.reshape(-1, length, 1)
 
 
-def _turn_back(rows: Tile, x: Tile) -> None:
+def turn_back(rows: Tile, x: Tile) -> None:
     outer, length, inner = x.shape
     np.copyto(x, rows.reshape(outer, inner, length).swapaxes(1, 2))

@@ -1,8 +1,4 @@
-"""Activations made of pieces: relu, elu, selu, softsign.
-
-Each follows the formula and the branches of Keras 2 (`tf_keras.activations`), and keeps the digits
-that Keras's own kernels lose: `expm1` for `exp - 1`, subnormals as they are.
-"""
+"""Rectifiers, made of straight pieces; tensors of integers stay what they are."""
 
 from __future__ import annotations
 
@@ -15,9 +11,7 @@ import numpy as np
 from kact_cli.activations.math import Math, Tile
 from kact_cli.activations.registry import Doc, Value, activation
 
-SELU_SCALE = "1.0507009873554804934193349852946"
-SELU_SCALE_ALPHA = "1.7580993408473768599402175208123"
-"""The product of the scale and alpha."""
+GROUP = "Rectifiers"
 
 
 def _all_whole(values: Mapping[str, Value]) -> bool:
@@ -45,8 +39,14 @@ def relu(
     part x * (x > threshold), which is -0.0 for a negative x at or below it and NaN for -inf;
     max_value clips the positive part to [0, max_value] before the negative part is added. The
     threshold is rounded to the tensor's dtype first. With whole-number parameters a tensor of
-    integers stays one, and saturates where it must.
+    integers stays one, and saturates where it must. tf_keras.activations.relu.
     """
+    _relu(x, tmp, m, alpha, max_value, threshold)
+
+
+def _relu(
+    x: Tile, tmp: Tile, m: Math, alpha: float, max_value: float | None, threshold: float
+) -> None:
     if x.dtype.kind in "iu":
         _relu_of_integers(x, alpha, max_value, threshold)
         return
@@ -66,6 +66,42 @@ def relu(
         tmp *= alpha
         _positive_part(x, m, max_value, bend)
         x -= tmp
+
+
+@activation(keeps_integers=_all_whole)
+def leaky_relu(
+    x: Tile,
+    tmp: Tile,
+    m: Math,
+    /,
+    *,
+    negative_slope: Annotated[
+        float,
+        Doc(
+            "Slope below 0.",
+            aliases=("alpha",),
+            elsewhere="0.3 in Keras's layer LeakyReLU, 0.01 in PyTorch, JAX and ONNX",
+        ),
+    ] = 0.2,
+) -> None:
+    """Leaky rectified linear unit.
+
+    x if x > 0, negative_slope * x otherwise
+
+    keras.activations.leaky_relu; Maas et al. 2013.
+    """
+    _relu(x, tmp, m, negative_slope, None, 0)
+
+
+@activation(keeps_integers=_all_whole)
+def relu6(x: Tile, tmp: Tile, m: Math, /) -> None:
+    """Rectified linear unit up to 6.
+
+    min(max(x, 0), 6)
+
+    keras.activations.relu6.
+    """
+    _relu(x, tmp, m, 0, 6, 0)
 
 
 def _is_short(number: float) -> bool:
@@ -100,56 +136,3 @@ def _relu_of_integers(x: Tile, alpha: float, max_value: float | None, threshold:
     np.copyto(x, negative.view(x.dtype), where=below)
     if slope:
         np.copyto(x, least if slope > 0 else most, where=far)
-
-
-@activation
-def elu(
-    x: Tile,
-    tmp: Tile,
-    m: Math,
-    /,
-    *,
-    alpha: Annotated[float, Doc("Scale of the negative part.")] = 1.0,
-) -> None:
-    """Exponential linear unit.
-
-    x if x > 0, alpha * (exp(x) - 1) otherwise
-
-    tf_keras.activations.elu; Clevert et al. 2016, https://arxiv.org/abs/1511.07289.
-    """
-    m.expm1(x, tmp)
-    if alpha != 1:
-        tmp *= alpha
-    if not math.isfinite(alpha):
-        np.copyto(tmp, 0, where=x > 0)
-    m.positive(x, x)
-    x += tmp
-
-
-@activation
-def selu(x: Tile, tmp: Tile, m: Math, /) -> None:
-    """Scaled exponential linear unit.
-
-    scale * x if x > 0, scale * alpha * (exp(x) - 1) otherwise
-
-    alpha = 1.6732632423543772848170429916717, scale = 1.0507009873554804934193349852946;
-    tf_keras.activations.selu; Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
-    """
-    m.expm1(x, tmp)
-    tmp *= m.number(SELU_SCALE_ALPHA)
-    m.positive(x, x)
-    x *= m.number(SELU_SCALE)
-    x += tmp
-
-
-@activation
-def softsign(x: Tile, tmp: Tile, m: Math, /) -> None:
-    """Softsign.
-
-    x / (abs(x) + 1)
-
-    tf_keras.activations.softsign; so inf and -inf give NaN.
-    """
-    np.absolute(x, out=tmp)
-    tmp += 1
-    x /= tmp

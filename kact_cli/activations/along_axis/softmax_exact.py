@@ -44,7 +44,7 @@ class ExactSoftmax:
     def finish(self, x: Tile, tmp: Tile, m: Math, state: ReductionState, /) -> None:
         peak, *sums = state
         _exp_below(x, tmp, peak, m)
-        _divide(x, tmp, *_total(peak, sums), m)
+        _divide(x, tmp, *total_of(peak, sums), m)
 
 
 def softmax(x: Tile, tmp: Tile, m: Math) -> None:
@@ -65,7 +65,7 @@ def _whole(x: Tile, tmp: Tile, m: Math) -> None:
     _exp_below(x, tmp, peak, m)
     rest = m.scratch(x.size).reshape(x.shape) if isinstance(m, Exact) else tmp
     np.copyto(rest, x)
-    _divide(x, tmp, *_total(peak, list(_sums(rest, tmp))), m)
+    _divide(x, tmp, *total_of(peak, list(_sums(rest, tmp))), m)
 
 
 def _exp_below(x: Tile, tmp: Tile, peak: Tile, m: Math) -> None:
@@ -98,7 +98,7 @@ def _sums(terms: Tile, tmp: Tile) -> Iterator[Tile]:
         terms -= tmp
 
 
-def _total(peak: Tile, sums: list[Tile]) -> tuple[Tile, Tile]:
+def total_of(peak: Tile, sums: list[Tile]) -> tuple[Tile, Tile]:
     """The sum in float64, and what rounding it lost.
 
     It is NaN for a group with NaN or inf, or of nothing but -inf.
