@@ -200,6 +200,14 @@ def test_a_picture(kact: Kact, refused: Kact, tmp_path: Path, suffix: str) -> No
     assert b"neither a .png nor an .svg" in said
 
 
+def test_a_tensor_from_a_pipe_needs_no_temporary_file(kact: Kact, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(200_000.0))
+    data = (tmp_path / "a.npy").read_bytes()
+    args = ("compare", "-", tmp_path / "a.npy", "-i", tmp_path / "a.npy")
+    kact(*args, stdin=data, TMPDIR=str(tmp_path / "nowhere"))
+    kact("inspect", "--stats", "-", stdin=data, TMPDIR=str(tmp_path / "nowhere"))
+
+
 def test_inputs_of_another_shape(refused: Kact, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(3))
     np.save(tmp_path / "x.npy", np.zeros(4))
