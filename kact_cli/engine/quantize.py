@@ -43,6 +43,16 @@ def resolved(quantization: Quantization, dtype: np.dtype[Any] | None, flag: str)
     return replace(quantization, dtype=known)
 
 
+def described(quantization: Quantization) -> str:
+    """A quantisation in a few words, the scale in as many digits as float32 needs."""
+    if quantization.axis is not None:
+        return (
+            f"{quantization.dtype}, {len(quantization.scale):,} scales on axis {quantization.axis}"
+        )
+    scale, zero = np.float32(quantization.scale[0]), quantization.zero_point[0]
+    return f"{quantization.dtype}, scale {scale}, zero point {zero}"
+
+
 def check_held(quantization: Quantization, dtype: np.dtype[Any]) -> None:
     """Raise UsageError where a tensor of `dtype` does not hold what --quantize-in says."""
     held = dtype.newbyteorder("=")

@@ -181,6 +181,9 @@ def test_archives_batches_and_previews(kact: Kact, tmp_path: Path) -> None:
     assert np.array_equal(np.load(tmp_path / "many" / "q.npy"), expected)
     shown = kact("apply", "sigmoid", *one, "--preview", "result", tmp_path / "q.npy").stdout
     assert b"int8, shape (16, 16)" in shown
+    said = kact("explain", "sigmoid", *one, tmp_path / "q.npy").stdout.decode()
+    assert "dequantised from int8, scale 0.05, zero point 3" in said
+    assert "quantised to int8, scale 0.004, zero point -128" in said
 
 
 REFUSED = [
