@@ -45,12 +45,11 @@ def resolved(quantization: Quantization, dtype: np.dtype[Any] | None, flag: str)
 
 def described(quantization: Quantization) -> str:
     """A quantisation in a few words, the scale in as many digits as float32 needs."""
-    if quantization.axis is not None:
-        return (
-            f"{quantization.dtype}, {len(quantization.scale):,} scales on axis {quantization.axis}"
-        )
-    scale, zero = np.float32(quantization.scale[0]), quantization.zero_point[0]
-    return f"{quantization.dtype}, scale {scale}, zero point {zero}"
+    dtype, axis = quantization.dtype, quantization.axis
+    if axis is not None:
+        return f"{dtype}, {len(quantization.scale):,} scales along axis {axis}"
+    scale = str(np.float32(quantization.scale[0]))
+    return f"{dtype}, scale {scale}, zero point {quantization.zero_point[0]}"
 
 
 def check_held(quantization: Quantization, dtype: np.dtype[Any]) -> None:
