@@ -88,8 +88,12 @@ def test_errors_by_range_of_the_input(dtype: str, ordered: bool) -> None:
         assert r.pairs == np.count_nonzero(here)
         assert r.max_ulp == ulp[here].max()
         assert r.mean_ulp == pytest.approx(ulp[here].mean())
-    short = collapsed(found)
+    short = collapsed(found, 1000)
     assert sum(r.pairs for r in short) == 4999
+    shorter = collapsed(found, 5)
+    assert len(shorter) <= 5
+    assert sum(r.pairs for r in shorter) == 4999
+    assert max(r.max_ulp for r in shorter) == ulp[~np.isnan(a)].max()
     neighbours = itertools.pairwise(short)
     assert all(p.max_ulp != q.max_ulp for p, q in neighbours if not np.isnan(q.first))
 
