@@ -55,9 +55,8 @@ class Quantization:
     """Whether what lies in the middle of two integers goes away from 0, not to the even one."""
 
     def __str__(self) -> str:
-        """The same in one line, as a record of a run has it."""
-        one = self.axis is None
-        scale, zero = (v[0] if one else list(v) for v in (self.scale, self.zero_point))
-        axis = "" if one else f",axis={self.axis}"
-        dtype = f",{self.dtype}" if self.dtype is not None else ""
-        return f"{scale},{zero}{dtype}{axis}{',half-away' if self.half_away else ''}"
+        """The whole of it in one line, by which two runs can be told apart."""
+        scale, zero = (",".join(map(str, v)) for v in (self.scale, self.zero_point))
+        axis = "" if self.axis is None else f" axis={self.axis}"
+        dtype = f" {self.dtype}" if self.dtype is not None else ""
+        return f"{scale} {zero}{dtype}{axis}{' half-away' if self.half_away else ''}"

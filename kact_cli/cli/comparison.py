@@ -14,6 +14,8 @@ from kact_cli.reports.compare import Comparison
 from kact_cli.reports.errors import PERCENTILES, Errors, Tolerance, Worst
 
 NAME_WIDTH = 24
+LINES = 16
+"""How many lines a histogram has."""
 _ROOM = 4
 """How many times as far as the farthest input with an error a picture goes."""
 
@@ -60,6 +62,9 @@ def one(e: Errors) -> Iterator[str]:
 
 def _histogram(e: Errors) -> Iterator[str]:
     found = e.distribution.powers()
+    while len(found) > LINES:  # all but those of 0, two by two
+        pairs = [found[i : i + 2] for i in range(1, len(found), 2)]
+        found = found[:1] + [(p[0][0], p[-1][1], sum(n for _, _, n in p)) for p in pairs]
     rows = [["ULP", "pairs", "share", ""]]
     marks = bars([count for _, _, count in found])
     for (first, last, count), mark in zip(found, marks, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import PurePath
 from typing import IO, Any
 
@@ -15,10 +16,8 @@ def check_picture(output: str) -> str:
     kind = PurePath(output).suffix.lower().removeprefix(".")
     if kind not in ("png", "svg"):
         raise UsageError(f"--output: '{output}' is neither a .png nor an .svg")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as e:
-        raise UsageError("--output needs matplotlib: pip install 'kact-cli[plot]'") from e
+    if find_spec("matplotlib") is None:
+        raise UsageError("--output needs matplotlib: pip install 'kact-cli[plot]'")
     return kind
 
 

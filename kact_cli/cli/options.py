@@ -170,6 +170,7 @@ _PLAN = (
         envvar="KACT_EXACT",
         help="Round once, correctly, to the same bytes on every machine; slower.",
     ),
+    *quantize_options(end="input"),
     *_select("floats and lists of them"),
     option(
         PART,
@@ -218,7 +219,6 @@ _WARNINGS = (
 )
 
 _TRANSFORM = (
-    *quantize_options(end="input"),
     option(
         FILES,
         "--to",

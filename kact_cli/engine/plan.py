@@ -91,8 +91,7 @@ class Stage(NamedTuple):
     slab: Shape
     chunk: Shape
     channels: tuple[int | None, ...] = ()
-    """The dim of each axis that was to stay apart, None where there is none; () if there are none.
-    """
+    """The dims that have been kept apart, None where one has gone, being of length one."""
 
     @property
     def streamed(self) -> tuple[Reduction, ...]:
@@ -205,28 +204,24 @@ def plan_tensor(
     fortran_order: bool = False,
     chunk_bytes: int | None = None,
     exact: bool = False,
-    channels: Sequence[int | None] = (),
+    channels: Sequence[frozenset[int]] = (),
 ) -> TensorPlan:
     """Plan `chain` over a tensor of `shape`, computed in `dtype`.
 
     `chunk_bytes` is the size of a chunk as the user gave it, or None for kact's own choice;
-    `channels` are axes, or None, that are not merged with others.
+    `channels` are sets of axes that are not merged with others.
     Raises UsageError for an axis that the tensor does not have, and for groups beyond memory.
     """
     rank = len(shape)
-    groups: dict[int, frozenset[int]] = {}
-    for i, step in enumerate(chain.steps):
-        if step.axis_name:
-            axes = resolve_axes(step, shape)
-            groups[i] = frozenset(rank - 1 - a for a in axes) if fortran_order else axes
+
+    def stored(axes: frozenset[int]) -> frozenset[int]:
+        return frozenset(rank - 1 - a for a in axes) if fortran_order else axes
+
+    groups = {i: stored(resolve_axes(s, shape)) for i, s in enumerate(chain.steps) if s.axis_name}
+    apart = [stored(axes) for axes in channels]
     storage = tuple(reversed(shape)) if fortran_order else tuple(shape)
     if 0 in storage:
-        groups, storage, channels = {}, (0,), ()  # nothing to compute, once the axes exist
-    if channels.count(None) == len(channels):
-        channels = ()
-    apart = [
-        frozenset(() if a is None else (rank - 1 - a if fortran_order else a,)) for a in channels
-    ]
+        groups, apart, storage = {}, [], (0,)  # nothing to compute, once the axes exist
     chunk = max(1, (chunk_bytes or CHUNK_BYTES) // dtype.itemsize)
     group = max(1, (chunk_bytes or GROUP_BYTES) // dtype.itemsize)
     stages: list[Stage] = []

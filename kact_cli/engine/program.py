@@ -59,13 +59,13 @@ class Program(NamedTuple):
         """
         if source != BFLOAT16 and (source.kind not in "fiub" or source.itemsize > 8):
             raise DataError(f"dtype {source} is not one that activations are defined for")
-        given, exact = source, exact or bool(quantize_in or quantize_out)
+        exact = exact or bool(quantize_in or quantize_out)
         if exact and compute_dtype is not None:
             raise UsageError("an exact result is computed in float64: leave out --compute-dtype")
         if quantize_in is not None:
             check_held(quantize_in, source)
             quantize_in = resolved(quantize_in, source, "--quantize-in")
-            given = np.dtype(np.float32).newbyteorder(source.byteorder)
+        given = _given(source, quantize_in)
         if quantize_out is not None:
             if dtype is not None:
                 raise UsageError("cannot have --dtype beside --quantize-out, which says it")
@@ -93,6 +93,11 @@ class Program(NamedTuple):
         )
 
     @property
+    def given(self) -> np.dtype[Any]:
+        """The dtype that goes into the first step."""
+        return _given(self.source, self.quantize_in)
+
+    @property
     def rounded(self) -> np.dtype[Any]:
         """The floating dtype that results are rounded to, before they are quantised."""
         return self.result if self.quantize_out is None else np.dtype(np.float32)
@@ -112,6 +117,11 @@ class Program(NamedTuple):
             self.quantize_in if first else None,
             self.quantize_out if last else None,
         )
+
+
+def _given(source: np.dtype[Any], quantize_in: Quantization | None) -> np.dtype[Any]:
+    """The dtype of what a tensor stands for."""
+    return source if quantize_in is None else np.dtype("f4").newbyteorder(source.byteorder)
 
 
 def dtype_path(chain: Chain, source: np.dtype[Any]) -> list[np.dtype[Any]]:

@@ -43,6 +43,15 @@ def resolved(quantization: Quantization, dtype: np.dtype[Any] | None, flag: str)
     return replace(quantization, dtype=known)
 
 
+def described(quantization: Quantization) -> str:
+    """A quantisation in a few words, the scale in as many digits as float32 needs."""
+    dtype, axis = quantization.dtype, quantization.axis
+    if axis is not None:
+        return f"{dtype}, {len(quantization.scale):,} scales along axis {axis}"
+    scale = str(np.float32(quantization.scale[0]))
+    return f"{dtype}, scale {scale}, zero point {quantization.zero_point[0]}"
+
+
 def check_held(quantization: Quantization, dtype: np.dtype[Any]) -> None:
     """Raise UsageError where a tensor of `dtype` does not hold what --quantize-in says."""
     held = dtype.newbyteorder("=")
@@ -55,25 +64,29 @@ def check_held(quantization: Quantization, dtype: np.dtype[Any]) -> None:
 
 def channel_axes(
     quantize_in: Quantization | None, quantize_out: Quantization | None, shape: Sequence[int]
-) -> tuple[int | None, int | None]:
-    """The axes, counted from 0, that have a scale for each index; None where there is one scale.
+) -> tuple[frozenset[int], ...]:
+    """The axis, counted from 0, along which the input has a scale for each index, and the result.
 
-    Raises UsageError where a tensor of `shape` has no such axis, or one of another length.
+    A set without an axis where one has a single scale, and no sets where both have. Raises
+    UsageError where a tensor of `shape` has no such axis, or one of another length.
     """
-    return (
+    found = (
         _channel_axis(quantize_in, shape, "--quantize-in"),
         _channel_axis(quantize_out, shape, "--quantize-out"),
     )
+    return found if any(found) else ()
 
 
-def _channel_axis(quantization: Quantization | None, shape: Sequence[int], flag: str) -> int | None:
+def _channel_axis(
+    quantization: Quantization | None, shape: Sequence[int], flag: str
+) -> frozenset[int]:
     if quantization is None or quantization.axis is None:
-        return None
+        return frozenset()
     axis, rank, count = quantization.axis, len(shape), len(quantization.scale)
     if not -rank <= axis < rank or shape[axis] != count:
         known = f"{count} scales for axis {axis}"
         raise UsageError(f"has the shape {tuple(shape)}, and {flag} {known}")
-    return axis % rank
+    return frozenset((axis % rank,))
 
 
 class Affine(NamedTuple):
@@ -130,7 +143,7 @@ def quantize(x: Array, affine: Affine, out: Array, *, half_away: bool) -> None:
 
 def dequantized(q: Array, quantization: Quantization) -> Array:
     """The numbers that a whole tensor of integers stands for, as a new array."""
-    axis, _ = channel_axes(quantization, None, q.shape)
+    axis = next(iter(_channel_axis(quantization, q.shape, "--quantize-in")), None)
     out = np.empty(q.shape, np.float32)
     dequantize(q, Affine.of(quantization, q.shape, (0,) * q.ndim, axis), out)
     return out

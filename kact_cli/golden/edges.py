@@ -26,7 +26,7 @@ def check_elementwise(chain: Chain) -> None:
     for step in chain.steps:
         if step.axis_name:
             raise UsageError(
-                f"--chain: {step.name} works along an axis; an elementwise one has ties"
+                f"--chain: {step.name} works along an axis, and no value has an edge by itself"
             )
 
 

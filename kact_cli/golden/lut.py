@@ -16,7 +16,7 @@ import numpy as np
 
 from kact_cli.chain import Chain
 from kact_cli.engine.apply import apply
-from kact_cli.engine.quantize import resolved
+from kact_cli.engine.quantize import described, resolved
 from kact_cli.errors import UsageError
 from kact_cli.files.target import Target
 from kact_cli.formats.npy import Header, write_header
@@ -69,10 +69,8 @@ class Lut:
         rounding = "half away from 0" if self.quantize_out.half_away else "half to even"
         return [
             f"{self.chain}, by kact {version()}",
-            *(
-                f"{name} {q.dtype}, scale {q.scale[0]!r}, zero point {q.zero_point[0]}"
-                for name, q in (("input", self.quantize_in), ("output", self.quantize_out))
-            ),
+            f"input {described(self.quantize_in)}",
+            f"output {described(self.quantize_out)}",
             f"rounded {rounding}; entry i is for the input whose bits are i",
         ]
 

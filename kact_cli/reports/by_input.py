@@ -7,7 +7,7 @@ bin. Other integers are taken as float64. So there are at most 65,536, whatever 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -110,18 +110,27 @@ class ByInput:
             yield Range(float(ends.min()), float(ends.max()), pairs, most, total / pairs)
 
 
-def collapsed(ranges: list[Range]) -> list[Range]:
-    """The same, neighbours with the same largest error being one: short enough to be read."""
+def collapsed(ranges: Sequence[Range], most: int = 40) -> list[Range]:
+    """The same in fewer lines: neighbours with the same largest error are one, and where there are
+    still more than `most`, so are neighbours two by two."""
     found: list[Range] = []
     for r in ranges:
-        before = found[-1] if found else None
-        if before is None or before.max_ulp != r.max_ulp or np.isnan(r.first):
-            found.append(r)
-            continue
-        pairs = before.pairs + r.pairs
-        mean = (before.mean_ulp * before.pairs + r.mean_ulp * r.pairs) / pairs
-        found[-1] = Range(before.first, r.last, pairs, r.max_ulp, mean)
+        if found and found[-1].max_ulp == r.max_ulp and not np.isnan(r.first):
+            r = _joined(found.pop(), r)
+        found.append(r)
+    while len(found) > most:
+        nan = [r for r in found if np.isnan(r.first)]
+        rest = found[: len(found) - len(nan)]
+        pairs = [rest[i : i + 2] for i in range(0, len(rest), 2)]
+        found = [_joined(*p) if len(p) > 1 else p[0] for p in pairs] + nan
     return found
+
+
+def _joined(a: Range, b: Range) -> Range:
+    """Two neighbours as one."""
+    pairs = a.pairs + b.pairs
+    mean = (a.mean_ulp * a.pairs + b.mean_ulp * b.pairs) / pairs
+    return Range(a.first, b.last, pairs, max(a.max_ulp, b.max_ulp), mean)
 
 
 def _bins(x: Array) -> tuple[Array, np.dtype[Any]]:

@@ -10,6 +10,7 @@ from kact_cli.chain import Chain, Step, format_value, resolve_axes
 from kact_cli.engine.advice import of_chain
 from kact_cli.engine.plan import Stage
 from kact_cli.engine.program import dtype_path
+from kact_cli.engine.quantize import described
 from kact_cli.files.source import Source, open_source
 from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import check_typed, detect
@@ -80,7 +81,7 @@ def _tensor(job: TensorJob) -> str:
 
 def _tensor_lines(job: TensorJob, jobs: int | None) -> Iterator[str]:
     plan, program = job.plan, job.program
-    names = [dtype_name(dtype) for dtype in dtype_path(plan.chain, program.source)]
+    names = [dtype_name(dtype) for dtype in dtype_path(plan.chain, program.given)]
     calls = [_call(step) for step in plan.chain.steps]
     width = max(map(len, calls))
     yield "steps"
@@ -91,7 +92,11 @@ def _tensor_lines(job: TensorJob, jobs: int | None) -> Iterator[str]:
             along = f"  groups of {' x '.join(f'{n:,}' for n in lengths) or '1'}"
             along += _how(plan.stages, number)
         yield f"{number + 1:3}  {call:{width}}  {names[number]} -> {names[number + 1]}{along}"
-    yield f"computed in {program.work}, rounded once to {dtype_name(program.result)}"
+    if program.quantize_in is not None:
+        yield f"dequantised from {described(program.quantize_in)}"
+    yield f"computed in {program.work}, rounded once to {dtype_name(program.rounded)}"
+    if program.quantize_out is not None:
+        yield f"quantised to {described(program.quantize_out)}"
     for number, stage in enumerate(plan.stages, 1):
         of = f"stage {number}: " if len(plan.stages) > 1 else ""
         passes = "1 pass" if stage.passes == 1 else f"{stage.passes} passes"

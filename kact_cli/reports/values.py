@@ -96,7 +96,9 @@ def open_numbers(
         if source is not path:
             stack.enter_context(contextlib.closing(source))
         found = detect(source, options.source_format)
-        if source.size is None and (found.seeks or again):
+        # A tensor comes in order; who needs it in another spools it
+        seeks = found.seeks and found.kind != "tensor"
+        if source.size is None and (seeks or again):
             source = stack.enter_context(source.spool())
         if found.kind == "tensor":
             yield NpyTensor.open(source, options.source_dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -96,6 +97,32 @@ def test_a_table_gives_what_the_arithmetic_gives(chain: str, dtype: str) -> None
     assert floats.dtype == np.dtype("f4").newbyteorder(q.dtype.byteorder)
 
 
+# What LiteRT 2.3 computes, by its own kernels and by its reference: the results' digests. Its rule
+# fixes the result's scale and zero point.
+LITERT_OUT = {"sigmoid": "0.00390625,-128", "tanh": "0.0078125,0", "softmax": "0.00390625,-128"}
+LITERT = [
+    ("sigmoid", "0.0235,-128", "11477433afd48c24"),
+    ("sigmoid", "0.047,3", "b5890b8b8967572b"),
+    ("sigmoid", "0.1,40", "12e74ee6830dd889"),
+    ("tanh", "0.0235,-128", "6817662e411bd51c"),
+    ("tanh", "0.047,3", "5c43061e773289ea"),
+    ("tanh", "0.1,40", "7a712682b1fbcde9"),
+    ("softmax", "0.0235,-128", "416dee72fca604a2"),
+    ("softmax", "0.047,3", "a96701278a960767"),
+    ("softmax", "0.1,40", "014c061dce334011"),
+]
+
+
+@pytest.mark.parametrize(("chain", "text", "digest"), LITERT)
+def test_tflite(chain: str, text: str, digest: str) -> None:
+    x = every("int8").reshape(8, 32)
+    if chain == "softmax":
+        x = (np.arange(128 * 32) * 37 % 256 - 128).astype("i1").reshape(128, 32)
+    out = replace(given(LITERT_OUT[chain]), half_away=True)
+    got = apply(chain, x, quantize_in=given(text), quantize_out=out)
+    assert hashlib.sha256(got.tobytes()).hexdigest()[:16] == digest
+
+
 SHAPES = [((6, 5), 0), ((6, 5), -1), ((3, 4, 5), 1), ((3, 4, 5), -1), ((2, 3, 4, 5), 1), ((7,), 0)]
 
 
@@ -154,6 +181,9 @@ def test_archives_batches_and_previews(kact: Kact, tmp_path: Path) -> None:
     assert np.array_equal(np.load(tmp_path / "many" / "q.npy"), expected)
     shown = kact("apply", "sigmoid", *one, "--preview", "result", tmp_path / "q.npy").stdout
     assert b"int8, shape (16, 16)" in shown
+    said = kact("explain", "sigmoid", *one, tmp_path / "q.npy").stdout.decode()
+    assert "dequantised from int8, scale 0.05, zero point 3" in said
+    assert "quantised to int8, scale 0.004, zero point -128" in said
 
 
 REFUSED = [
