@@ -238,14 +238,14 @@ def spooled_rows(reader: TableReader, name: str, options: Options) -> Iterator[T
     Raises DataError where the input, called `name`, is broken or the temporary file is full.
     """
     options_ = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
-    with temporary_file() as path:
+    with temporary_file() as file:
         with (
-            pa.OSFile(path, "wb") as file,
-            pa.ipc.new_stream(file, reader.schema, options=options_) as writer,
+            prefixed(file.name, *FAULTS),  # an error of the reader names its own file
+            pa.OSFile(file.path, "wb") as sink,
+            pa.ipc.new_stream(sink, reader.schema, options=options_) as writer,
         ):
             for batch in reader.batches():
-                with prefixed(f"temporary file {path}", *FAULTS):
-                    writer.write_batch(batch)
-        with contextlib.closing(open_source(path)) as source:
+                writer.write_batch(batch)
+        with contextlib.closing(open_source(file.path)) as source:
             source.name = name
             yield ArrowStreamReader(source, options)
