@@ -8,10 +8,25 @@ still noted when the process ends is removed then (`kact_cli.cli.main`). Only SI
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 
+PLACES = ("/tmp", "/var/tmp")
+"""Where temporary files go, if the environment does not say it."""
 _noted: set[str] = set()
+
+
+def temporary_directory() -> str:
+    """Where temporary files go: in TMPDIR, TEMP, TMP or where they usually do.
+
+    `tempfile.gettempdir` would make a file there, to see whether it can. Raises OSError where there
+    is no such directory.
+    """
+    for path in (*map(os.environ.get, ("TMPDIR", "TEMP", "TMP")), *PLACES):
+        if path and os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK):
+            return os.path.abspath(path)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 def note(path: str) -> str:

@@ -141,7 +141,8 @@ class Target:
         """The mode of a new output: nobody reads it who may not read the input."""
         if self._source is None or self._source.size is None:
             return 0o666
-        found = os.fstat(self._source.fd)
+        with prefixed(self._source.name, OSError):
+            found = os.fstat(self._source.fd)
         others = found.st_mode & OTHERS
         if found.st_gid != os.getegid():  # the input's group is not the output's
             others &= others << 3 | stat.S_IRWXO
@@ -164,7 +165,8 @@ class Target:
             enlarge_pipe(self.fd)
             return
         if self._source is not None and self._source.size is not None:
-            source = os.fstat(self._source.fd)
+            with prefixed(self._source.name, OSError):
+                source = os.fstat(self._source.fd)
             if (status.st_dev, status.st_ino) == (source.st_dev, source.st_ino):
                 raise DataError(f"{self.name} is also the input, and would be destroyed")
         self._started_at = status.st_size

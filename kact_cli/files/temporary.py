@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kact_cli.cleanup import forget, note, remove
+from kact_cli.cleanup import forget, note, remove, temporary_directory
 from kact_cli.errors import prefixed
 from kact_cli.files.descriptors import opened, reserve
 
@@ -37,10 +37,8 @@ def temporary_path(kind: str) -> str:
 
     Raises DataError where there is no directory for it.
     """
-    import tempfile  # it takes longer to import than a small tensor to compute
-
     with prefixed("no directory for temporary files", OSError):
-        directory = tempfile.gettempdir()
+        directory = temporary_directory()
     return note(os.path.join(directory, f"kact-{os.urandom(8).hex()}.{kind}"))
 
 

@@ -29,6 +29,8 @@ from kact_cli.types import BFLOAT16, Array, Shape, dtype_name
 
 MAGIC = b"\x93NUMPY"
 HEADER_LIMIT = 64 * 1024
+AXES_LIMIT = 64
+"""Of NumPy's arrays."""
 SIZE_LIMIT = 2**59
 """The most elements: offsets stay within a signed 64-bit integer, whatever dtype comes out."""
 _KEYS = {"descr", "fortran_order", "shape"}
@@ -176,7 +178,7 @@ def read_header(read: Callable[[int], bytes]) -> Header:
     if len(start) < 8 or start[:6] != MAGIC:
         raise DataError("is not a .npy file" if start else "is empty")
     major, minor = start[6], start[7]
-    if major not in (1, 2, 3):
+    if major not in (1, 2, 3) or minor != 0:
         raise DataError(f"has .npy version {major}.{minor}; 1.0 to 3.0 are known")
     width = 2 if major == 1 else 4
     field = read(width)
@@ -262,6 +264,8 @@ def _shape(shape: object) -> tuple[int, ...]:
     sound = isinstance(shape, tuple) and all(type(n) is int and 0 <= n < 2**63 for n in shape)
     if not sound or not isinstance(shape, tuple):
         raise DataError(f"has the shape {_shown(shape)} in its .npy header")
+    if len(shape) > AXES_LIMIT:
+        raise DataError(f"has {len(shape):,} axes; {AXES_LIMIT} is the limit")
     return shape
 
 

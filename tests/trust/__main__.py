@@ -53,6 +53,8 @@ def main() -> int:
     for tally in tallies:
         failed = sum(tally.failed.values())
         why = ", ".join(f"{what} {number}" for what, number in tally.failed.most_common())
+        if tally.notes:
+            why += f" ({', '.join(f'{number:,} {what}' for what, number in tally.notes.items())})"
         print(f"{tally.kind:24} {tally.tried:>8} {tally.survived:>9} {failed:>7}  {why}".rstrip())
     return int(any(tally.failed for tally in tallies))
 

@@ -156,65 +156,64 @@ class ArrowFileReader(TableReader):
     """An Arrow file, read batch by batch."""
 
     def __init__(self, source: Source, options: Options) -> None:
-        self._name, self._path = source.name, source.openable()
-        self._options = options
+        self._name, self._options = source.name, options
         with prefixed(source.name, *FAULTS):
-            self._reader = pa.ipc.open_file(pa.OSFile(self._path))
-            with pa.OSFile(self._path) as file:
-                start, footer = self._footer(file)
-                self._blocks = blocks_of(footer, BATCHES)
-                dictionaries = blocks_of(footer, DICTIONARIES)
-                self._refuse_a_second_file(file, start, self._blocks + dictionaries)
-                if len(self._blocks) != self._reader.num_record_batches:
-                    raise DataError("the footer of the file is broken")
-                # Arrow reads all of them before the first batch
-                taken = sum(self._memory_of(file, block) for block in dictionaries)
-            self._check("the set of its dictionaries", taken)
+            self._file = pa.OSFile(source.openable())
+            self._reader = pa.ipc.open_file(self._file)
+            start, footer = self._footer()
+            self._blocks = blocks_of(footer, BATCHES)
+            dictionaries = blocks_of(footer, DICTIONARIES)
+            self._refuse_a_second_file(start, self._blocks + dictionaries)
+            if len(self._blocks) != self._reader.num_record_batches:
+                raise DataError("the footer of the file is broken")
+            # Arrow reads all of them before the first batch
+            self._check("the set of its dictionaries", sum(map(self._memory_of, dictionaries)))
             _check_names(self._reader.schema)
         self.schema: pa.Schema = self._reader.schema
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
-        with prefixed(self._name, *FAULTS):
-            file = pa.OSFile(self._path)
-        with file:
-            for number, block in enumerate(self._blocks):
-                with prefixed(self._name, *FAULTS):
-                    self._check(f"record batch {number}", self._memory_of(file, block))
-                    batch = _sound(self._reader.get_batch(number))
-                yield batch if columns is None else batch.select(list(columns))
+        for number, block in enumerate(self._blocks):
+            with prefixed(self._name, *FAULTS):
+                self._check(f"record batch {number}", self._memory_of(block))
+                batch = _sound(self._reader.get_batch(number))
+            yield batch if columns is None else batch.select(list(columns))
 
-    def _footer(self, file: Any) -> tuple[int, bytes]:
+    def close(self) -> None:
+        # What was read has been read, whatever the system says now
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def _footer(self) -> tuple[int, bytes]:
         """Where the footer begins, and what it is."""
+        file = self._file
         end = file.size() - len(MAGIC) - 4
         size = int.from_bytes(file.read_at(4, end), "little")
         return end - size, file.read_at(size, end - size)
 
-    def _message(self, file: Any, block: tuple[int, int, int]) -> bytes:
+    def _message(self, block: tuple[int, int, int]) -> bytes:
         """The metadata of a batch, which has to lie within the file with its body."""
         offset, length, body = block
-        if min(block) < 0 or offset + length + body > file.size():
+        if min(block) < 0 or offset + length + body > self._file.size():
             raise DataError("a record batch does not lie within the file")
         # Before the metadata are its length and, since Arrow 0.15, four bytes of ones
-        message: bytes = file.read_at(length, offset)
+        message: bytes = self._file.read_at(length, offset)
         return message[8 if message.startswith(b"\xff" * 4) else 4 :]
 
-    def _memory_of(self, file: Any, block: tuple[int, int, int]) -> int:
-        message, body = self._message(file, block), block[0] + block[1]
-        return memory_of(message, lambda size, at: file.read_at(size, body + at))
+    def _memory_of(self, block: tuple[int, int, int]) -> int:
+        message, body = self._message(block), block[0] + block[1]
+        return memory_of(message, lambda size, at: self._file.read_at(size, body + at))
 
     def _check(self, what: str, size: int) -> None:
         ARROW.check_unit(f"{self._name}: {what}", size, self._options)
 
-    def _refuse_a_second_file(
-        self, file: Any, start: int, blocks: Sequence[tuple[int, int, int]]
-    ) -> None:
+    def _refuse_a_second_file(self, start: int, blocks: Sequence[tuple[int, int, int]]) -> None:
         """Raise DataError where the footer is that of a file which another stands before."""
-        schema = 16 + int.from_bytes(file.read_at(4, 12), "little")
+        schema = 16 + int.from_bytes(self._file.read_at(4, 12), "little")
         # The footer counts from the start of its own file, which lies as far behind the start of
         # what is read as the last message lies before the footer
         begins = start - max([schema, *(sum(block) for block in blocks)])
         near = max(0, begins - SLACK)
-        if BETWEEN_FILES in file.read_at(min(2 * SLACK, start - near), near):
+        if BETWEEN_FILES in self._file.read_at(min(2 * SLACK, start - near), near):
             raise DataError(
                 f"{self._name} holds two Arrow files, one after the other; give each by itself"
             )
@@ -224,8 +223,8 @@ class ArrowFileReader(TableReader):
         """How the first batch is compressed."""
         if not self._blocks:
             return None
-        with prefixed(self._name, *FAULTS), pa.OSFile(self._path) as file:
-            return codec_of(self._message(file, self._blocks[0]))
+        with prefixed(self._name, *FAULTS):
+            return codec_of(self._message(self._blocks[0]))
 
     def facts(self) -> dict[str, Any]:
         return {"record_batches": self._reader.num_record_batches}
