@@ -55,7 +55,7 @@ def body_size(message: bytes) -> int:
     try:
         at = _field(message, _follow(message, 0) or 0, 3)
         return 0 if at is None else int(SIZE.unpack_from(message, at)[0])
-    except struct.error:
+    except (struct.error, IndexError):
         return 0
 
 
@@ -81,7 +81,7 @@ def memory_of(message: bytes, read: Callable[[int, int], bytes]) -> int:
         at, count = _vector(message, _field(message, batch, 1))
         arrays = struct.iter_unpack("<qq", message[at : at + 16 * count])
         return max([sizes, *(int(length) for length, _ in arrays)])
-    except struct.error:
+    except (struct.error, IndexError):
         return 0
 
 
@@ -113,5 +113,5 @@ def blocks_of(footer: bytes, field: int) -> list[tuple[int, int, int]]:
     try:
         at, count = _vector(footer, _field(footer, _follow(footer, 0) or 0, field))
         return list(struct.iter_unpack("<qi4xq", footer[at : at + 24 * count]))
-    except struct.error:
+    except (struct.error, IndexError):
         return []

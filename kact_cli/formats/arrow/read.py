@@ -200,8 +200,13 @@ class ArrowFileReader(TableReader):
         return message[8 if message.startswith(b"\xff" * 4) else 4 :]
 
     def _memory_of(self, block: tuple[int, int, int]) -> int:
-        message, body = self._message(block), block[0] + block[1]
-        return memory_of(message, lambda size, at: self._file.read_at(size, body + at))
+        start, end = block[0] + block[1], block[2]
+
+        def read(size: int, at: int) -> bytes:
+            found: bytes = self._file.read_at(size, start + at) if at + size <= end else b""
+            return found
+
+        return memory_of(self._message(block), read)
 
     def _check(self, what: str, size: int) -> None:
         ARROW.check_unit(f"{self._name}: {what}", size, self._options)
