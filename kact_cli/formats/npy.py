@@ -225,10 +225,12 @@ def write_header(header: Header, size: int = 0) -> bytes:
 
 def _parse(text: bytes, encoding: str) -> dict[str, Any]:
     try:
-        source = re.sub(r"(?<=\d)L\b", "", text.decode(encoding))  # Python 2 wrote (3L, 4L)
+        source = text.decode(encoding)
+        if encoding == "latin-1":  # Python 2, which knew no version 3, wrote (3L, 4L)
+            source = re.sub(r"(?<=\d)L\b", "", source)
         with warnings.catch_warnings():  # of odd Python in the header, which is no one's code
             warnings.simplefilter("error")
-            node = ast.parse(source.strip(), mode="eval").body
+            node = ast.parse(source.strip(" \t\r\n"), mode="eval").body
         if not isinstance(node, ast.Dict):
             raise ValueError("not a dict")
         keys = [str(ast.literal_eval(k)) if k else "**" for k in node.keys]

@@ -142,6 +142,8 @@ def _become(
     """Be kact, in the child."""
     try:
         os.setpgid(0, 0)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         set_limits()
         os.chdir(place)
         os.environ["TMPDIR"] = str(place / "tmp")

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
-from kact_cli.errors import DataError
+from kact_cli.errors import DataError, prefixed
 from kact_cli.files.part import SourcePart
 from kact_cli.files.source import Source
 from kact_cli.formats.archive import LIST_LIMIT, ArchiveReader, Member
@@ -73,7 +73,9 @@ class NpzReader(ArchiveReader):
         place, info = self.places[index], self.infos[index]
         if info.compress_type == zipfile.ZIP_STORED:
             start = self.source.base + place.start
-            if checksum(self.source.fd, start, place.size, jobs) != info.CRC:
+            with prefixed(self.source.name, OSError):
+                found = checksum(self.source.fd, start, place.size, jobs)
+            if found != info.CRC:
                 raise DataError(f"{self.called(index)} is broken: Bad CRC-32")
 
     def facts(self) -> dict[str, object]:
