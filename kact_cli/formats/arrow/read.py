@@ -20,7 +20,7 @@ from kact_cli.formats.arrow.messages import (
     codec_of,
     memory_of,
 )
-from kact_cli.formats.base import FAULTS, TableReader
+from kact_cli.formats.base import FAULTS, TableReader, sound
 from kact_cli.formats.declared import ARROW, ARROW_STREAM
 
 if TYPE_CHECKING:
@@ -78,16 +78,6 @@ class _Stream(io.RawIOBase):
         ARROW_STREAM.check_unit(f"{self._source.name}: a record batch", size, self._options)
 
 
-def _sound(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch, once all of its offsets, indices and lengths are known to lie within its buffers.
-
-    Nothing but this stands between a broken file and reading memory that is another's: Arrow takes
-    a file at its word. Raises ArrowInvalid.
-    """
-    batch.validate(full=True)
-    return batch
-
-
 def _check_names(schema: pa.Schema) -> None:
     """Raise UnicodeDecodeError where a name, however deep, is no UTF-8; pyarrow takes any bytes."""
     fields = list(schema)
@@ -125,7 +115,7 @@ class ArrowStreamReader(TableReader):
         while True:
             with prefixed(self._source.name, *FAULTS):
                 try:
-                    batch = _sound(reader.read_next_batch())
+                    batch = sound(reader.read_next_batch())
                 except StopIteration:
                     if not self._stream.more:
                         return
@@ -175,7 +165,7 @@ class ArrowFileReader(TableReader):
         for number, block in enumerate(self._blocks):
             with prefixed(self._name, *FAULTS):
                 self._check(f"record batch {number}", self._memory_of(block))
-                batch = _sound(self._reader.get_batch(number))
+                batch = sound(self._reader.get_batch(number))
             yield batch if columns is None else batch.select(list(columns))
 
     def close(self) -> None:
