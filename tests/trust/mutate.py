@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ SHAPES = ("(2, 3, 4)", "(24,)", "()", "(0, 5)", "(-1,)", "(2, 3, 4, 1)", "[2, 3,
           f"(1{'0' * 30},)", "(2, 3, 40)", "(24)", "(2, 3L, 4L)", "(12, 2)")  # fmt: skip
 
 
+@cache
 def table(rows: int = 40) -> pa.Table:
     """Small, so that what is changed matters."""
     made = inputs.table(0, rows)
@@ -127,8 +129,7 @@ def csv(rng: random.Random) -> bytes:
 
 
 def arrow(rng: random.Random, *, stream: bool) -> bytes:
-    made = table()
-    data = bytearray(_written(made, stream, rng.choice((None, None, "lz4", "zstd"))))
+    data = bytearray(_arrow(stream, rng.choice((None, None, "lz4", "zstd"))))
     if rng.random() < 0.3:
         return damaged(bytes(data), rng)
     for _ in range(rng.randint(1, 3)):
@@ -136,7 +137,9 @@ def arrow(rng: random.Random, *, stream: bool) -> bytes:
     return bytes(data)
 
 
-def _written(made: pa.Table, stream: bool, codec: str | None) -> bytes:
+@cache
+def _arrow(stream: bool, codec: str | None) -> bytes:
+    made = table()
     sink = pa.BufferOutputStream()
     make = pa.ipc.new_stream if stream else pa.ipc.new_file
     with make(sink, made.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
@@ -159,9 +162,8 @@ def _put(data: bytearray, at: int, width: int, rng: random.Random) -> None:
 
 
 def parquet(rng: random.Random) -> bytes:
-    data = inputs.parquet(
-        table(), row_group_size=rng.choice((15, 40)),
-        compression=rng.choice(("none", "snappy", "zstd")),
+    data = _parquet(
+        row_group_size=rng.choice((15, 40)), compression=rng.choice(("none", "snappy", "zstd")),
         write_page_checksum=rng.random() < 0.3, write_page_index=rng.random() < 0.5,
         data_page_version=rng.choice(("1.0", "2.0")),
     )  # fmt: skip
@@ -176,6 +178,11 @@ def parquet(rng: random.Random) -> bytes:
             _change_field(footer, rng)
     new = thrift.write_struct(footer)
     return bytes(body) + new + len(new).to_bytes(4, "little") + b"PAR1"
+
+
+@cache
+def _parquet(**options: object) -> bytes:
+    return inputs.parquet(table(), **options)
 
 
 def _change_field(footer: thrift.Struct, rng: random.Random) -> None:

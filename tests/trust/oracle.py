@@ -123,14 +123,12 @@ def _relu(cell: str, result: str) -> bool:
 
 
 def parquet(source: Path, target: Path) -> str | None:
-    names = _names(lambda: pq.ParquetFile(source).schema_arrow.names)
-    made = _names(lambda: pq.ParquetFile(target).schema_arrow.names)
-    if made is None:
+    before, after = _file(source), _file(target)
+    if after is None:
         # What nobody reads may be copied with what is wrong with it, but not computed
-        return None if names is None else "mixture: the output cannot be read"
-    for name in made:
-        old = _column(lambda name=name: pq.read_table(source, columns=[name], use_threads=False))
-        new = _column(lambda name=name: pq.read_table(target, columns=[name], use_threads=False))
+        return None if before is None else "mixture: the output cannot be read"
+    for name in after.schema_arrow.names:
+        old, new = _column(before, name), _column(after, name)
         if new is None and old is not None:
             return f"mixture: column {name} of the output cannot be read"
         if old is None and new is not None and name in COMPUTED:
@@ -155,9 +153,9 @@ def arrow(source: Path, target: Path) -> str | None:
 
 
 def parquet_to_arrow(source: Path, target: Path) -> str | None:
-    new = _ipc(target)
+    new, file = _ipc(target), _file(source)
     for name, after in zip(new.column_names, new.columns, strict=True):
-        before = _column(lambda name=name: pq.read_table(source, columns=[name], use_threads=False))
+        before = _column(file, name)
         if before is None:
             return f"accepted: column {name}"
         if wrong := differs(name, before, after):
@@ -200,16 +198,17 @@ def _ipc(path: Path) -> pa.Table:
         return pa.Table.from_batches(batches, reader.schema)
 
 
-def _names(read: Any) -> list[str] | None:
+def _file(path: Path) -> pq.ParquetFile | None:
     try:
-        return list(read())
+        return pq.ParquetFile(path)
     except Exception:  # whatever pyarrow raises for a broken file
         return None
 
 
-def _column(read: Any) -> pa.ChunkedArray | None:
+def _column(file: pq.ParquetFile | None, name: str) -> pa.ChunkedArray | None:
     try:
-        column = read().column(0)
+        assert file is not None
+        column = file.read(columns=[name], use_threads=False).column(0)
         column.validate(full=True)
         return column
     except Exception:  # as above
