@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import resource
@@ -58,6 +59,7 @@ def load() -> None:
             import_module(".".join(p for p in parts if p != "__init__"))
     for name in ("pyarrow.parquet", "concurrent.futures.thread", "multiprocessing.popen_fork"):
         import_module(name)
+    gc.freeze()  # what is here already is not written to by a child's collections
 
 
 @dataclass

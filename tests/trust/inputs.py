@@ -105,7 +105,7 @@ def files(version: int) -> Tree:
     rows = 2000
     rng = np.random.default_rng(10 + version)
     tensor = rng.normal(size=(300, 20)).astype("f4")
-    whole, long = table(version, rows), table(version, 36_000)
+    whole, long = table(version, rows), table(version, 9000)
     flat = long.select(["id", "text", "a"])
     text = csv_of(flat)
     members = {"a": tensor, "i": (tensor[:9] * 100).astype("i4"), "b": tensor[:70]}
