@@ -43,6 +43,8 @@ class UsageError(KactError):
 class StrictError(UsageError):
     """A warning, where --strict makes errors of them. Exit code 2."""
 
+    names_file = True  # where the warning is about one
+
 
 class PluginError(UsageError):
     """An activation of another package that cannot be loaded, or fails. Exit code 2."""

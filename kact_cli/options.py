@@ -65,6 +65,8 @@ class Options:
     chunk_bytes: int | None = None
     jobs: int | None = None
     """Worker processes; None: threads of this process, one for each usable core."""
+    max_unit: int | None = None
+    """Bytes of memory that one unit of the input may take; None: as its format declares."""
     columns: tuple[str, ...] = ()
     """Names and globs of a table's columns that are the tensor; none: kact's choice."""
     exclude: tuple[str, ...] = ()

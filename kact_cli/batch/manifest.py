@@ -24,7 +24,7 @@ from kact_cli.options import Options
 from kact_cli.version import version
 
 NAME = ".kact-batch.json"
-_NOT_IN_THE_BYTES = {"observer", "typed", "jobs", "overwrite", "fsync"}
+_NOT_IN_THE_BYTES = {"observer", "typed", "jobs", "max_unit", "overwrite", "fsync"}
 """Options that change nothing in an output."""
 _FLAGS = {"source_format": "from", "target_format": "to", "chunk_bytes": "chunk-size"}
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from kact_cli.cleanup import remove_all
 from kact_cli.errors import ChainSyntaxError, ExitCode, KactError, reason, without_secrets
 from kact_cli.messages import describe, display, nearest
 
@@ -177,7 +178,16 @@ def main() -> NoReturn:
         os.environ.setdefault(f"{name}_NUM_THREADS", "1")
     # Read when pyarrow is imported: its own memory pool keeps what it was given
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    code = _run()
+    try:
+        try:
+            code = _run()
+        finally:
+            _ignore_signals()
+    except Terminated as e:  # as late as in what says what went wrong
+        _ignore_signals()
+        code = 128 + e.number
+    finally:
+        remove_all()
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.flush()
     # Not sys.exit: a thread may hang on a stalled pipe, and unloading NumPy takes longer than relu
@@ -200,8 +210,6 @@ def _run() -> int:
         if cause is None:
             raise
         return 128 + cause.number
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _command() -> int:
@@ -247,8 +255,7 @@ def _command() -> int:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     # `timeout` sends its signal twice: the second must not end the clearing up after the first
-    for other in _signals():
-        signal.signal(other, signal.SIG_IGN)
+    _ignore_signals()
 
     def again(*_: object) -> None:
         """Python drops an exception that comes within a destructor or its own compiler."""
@@ -258,6 +265,12 @@ def _terminate(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGALRM, again)
     signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
     raise Terminated(number)
+
+
+def _ignore_signals() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number in _signals():
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _unraisable(dropped: sys.UnraisableHookArgs) -> None:

@@ -14,7 +14,8 @@ from kact_cli.cli.output import WRITE, decorated
 from kact_cli.cli.progress import Progress
 from kact_cli.cli.quantize import quantize_options, rounded
 from kact_cli.cli.types import ColumnsType, PathType, SizeType, ValueType
-from kact_cli.formats.declared import CSV, FORMATS, NAMED, TABLES, TENSORS
+from kact_cli.formats.declared import CSV, FORMATS, IN_UNITS, NAMED, TABLES, TENSORS
+from kact_cli.messages import human
 from kact_cli.options import Options
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 _DTYPES = ("bfloat16", "float16", "float32", "float64")
 _FORMATS = [f.name for f in FORMATS]
+_UNITS = "; ".join(f"{f.unit.name} of {f.name}, {human(f.unit.limit)}" for f in FORMATS if f.unit)
 _CSV: Where = ("input or output", (CSV.name,))
 
 
@@ -113,6 +115,14 @@ _READ = (
         metavar="MARK",
         envvar="KACT_DECIMAL",
         help="Decimal mark of the numbers in a CSV, read and written: . or ,  [default: .]",
+    ),
+    option(
+        RUNNING,
+        "--max-unit",
+        concerns=("input", IN_UNITS),
+        type=SizeType(),
+        envvar="KACT_MAX_UNIT",
+        help=f"Most memory for one unit of the input.  [default: {_UNITS}]",
     ),
 )
 

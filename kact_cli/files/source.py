@@ -21,7 +21,6 @@ from kact_cli.files.descriptors import (
     copy,
     descriptor,
     enlarge_pipe,
-    opened,
     read_full,
     reopenable,
     write_full,
@@ -117,10 +116,10 @@ class Source:
     @contextlib.contextmanager
     def spool(self, limit: int | None = None) -> Iterator[Source]:
         """A stream, or `limit` bytes of it, in a private temporary file, for as long as needed."""
-        with temporary_file() as path, opened(path, os.O_RDWR) as fd:
-            with prefixed(f"temporary file {path}", OSError):
-                size = copy(self.read_into, partial(write_full, fd), limit)
-            yield Source(fd, self.name, path, size, owned=False)
+        with temporary_file() as file:
+            with prefixed(file.name, OSError):
+                size = copy(self.read_into, partial(write_full, file.fd), limit)
+            yield Source(file.fd, self.name, file.path, size, owned=False)
 
     def close(self) -> None:
         if self.owned and self.fd >= 0:
@@ -166,8 +165,8 @@ def _fetched(uri: Uri) -> Source:
     """What there is at `uri`, in a file that has no name any more: nothing can leave it behind."""
     from kact_cli.files.object_store import fetch
 
-    with temporary_file() as path:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    with temporary_file() as file, prefixed(file.name, OSError):
+        fd = os.dup(file.fd)
     try:
         return Source(fd, display(str(uri)), None, fetch(uri, fd))
     except BaseException:

@@ -19,6 +19,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from kact_cli.cleanup import forget, remove
 from kact_cli.errors import AppearedError, DataError, ExistsError, prefixed, reason
 from kact_cli.files.descriptors import (
     STANDARD,
@@ -31,7 +32,7 @@ from kact_cli.files.descriptors import (
     write_full,
 )
 from kact_cli.files.source import Source
-from kact_cli.files.temporary import create_locked, path_beside, temporary_file, temporary_path
+from kact_cli.files.temporary import create_beside, temporary_file, temporary_path
 from kact_cli.messages import display
 
 if TYPE_CHECKING:
@@ -128,12 +129,7 @@ class Target:
         directory, name = os.path.split(final)
         # Less the umask, as for any new file; one that takes the place of another is private first
         mode = self._readers() if found is None else 0o600
-        fd = None
-        while fd is None:
-            # The path first: a signal may come as soon as the file is there
-            self.path = path_beside(directory, name)
-            fd = create_locked(self.path, mode)
-        self.fd = fd
+        self.fd, self.path = create_beside(directory, name, mode)
         self._final = final
         self.seekable = True
         if found is not None:
@@ -145,7 +141,8 @@ class Target:
         """The mode of a new output: nobody reads it who may not read the input."""
         if self._source is None or self._source.size is None:
             return 0o666
-        found = os.fstat(self._source.fd)
+        with prefixed(self._source.name, OSError):
+            found = os.fstat(self._source.fd)
         others = found.st_mode & OTHERS
         if found.st_gid != os.getegid():  # the input's group is not the output's
             others &= others << 3 | stat.S_IRWXO
@@ -168,7 +165,8 @@ class Target:
             enlarge_pipe(self.fd)
             return
         if self._source is not None and self._source.size is not None:
-            source = os.fstat(self._source.fd)
+            with prefixed(self._source.name, OSError):
+                source = os.fstat(self._source.fd)
             if (status.st_dev, status.st_ino) == (source.st_dev, source.st_ino):
                 raise DataError(f"{self.name} is also the input, and would be destroyed")
         self._started_at = status.st_size
@@ -225,13 +223,14 @@ class Target:
 
             self._close()
             put(self.path, self._uri)
-            os.unlink(self.path)
+            remove(self.path)
             return
         self._close()
         if self._final is None or self.path is None:
             return
         if self._overwrite:
             os.replace(self.path, self._final)
+            forget(self.path)
         else:
             self._put_where_nothing_is(self.path, self._final)
         try:
@@ -248,11 +247,10 @@ class Target:
             raise AppearedError(f"{self.name} exists by now; it was not replaced") from e
         except OSError:  # a file system without hard links
             os.replace(path, final)
+            forget(path)
         else:
-            try:
-                os.unlink(path)
-            except OSError as e:
-                self.remark = f"{path}: could not be removed: {reason(e)}"
+            if fault := remove(path):
+                self.remark = f"{path}: could not be removed: {reason(fault)}"
 
     def _close(self) -> None:
         fd, self.fd = self.fd, -1
@@ -261,10 +259,10 @@ class Target:
 
     def abort(self) -> None:
         """Leave the target as it was; and what others have written there meanwhile as it is."""
+        if self.path is not None:
+            remove(self.path)
         with contextlib.suppress(OSError):
-            if self.path is not None:
-                os.unlink(self.path)
-            elif self._started_at is not None:
+            if self._started_at is not None:
                 ours = self._started_at + self._written
                 if os.fstat(self.fd).st_size == os.lseek(self.fd, 0, os.SEEK_CUR) == ours:
                     os.ftruncate(self.fd, self._started_at)
@@ -291,14 +289,11 @@ def as_regular_file(target: Target, *, readable: bool = False) -> Iterator[Targe
     if target.seekable and (target.path is not None or not readable):
         yield target
         return
-    with (
-        temporary_file() as path,
-        prefixed(f"temporary file {path}", OSError),
-        opened(path, os.O_RDWR) as fd,
-    ):
-        spooled = Target(path)
-        spooled.name, spooled.fd, spooled.path = f"temporary file {path}", fd, path
+    with temporary_file() as file:
+        spooled = Target(file.path)
+        spooled.name, spooled.fd, spooled.path = file.name, file.fd, file.path
         spooled.seekable = True
         yield spooled
-        os.lseek(fd, 0, os.SEEK_SET)
-        copy(partial(read_full, fd), target.write)
+        with prefixed(file.name, OSError):
+            os.lseek(file.fd, 0, os.SEEK_SET)
+            copy(partial(read_full, file.fd), target.write)

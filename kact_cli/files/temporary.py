@@ -11,38 +11,52 @@ import fcntl
 import os
 import zlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
+from kact_cli.cleanup import forget, note, remove, temporary_directory
 from kact_cli.errors import prefixed
 from kact_cli.files.descriptors import opened, reserve
 
+FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
+
+class TemporaryFile(NamedTuple):
+    """A private file, open for reading and writing."""
+
+    path: str
+    fd: int
+
+    @property
+    def name(self) -> str:
+        """What an error calls it."""
+        return f"temporary file {self.path}"
+
 
 def temporary_path(kind: str) -> str:
-    """Where a new temporary file may be made; made here, it could be left behind by a signal.
+    """Where a new temporary file may be made, which is removed when the process ends.
 
     Raises DataError where there is no directory for it.
     """
-    import tempfile  # it takes longer to import than a small tensor to compute
-
     with prefixed("no directory for temporary files", OSError):
-        directory = tempfile.gettempdir()
-    return os.path.join(directory, f"kact-{os.urandom(8).hex()}.{kind}")
+        directory = temporary_directory()
+    return note(os.path.join(directory, f"kact-{os.urandom(8).hex()}.{kind}"))
 
 
 @contextlib.contextmanager
-def temporary_file(size: int = 0) -> Iterator[str]:
-    """A private temporary file of `size` reserved bytes, by path; removed at the end."""
-    path = temporary_path("stage")
+def temporary_file(size: int = 0) -> Iterator[TemporaryFile]:
+    """A private temporary file with `size` reserved bytes; removed at the end."""
+    path, fd = temporary_path("stage"), -1
     try:
         with prefixed(f"temporary file {path}", OSError):
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                reserve(fd, size)
-            finally:
-                os.close(fd)
-        yield path
+            fd = os.open(path, FLAGS, 0o600)
+            reserve(fd, size)
+        yield TemporaryFile(path, fd)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        # What was put aside has been used, whatever the system says now
+        with contextlib.suppress(OSError):
+            if fd >= 0:
+                os.close(fd)
+        remove(path)
 
 
 def temporary_prefix(name: str) -> str:
@@ -57,27 +71,27 @@ def remove_abandoned(path: str) -> None:
         os.unlink(path)
 
 
-def path_beside(directory: str, name: str) -> str:
-    """Where a new temporary file for the output `name` may be made; see `temporary_path`."""
-    # A short name of its own: the target's may be as long as the file system allows
-    return os.path.join(directory, f"{temporary_prefix(name)}{os.urandom(6).hex()}.tmp")
-
-
-def create_locked(path: str, mode: int) -> int | None:
-    """A new file, held by a lock: its descriptor.
-
-    None where another run took it for abandoned, and removed it, before it was locked.
-    """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        # Where there are no locks nobody can hold one, and so nobody removes what is not held
-        with contextlib.suppress(OSError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.stat(path)
-        return fd
-    except FileNotFoundError:
-        os.close(fd)
-        return None
-    except BaseException:
-        os.close(fd)
-        raise
+def create_beside(directory: str, name: str, mode: int) -> tuple[int, str]:
+    """A new temporary file for the output `name`, locked: its descriptor and its path."""
+    while True:
+        # A short name of its own: the target's may be as long as the file system allows
+        path = note(os.path.join(directory, f"{temporary_prefix(name)}{os.urandom(6).hex()}.tmp"))
+        try:
+            fd = os.open(path, FLAGS, mode)
+        except OSError:
+            forget(path)
+            raise
+        try:
+            # Where there are no locks nobody can hold one, and so nobody removes what is not held
+            with contextlib.suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.stat(path)
+            return fd, path
+        except FileNotFoundError:  # taken for abandoned, in the moment before it was locked
+            forget(path)
+            os.close(fd)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+            remove(path)
+            raise

@@ -25,6 +25,16 @@ FAULTS = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError)
 """What pyarrow raises where a file is broken, or cannot be read or written."""
 
 
+def sound(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch, once all of its offsets, indices and lengths are known to lie within its buffers.
+
+    Nothing but this stands between a broken file and reading memory that is another's: Arrow takes
+    a file at its word, as it does the pages of Parquet. Raises ArrowInvalid.
+    """
+    batch.validate(full=True)
+    return batch
+
+
 class TableReader(ABC):
     """Reads a table as record batches, as often as is asked, unless it is a stream.
 

@@ -7,6 +7,20 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from kact_cli.errors import DataError
+from kact_cli.messages import human
+from kact_cli.options import Options
+
+GIB = 1 << 30
+
+
+class Unit(NamedTuple):
+    """What of a file is in memory as a whole, and how many bytes it may take there at most, unless
+    the user says otherwise (`--max-unit`)."""
+
+    name: str
+    limit: int = GIB
+
 
 class Format(NamedTuple):
     """One format. A tensor format holds one array; a table format, rows of named columns; an
@@ -28,6 +42,24 @@ class Format(NamedTuple):
     """Whether reading it as a table goes to and fro in the file, as it cannot in a pipe."""
     typed: bool = True
     """Whether a file says what type its columns are; where it is text, its reader finds out."""
+    unit: Unit | None = None
+    """What can be much larger in memory than in the file; None: nothing."""
+
+    def limit(self, options: Options) -> int:
+        """How many bytes of memory a unit may take."""
+        assert self.unit is not None
+        return options.max_unit or self.unit.limit
+
+    def check_unit(self, called: str, size: int, options: Options) -> None:
+        """Raise DataError for a unit, `called` so, that would take more memory than it may."""
+        limit = self.limit(options)
+        if size > limit:
+            raise DataError(f"{called} takes {human(size)} in memory, {beyond(limit)}")
+
+
+def beyond(limit: int) -> str:
+    """What is said of a unit above its limit: how high that is, and which option raises it."""
+    return f"more than {human(limit)}; --max-unit allows more"
 
 
 NPY = Format(
@@ -47,6 +79,7 @@ PARQUET = Format(
     "parquet.table:ParquetReader",
     "parquet.table:ParquetWriter",
     seeks=True,
+    unit=Unit("page"),
 )
 ARROW = Format(
     "arrow",
@@ -56,6 +89,7 @@ ARROW = Format(
     "arrow.read:ArrowFileReader",
     "arrow.write:ArrowFileWriter",
     seeks=True,
+    unit=Unit("record batch"),
 )
 ARROW_STREAM = Format(
     "arrows",
@@ -64,6 +98,7 @@ ARROW_STREAM = Format(
     (b"\xff\xff\xff\xff",),
     "arrow.read:ArrowStreamReader",
     "arrow.write:ArrowStreamWriter",
+    unit=Unit("record batch"),
 )
 CSV = Format(
     "csv",
@@ -74,6 +109,8 @@ CSV = Format(
     "csv.table:CsvReader",
     "csv.table:CsvWriter",
     typed=False,
+    # A cell may hold a document; but a quote that is never closed ends
+    unit=Unit("record", GIB >> 6),
 )
 NPZ = Format(
     "npz",
@@ -83,6 +120,7 @@ NPZ = Format(
     "npz.reader:NpzReader",
     "npz.writer:NpzWriter",
     seeks=True,
+    unit=Unit("deflated member"),
 )
 SAFETENSORS = Format(
     "safetensors",
@@ -101,3 +139,5 @@ TABLES = tuple(f.name for f in FORMATS if f.kind == "table")
 """Those that have columns."""
 TENSORS = tuple(f.name for f in FORMATS if f.kind != "table")
 """Those that hold tensors."""
+IN_UNITS = tuple(f.name for f in FORMATS if f.unit is not None)
+"""Those with units that may have a limit."""

@@ -29,6 +29,8 @@ from kact_cli.types import BFLOAT16, Array, Shape, dtype_name
 
 MAGIC = b"\x93NUMPY"
 HEADER_LIMIT = 64 * 1024
+AXES_LIMIT = 64
+"""Of NumPy's arrays."""
 SIZE_LIMIT = 2**59
 """The most elements: offsets stay within a signed 64-bit integer, whatever dtype comes out."""
 _KEYS = {"descr", "fortran_order", "shape"}
@@ -176,7 +178,7 @@ def read_header(read: Callable[[int], bytes]) -> Header:
     if len(start) < 8 or start[:6] != MAGIC:
         raise DataError("is not a .npy file" if start else "is empty")
     major, minor = start[6], start[7]
-    if major not in (1, 2, 3):
+    if major not in (1, 2, 3) or minor != 0:
         raise DataError(f"has .npy version {major}.{minor}; 1.0 to 3.0 are known")
     width = 2 if major == 1 else 4
     field = read(width)
@@ -223,10 +225,12 @@ def write_header(header: Header, size: int = 0) -> bytes:
 
 def _parse(text: bytes, encoding: str) -> dict[str, Any]:
     try:
-        source = re.sub(r"(?<=\d)L\b", "", text.decode(encoding))  # Python 2 wrote (3L, 4L)
+        source = text.decode(encoding)
+        if encoding == "latin-1":  # Python 2, which knew no version 3, wrote (3L, 4L)
+            source = re.sub(r"(?<=\d)L\b", "", source)
         with warnings.catch_warnings():  # of odd Python in the header, which is no one's code
             warnings.simplefilter("error")
-            node = ast.parse(source.strip(), mode="eval").body
+            node = ast.parse(source.strip(" \t\r\n"), mode="eval").body
         if not isinstance(node, ast.Dict):
             raise ValueError("not a dict")
         keys = [str(ast.literal_eval(k)) if k else "**" for k in node.keys]
@@ -262,6 +266,8 @@ def _shape(shape: object) -> tuple[int, ...]:
     sound = isinstance(shape, tuple) and all(type(n) is int and 0 <= n < 2**63 for n in shape)
     if not sound or not isinstance(shape, tuple):
         raise DataError(f"has the shape {_shown(shape)} in its .npy header")
+    if len(shape) > AXES_LIMIT:
+        raise DataError(f"has {len(shape):,} axes; {AXES_LIMIT} is the limit")
     return shape
 
 

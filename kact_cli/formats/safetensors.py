@@ -63,6 +63,8 @@ class SafetensorsReader(ArchiveReader):
         if not isinstance(header, dict):
             raise DataError(f"{source.name} has a safetensors header that is no object")
         self.metadata = header.pop(METADATA, None)
+        if not _texts(self.metadata):
+            raise DataError(f"{source.name} has metadata that are not texts")
         self.names = list(header)
         self.offsets = [self._offsets(name, header[name]) for name in self.names]
         self.members = [
@@ -231,6 +233,13 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _sizes(value: Any) -> bool:
     """Whether this is a list of sizes or offsets."""
     return isinstance(value, list) and all(type(n) is int and 0 <= n < 2**63 for n in value)
+
+
+def _texts(value: Any) -> bool:
+    """Whether this is what the format has for metadata: nothing, or texts by name."""
+    return value is None or (
+        isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+    )
 
 
 def _line(error: Exception) -> str:

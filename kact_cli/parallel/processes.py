@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
+from kact_cli.cleanup import forget, note, temporary_directory
 from kact_cli.errors import DataError, KactError, reason
 from kact_cli.messages import describe
 from kact_cli.parallel.pools import WorkerLost
@@ -87,7 +87,9 @@ class Processes(Workers):
         try:
             # Without a directory for temporary files, a call that needs one says so
             with contextlib.suppress(OSError):
-                self._directory = tempfile.mkdtemp(prefix="kact-jobs-")
+                path = os.path.join(temporary_directory(), f"kact-jobs-{os.urandom(8).hex()}")
+                os.mkdir(note(path), 0o700)
+                self._directory = path
             # All now: no process can be forked once there are threads
             for _ in range(self._jobs):
                 self._idle.put(self._start())
@@ -166,6 +168,7 @@ class Processes(Workers):
         self._threads.shutdown(wait=wait)
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
+            forget(self._directory)
 
 
 def _work(connection: Connection, parent: int, directory: str) -> None:
@@ -174,7 +177,8 @@ def _work(connection: Connection, parent: int, directory: str) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     os.environ.setdefault("ARROW_IO_THREADS", "2")
-    tempfile.tempdir = directory or None
+    if directory:
+        os.environ["TMPDIR"] = directory
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -11,6 +11,7 @@ from kact_cli.engine.advice import of_chain
 from kact_cli.engine.plan import Stage
 from kact_cli.engine.program import dtype_path
 from kact_cli.engine.quantize import described
+from kact_cli.errors import prefixed
 from kact_cli.files.source import Source, open_source
 from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import check_typed, detect
@@ -37,7 +38,7 @@ def explain(chain: Chain, path: str | None, options: Options) -> Iterator[str]:
             yield f"{number:3}  {_call(step)}"
             yield f"       {step.activation.formula}"
         return
-    with contextlib.closing(open_source(path)) as source:
+    with contextlib.closing(open_source(path)) as source, prefixed(source.name):
         found = detect(source, options.source_format)
         check_typed(options, [found], [found])
         if found.kind == "tensor":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kact_cli.errors import prefixed
 from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
@@ -42,10 +43,11 @@ def summarize(numbers: Numbers, options: Options) -> dict[int | str, Summary]:
     of each numeric column of a table or tensor of an archive, under its position."""
     if isinstance(numbers, NpyTensor):
         return {WHOLE: _summary(numbers, options)}
+    with prefixed(numbers.source.name):
+        noun = "member" if isinstance(numbers, OpenArchive) else "column"
+        chosen = numeric(numbers.columns, options, noun)
     if isinstance(numbers, OpenArchive):
-        members = numeric(numbers.columns, options, "member")
-        return {i: _summary(numbers.tensor(i), options) for i in members}
-    chosen = numeric(numbers.columns, options)
+        return {i: _summary(numbers.tensor(i), options) for i in chosen}
     found: dict[int | str, Summary] = {i: Summary() for i in chosen}
     if chosen:
         with thread_pool(options.jobs) as (pool, count):

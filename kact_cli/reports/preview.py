@@ -18,7 +18,7 @@ from kact_cli.chain import Chain, resolve_axes
 from kact_cli.engine.advice import advise_tensor, advise_values
 from kact_cli.engine.apply import apply
 from kact_cli.engine.bfloat16 import as_floats
-from kact_cli.errors import UsageError
+from kact_cli.errors import UsageError, prefixed
 from kact_cli.files.descriptors import STANDARD
 from kact_cli.formats.detect import check_typed, output_format
 from kact_cli.formats.npy import NpyTensor
@@ -66,7 +66,7 @@ def preview(
 
     Raises UsageError where only the whole tensor would do, and is too large.
     """
-    with open_numbers(path, options) as numbers:
+    with open_numbers(path, options) as numbers, prefixed(numbers.source.name):
         wanted = output_format(STANDARD, numbers.format, options.target_format)
         check_typed(options, [numbers.format], [wanted])
         if isinstance(numbers, NpyTensor):

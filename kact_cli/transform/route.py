@@ -21,6 +21,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from kact_cli.chain import Chain
+from kact_cli.errors import prefixed
 from kact_cli.files.source import Source, open_source
 from kact_cli.files.target import Target
 from kact_cli.formats.declared import Format
@@ -63,7 +64,8 @@ def transform(
             if "archive" in (found.kind, wanted.kind):
                 name = "archive"
             way = import_module(f"kact_cli.transform.{name}")
-            way.transform(chain, opened, found, out, wanted, options)
+            with prefixed(opened.name):
+                way.transform(chain, opened, found, out, wanted, options)
             finish(opened, out, wanted)
             opened.check_unchanged()
         if out.remark:

@@ -47,19 +47,20 @@ def run_plan(
     read: int | str = _shareable(source.fd, source.path) if shared else source.fd
     write: int | str = _shareable(target.fd, target.path) if shared else target.fd
     source_offset, target_offset = source_offset + source.base, target_offset + target.base
-    last = len(plan.stages) - 1
+    last, name = len(plan.stages) - 1, source.name
     try:
         with contextlib.ExitStack() as stack:
             mapped, stop = _workers(stack, options, parallel=parallel)
             for number, stage in enumerate(plan.stages):
-                out, offset = write, target_offset
+                out, offset, called = write, target_offset, target.name
                 if number < last:
-                    out, offset = stack.enter_context(temporary_file(between)), 0
+                    file = stack.enter_context(temporary_file(between))
+                    out, offset, called = file.path, 0, file.name
                 stamp = None if number else source.stamp
-                files = Files(read, source_offset, out, offset, source.name, target.name, stamp)
+                files = Files(read, source_offset, out, offset, name, called, stamp)
                 task = StageTask(program.staged(stage, last + 1, number), stage, files)
                 _run_stage(task, plan, number, mapped, stop, options)
-                read, source_offset = out, offset
+                read, source_offset, name = out, offset, called
     except WorkerLost as e:
         raise DataError(f"{target.name}: {e}") from e
 

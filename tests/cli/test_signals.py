@@ -21,6 +21,8 @@ SLOW = "tanh," * 10 + "softmax(axis=0)"
 ENDLESS = "tanh," * 300 + "softmax(axis=0)"
 """What a signal always cuts short, on however fast a machine."""
 ENDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+READS = {"x86_64": ("0", "19"), "aarch64": ("63", "65")}.get(os.uname().machine, ())
+"""The numbers of read and readv."""
 MODES: list[tuple[str, ...]] = [(), ("--jobs", "2"), ("--jobs", "1")]
 
 
@@ -48,6 +50,16 @@ def end(child: subprocess.Popen[bytes], seconds: float = 10) -> tuple[int, bytes
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
     return code, said
+
+
+def waits_for_input(pid: int) -> bool:
+    """Whether one of the threads of a process is within a call that reads standard input."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            call = (task / "syscall").read_text().split()
+            if call[0] in READS and call[1] == "0x0":
+                return True
+    return False
 
 
 def running(
@@ -142,6 +154,7 @@ def test_ignored_hangup_stays_ignored(big: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out.npy").exists()
 
 
+@pytest.mark.skipif(not READS, reason="it is not known which calls read here")
 @pytest.mark.parametrize("number", ENDS)
 @pytest.mark.parametrize("chain", ["relu", "softmax(axis=0)"])
 def test_signal_on_a_stalled_input(number: int, chain: str, big: Path, tmp_path: Path) -> None:
@@ -160,7 +173,7 @@ def test_signal_on_a_stalled_input(number: int, chain: str, big: Path, tmp_path:
         assert child.stdin is not None
         child.stdin.write(given)
         child.stdin.flush()
-        time.sleep(0.7)
+        assert wait_until(lambda child=child: waits_for_input(child.pid))
         child.send_signal(number)
         assert end(child, 3) == (128 + number, b"")
         assert sorted(p.name for p in tmp_path.iterdir()) == ["spools"]

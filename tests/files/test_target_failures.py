@@ -93,7 +93,7 @@ def test_file_size_limit_on_what_is_spooled(refused: Kact, big: Path, tmp_path: 
 
 def test_no_place_for_what_is_spooled(refused: Kact, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    code = f"import tempfile; tempfile._candidate_tempdir_list = lambda: [{str(tmp_path)!r}];"
+    code = f"import kact_cli.cleanup; kact_cli.cleanup.PLACES = [{str(tmp_path)!r}];"
     run = [
         sys.executable,
         "-c",
@@ -108,7 +108,7 @@ def test_no_place_for_what_is_spooled(refused: Kact, tmp_path: Path) -> None:
         input=npy(X.repeat(9, 0)),
         capture_output=True,
         preexec_fn=drop_privileges,
-        env=environment(),
+        env=environment(TMPDIR="", TEMP="", TMP=""),
     )
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1

@@ -32,7 +32,6 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr("tempfile.tempdir", None)
     np.save(place / "x.npy", X)
     pq.write_table(pa.table({"a": X[:, 0], "b": X[:, 1]}), place / "t.parquet")
     (place / "t.csv").write_text("a,b\n1.5,-2.5\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kact_cli.cleanup import temporary_directory
 from kact_cli.errors import DataError, UsageError
 from kact_cli.parallel.pools import WorkerLost
 from kact_cli.parallel.processes import Processes
@@ -20,7 +21,7 @@ def fail(kind: type[Exception]) -> None:
 
 
 def place(_: int) -> str:
-    return tempfile.mkdtemp()
+    return tempfile.mkdtemp(dir=temporary_directory())
 
 
 def test_errors_arrive_as_kact_errors() -> None:

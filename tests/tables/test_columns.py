@@ -137,7 +137,8 @@ def test_an_empty_column_takes_part_when_it_is_named(kact: Kact) -> None:
 
 def test_a_text_column_that_is_named_is_refused(refused: Kact) -> None:
     done = refused("apply", "relu", "-c", "t", stdin=b"x,t\n1.5,a\n", code=2)
-    assert done.stderr == b"kact: error: column 't' is text, not numeric (line 2: 'a')\n"
+    said = b"kact: error: standard input: column 't' is text, not numeric (line 2: 'a')\n"
+    assert done.stderr == said
 
 
 def test_the_environment_names_columns_a_list_a_line(kact: Kact) -> None:

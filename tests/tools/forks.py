@@ -18,7 +18,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import traceback
 from pathlib import Path
@@ -151,7 +150,6 @@ def _become_kact(args: list[str | bytes], fds: list[int], cwd: str, env: dict[st
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    tempfile.tempdir = None
     sys.argv[1:] = [os.fsdecode(a) for a in args]
     try:
         runpy.run_module("kact_cli", run_name="__main__", alter_sys=True)

@@ -159,7 +159,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "decimal commas": ("a;b\n1,5;2,5\n", "'1,5' is not a number; --decimal , reads"),
     "decimal points among commas": ("a;b\n1,5;2.5\n", "'1,5' is not a number; --decimal , reads"),
     "an unclosed quote": ('a,b\n1.5,2.5\n1.5,"2.5\n1.5,2.5\n', "record 2 (line 3) has a quote"),
-    "a long cell": ('a,t\n1.5,"' + "x" * (17 << 20) + '"\n', "record 1 (line 2) is longer than"),
+    "a long cell": ('a,t\n1.5,"' + "x" * (17 << 20) + '"\n', "record 1 (line 2) takes more"),
 }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Try many troubles of one kind, or of each, and print what came of them.
 
-python -m tests.trust faults --count 10000
+python -m tests.trust                                 all of them, as many as README's table has
+python -m tests.trust faults=10000 mutants --only npy
 """
 
 from __future__ import annotations
@@ -23,10 +24,14 @@ COUNTS = {"faults": 10_000, "races": 3000, "kills": 1000, "mutants": 50_000, "ba
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.trust", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.trust",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     shown = "; ".join(f"{name}: {what}" for name, what in KINDS.items())
-    parser.add_argument("kinds", nargs="*", choices=[*KINDS, []], help=shown)
-    parser.add_argument("--count", type=int, help="how many cases of each kind (of each reader)")
+    parser.add_argument("kinds", nargs="*", metavar="KIND[=COUNT]", help=shown)
+    parser.add_argument("--count", type=int, help="cases of each kind (of each reader of mutants)")
     parser.add_argument("--seed", type=int, default=0, help="other cases, where not all are tried")
     parser.add_argument("--only", default="", help="commands or readers with this in their names")
     parser.add_argument("--no-compiler", action="store_true", help="faults in Python's os alone")
@@ -39,11 +44,13 @@ def main() -> int:
         inject.with_shim()
     child.load()
     tallies: list[Tally] = []
-    for kind in given.kinds or KINDS:
+    for asked in given.kinds or KINDS:
+        kind, _, number = asked.partition("=")
+        if kind not in KINDS:
+            parser.error(f"no kind {kind!r}; there are {', '.join(KINDS)}")
+        count = int(number or given.count or COUNTS[kind])
         started = time.monotonic()
-        found = import_module(f"tests.trust.kinds.{kind}").run(
-            given.count or COUNTS[kind], given.seed, given.only
-        )
+        found = import_module(f"tests.trust.kinds.{kind}").run(count, given.seed, given.only)
         tallies += found
         for tally in found:
             for example in tally.examples[: given.shown]:
@@ -53,6 +60,8 @@ def main() -> int:
     for tally in tallies:
         failed = sum(tally.failed.values())
         why = ", ".join(f"{what} {number}" for what, number in tally.failed.most_common())
+        if tally.notes:
+            why += f" ({', '.join(f'{number:,} {what}' for what, number in tally.notes.items())})"
         print(f"{tally.kind:24} {tally.tried:>8} {tally.survived:>9} {failed:>7}  {why}".rstrip())
     return int(any(tally.failed for tally in tallies))
 

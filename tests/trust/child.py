@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import resource
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+PLACE = "/dev/shm" if os.path.isdir("/dev/shm") else None
+"""Where files are made, in memory where it can be: None: where all temporary files are."""
 LIMIT, WALL = 10, 40
 """Seconds that a run may compute; and take, on a machine that may be busy with other things."""
 
@@ -57,6 +59,7 @@ def load() -> None:
             import_module(".".join(p for p in parts if p != "__init__"))
     for name in ("pyarrow.parquet", "concurrent.futures.thread", "multiprocessing.popen_fork"):
         import_module(name)
+    gc.freeze()  # what is here already is not written to by a child's collections
 
 
 @dataclass
@@ -141,10 +144,11 @@ def _become(
     """Be kact, in the child."""
     try:
         os.setpgid(0, 0)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
         set_limits()
         os.chdir(place)
         os.environ["TMPDIR"] = str(place / "tmp")
-        tempfile.tempdir = None
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         given = stdin if isinstance(stdin, int) else os.open(stdin or os.devnull, os.O_RDONLY)
         out, err = (os.open(path, flags) for path in said)

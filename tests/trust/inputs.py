@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.tools.archives import npz, safetensors
+from tests.tools.tensors import npy
 from tests.trust.child import Ended, Running, start
 
 Tree = dict[str, bytes]
@@ -103,13 +105,17 @@ def files(version: int) -> Tree:
     rows = 2000
     rng = np.random.default_rng(10 + version)
     tensor = rng.normal(size=(300, 20)).astype("f4")
-    whole, long = table(version, rows), table(version, 36_000)
+    whole, long = table(version, rows), table(version, 9000)
     flat = long.select(["id", "text", "a"])
     text = csv_of(flat)
+    members = {"a": tensor, "i": (tensor[:9] * 100).astype("i4"), "b": tensor[:70]}
     return {
         "c.npy": npy(tensor),
         "f.npy": npy(np.asfortranarray(tensor)),
         "i.npy": npy((tensor * 100).astype("i2")),
+        "d.npz": npz(members, deflate=True),
+        "s.npz": npz(members),
+        "m.safetensors": safetensors(members, {"made": "by hand"}),
         "t.csv": text,
         "short.csv": csv_of(flat.slice(0, 300)),
         "t.csv.gz": gzip.compress(text, 1, mtime=0),
@@ -122,12 +128,6 @@ def files(version: int) -> Tree:
         "t.arrow": arrow(whole, 500, stream=False),
         "t.arrows": arrow(whole, 500, stream=True),
     }  # fmt: skip
-
-
-def npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
 
 
 def csv_of(made: pa.Table) -> bytes:
@@ -163,11 +163,12 @@ DOWN = "relu,softmax(axis=0)"
 def _commands() -> list[Command]:
     made = []
     small = ("--chunk-size", "4KiB")
-    names = ("c.npy", "f.npy", "i.npy", "t.csv", "t.csv.gz", "t.csv.zst", "t.parquet", "z.parquet",
-             "t.arrow", "t.arrows")  # fmt: skip
+    names = ("c.npy", "f.npy", "i.npy", "d.npz", "s.npz", "m.safetensors", "t.csv", "t.csv.gz",
+             "t.csv.zst", "t.parquet", "z.parquet", "t.arrow", "t.arrows")  # fmt: skip
+    tensors = ("npy", "npz", "safetensors")
     for name in names:
         suffix = name.partition(".")[2]
-        out, more = f"out.{suffix}", small if suffix == "npy" else ("-c", "a")
+        out, more = f"out.{suffix}", small if suffix in tensors else ("-c", "a")
         for chain in ("sigmoid", DOWN):
             made.append(
                 Command(f"{name} {chain}", ("chain", chain, name, out, *more), (name,), out)
@@ -186,6 +187,9 @@ def _commands() -> list[Command]:
         ("c.npy", "out.csv"),
         ("t.parquet", "out.parquet", "--dtype", "float64", "-c", "a"),
         ("t.csv", "out.npy"),
+        ("c.npy", "out.npz"),
+        ("s.npz", "out.safetensors"),
+        ("m.safetensors", "out.npz"),
     ):
         args = ("chain", DOWN, source, target, *more)
         made.append(Command(f"{source} to {target}", args, (source,), target))

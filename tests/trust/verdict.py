@@ -24,6 +24,8 @@ class Tally:
     tried: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+    """How many there were of something that is no fault of kact."""
 
     def add(self, case: str, wrong: list[str], said: str = "") -> None:
         """Count a case, and what is wrong with it; nothing wrong: it survived."""
@@ -81,13 +83,14 @@ def outputs(ended: Ended, before: Tree, after: Tree, *good: Tree, some: bool = F
     return wrong
 
 
-def named(ended: Ended, path: str, names: tuple[str, ...]) -> list[str]:
+def named(ended: Ended, path: str, names: tuple[str, ...], stdin: str | None) -> list[str]:
     """Whether the line names the file, of some names, that a fault was met in."""
     if ended.code != 1 or "Traceback" in ended.line:
         return []
     name = Path(path.removesuffix(" (deleted)")).name
-    known = name in names
-    if known and name not in ended.line:
+    if stdin == f"<{name}" and "standard input" in ended.line:
+        return []
+    if name in names and name not in ended.line:
         return [f"name: {name} is not named"]
     if "standard output" in ended.line and not path.startswith("pipe:") and name != "out":
         return ["name: standard output is"]

@@ -13,7 +13,6 @@ from kact_cli.activations.arithmetic.basic import BLOCK_BYTES, Basic, polynomial
 from kact_cli.activations.arithmetic.floating import Floating
 from kact_cli.activations.math import Tile, zeros
 
-
 # p in exp(t**2 / 2) / 2 * erfc(t / sqrt(2)) = p((t - k) / (t + k)) / (t + k) for t from 0 to 14.6
 _CENTRE = 2.5
 _TAIL = (

@@ -12,8 +12,16 @@ import pyarrow as pa
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.source import open_source
 from kact_cli.files.temporary import temporary_file
-from kact_cli.formats.arrow.messages import BATCHES, DICTIONARIES, blocks_of, codec_of
-from kact_cli.formats.base import FAULTS, TableReader
+from kact_cli.formats.arrow.messages import (
+    BATCHES,
+    DICTIONARIES,
+    blocks_of,
+    body_size,
+    codec_of,
+    memory_of,
+)
+from kact_cli.formats.base import FAULTS, TableReader, sound
+from kact_cli.formats.declared import ARROW, ARROW_STREAM
 
 if TYPE_CHECKING:
     from kact_cli.files.source import Source
@@ -30,13 +38,14 @@ class _Stream(io.RawIOBase):
     """A source as the file object that pyarrow reads a stream from, in the calling thread.
 
     pyarrow reads the length of a message's metadata, the metadata and the body one by one: so the
-    codec is seen in passing, and whether the stream ended without saying so.
+    codec is seen in passing, how much memory the body needs before it gets any, and whether the
+    stream ended without saying so.
     """
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, options: Options) -> None:
+        self._source, self._options = source, options
         self._position = 0
-        self._length = b""
+        self._length = self._message = b""
         self.codec: str | None = None
         self.broke_off = False
 
@@ -56,19 +65,17 @@ class _Stream(io.RawIOBase):
         self._position += got
         self.broke_off = got < len(view)
         if got == int.from_bytes(self._length, "little"):
-            self.codec = self.codec or codec_of(bytes(view[:got]))
+            self._message = bytes(view[:got])
+            self.codec = self.codec or codec_of(self._message)
+            self._check(body_size(self._message))
+        elif self._message:
+            self._check(memory_of(self._message, lambda size, at: bytes(view[at : at + size])))
+            self._message = b""
         self._length = bytes(view[:got]) if got == 4 else b""
         return got
 
-
-def _sound(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch, once all of its offsets, indices and lengths are known to lie within its buffers.
-
-    Nothing but this stands between a broken file and reading memory that is another's: Arrow takes
-    a file at its word. Raises ArrowInvalid.
-    """
-    batch.validate(full=True)
-    return batch
+    def _check(self, size: int) -> None:
+        ARROW_STREAM.check_unit(f"{self._source.name}: a record batch", size, self._options)
 
 
 def _check_names(schema: pa.Schema) -> None:
@@ -87,12 +94,12 @@ class ArrowStreamReader(TableReader):
     """
 
     def __init__(self, source: Source, options: Options) -> None:
-        self._source = source
+        self._source, self._options = source, options
         self._first: Any = self._open()
         self.schema: pa.Schema = self._first.schema
 
     def _open(self) -> Any:
-        self._stream = _Stream(self._source)
+        self._stream = _Stream(self._source, self._options)
         with prefixed(self._source.name, *FAULTS):
             reader = pa.ipc.open_stream(self._stream)
             _check_names(reader.schema)
@@ -108,7 +115,7 @@ class ArrowStreamReader(TableReader):
         while True:
             with prefixed(self._source.name, *FAULTS):
                 try:
-                    batch = _sound(reader.read_next_batch())
+                    batch = sound(reader.read_next_batch())
                 except StopIteration:
                     if not self._stream.more:
                         return
@@ -139,51 +146,80 @@ class ArrowFileReader(TableReader):
     """An Arrow file, read batch by batch."""
 
     def __init__(self, source: Source, options: Options) -> None:
-        self._name, self._path = source.name, source.openable()
+        self._name, self._options = source.name, options
         with prefixed(source.name, *FAULTS):
-            self._reader = pa.ipc.open_file(pa.OSFile(self._path))
-            self._refuse_a_second_file()
+            self._file = pa.OSFile(source.openable())
+            self._reader = pa.ipc.open_file(self._file)
+            start, footer = self._footer()
+            self._blocks = blocks_of(footer, BATCHES)
+            dictionaries = blocks_of(footer, DICTIONARIES)
+            self._refuse_a_second_file(start, self._blocks + dictionaries)
+            if len(self._blocks) != self._reader.num_record_batches:
+                raise DataError("the footer of the file is broken")
+            # Arrow reads all of them before the first batch
+            self._check("the set of its dictionaries", sum(map(self._memory_of, dictionaries)))
             _check_names(self._reader.schema)
         self.schema: pa.Schema = self._reader.schema
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
-        for number in range(self._reader.num_record_batches):
+        for number, block in enumerate(self._blocks):
             with prefixed(self._name, *FAULTS):
-                batch = _sound(self._reader.get_batch(number))
+                self._check(f"record batch {number}", self._memory_of(block))
+                batch = sound(self._reader.get_batch(number))
             yield batch if columns is None else batch.select(list(columns))
 
-    def _footer(self, file: Any) -> tuple[int, bytes]:
+    def close(self) -> None:
+        # What was read has been read, whatever the system says now
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def _footer(self) -> tuple[int, bytes]:
         """Where the footer begins, and what it is."""
+        file = self._file
         end = file.size() - len(MAGIC) - 4
         size = int.from_bytes(file.read_at(4, end), "little")
         return end - size, file.read_at(size, end - size)
 
-    def _refuse_a_second_file(self) -> None:
+    def _message(self, block: tuple[int, int, int]) -> bytes:
+        """The metadata of a batch, which has to lie within the file with its body."""
+        offset, length, body = block
+        if min(block) < 0 or offset + length + body > self._file.size():
+            raise DataError("a record batch does not lie within the file")
+        # Before the metadata are its length and, since Arrow 0.15, four bytes of ones
+        message: bytes = self._file.read_at(length, offset)
+        return message[8 if message.startswith(b"\xff" * 4) else 4 :]
+
+    def _memory_of(self, block: tuple[int, int, int]) -> int:
+        start, end = block[0] + block[1], block[2]
+
+        def read(size: int, at: int) -> bytes:
+            found: bytes = self._file.read_at(size, start + at) if at + size <= end else b""
+            return found
+
+        return memory_of(self._message(block), read)
+
+    def _check(self, what: str, size: int) -> None:
+        ARROW.check_unit(f"{self._name}: {what}", size, self._options)
+
+    def _refuse_a_second_file(self, start: int, blocks: Sequence[tuple[int, int, int]]) -> None:
         """Raise DataError where the footer is that of a file which another stands before."""
-        with pa.OSFile(self._path) as file:
-            start, footer = self._footer(file)
-            blocks = blocks_of(footer, BATCHES) + blocks_of(footer, DICTIONARIES)
-            schema = 16 + int.from_bytes(file.read_at(4, 12), "little")
-            # The footer counts from the start of its own file, which lies as far behind the start
-            # of what is read as the last message lies before the footer
-            begins = start - max([schema, *(sum(block) for block in blocks)])
-            near = max(0, begins - SLACK)
-            if BETWEEN_FILES in file.read_at(min(2 * SLACK, start - near), near):
-                raise DataError(
-                    f"{self._name} holds two Arrow files, one after the other; give each by itself"
-                )
+        schema = 16 + int.from_bytes(self._file.read_at(4, 12), "little")
+        # The footer counts from the start of its own file, which lies as far behind the start of
+        # what is read as the last message lies before the footer
+        begins = start - max([schema, *(sum(block) for block in blocks)])
+        near = max(0, begins - SLACK)
+        if BETWEEN_FILES in self._file.read_at(min(2 * SLACK, start - near), near):
+            raise DataError(
+                f"{self._name} holds two Arrow files, one after the other; give each by itself"
+            )
 
     @property
     def codec(self) -> str | None:
         """How the first batch is compressed."""
-        with prefixed(self._name, *FAULTS), pa.OSFile(self._path) as file:
-            found = blocks_of(self._footer(file)[1], BATCHES)
-            if not found:
-                return None
-            offset, length, _ = found[0]
-            message = file.read_at(length, offset)
-        # Before the metadata are its length and, since Arrow 0.15, four bytes of ones
-        return codec_of(message[8 if message.startswith(b"\xff" * 4) else 4 :])
+        if not self._blocks:
+            return None
+        with prefixed(self._name, *FAULTS):
+            return codec_of(self._message(self._blocks[0]))
 
     def facts(self) -> dict[str, Any]:
         return {"record_batches": self._reader.num_record_batches}
@@ -196,14 +232,14 @@ def spooled_rows(reader: TableReader, name: str, options: Options) -> Iterator[T
     Raises DataError where the input, called `name`, is broken or the temporary file is full.
     """
     options_ = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
-    with temporary_file() as path:
+    with temporary_file() as file:
         with (
-            pa.OSFile(path, "wb") as file,
-            pa.ipc.new_stream(file, reader.schema, options=options_) as writer,
+            prefixed(file.name, *FAULTS),  # an error of the reader names its own file
+            pa.OSFile(file.path, "wb") as sink,
+            pa.ipc.new_stream(sink, reader.schema, options=options_) as writer,
         ):
             for batch in reader.batches():
-                with prefixed(f"temporary file {path}", *FAULTS):
-                    writer.write_batch(batch)
-        with contextlib.closing(open_source(path)) as source:
+                writer.write_batch(batch)
+        with contextlib.closing(open_source(file.path)) as source:
             source.name = name
             yield ArrowStreamReader(source, options)

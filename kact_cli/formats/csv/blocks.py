@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from kact_cli.formats.csv.cells import RecordError, last_record_end
 from kact_cli.formats.csv.compression import Read
 from kact_cli.formats.csv.dialect import Dialect
+from kact_cli.formats.declared import beyond
+from kact_cli.messages import human
 
 BLOCK = 1 << 20
 """Bytes read at once."""
 
-RECORD_LIMIT = 16 << 20
-"""Bytes that one record may have: a cell may hold a document, but an unterminated quote ends."""
+MOST = 1 << 30
+"""Bytes that one record may have, whatever the user says: places in a block take 31 bits, and what
+is written of it needs some more."""
 
 
 @dataclass(frozen=True)
@@ -30,18 +33,18 @@ class CsvBlock:
 
 
 def iter_blocks(
-    read: Read, dialect: Dialect, *, head: bytes = b"", size: int = BLOCK
+    read: Read, dialect: Dialect, *, head: bytes = b"", size: int = BLOCK, limit: int = MOST
 ) -> Iterator[CsvBlock]:
     """Cut the records, `head` and then what `read` gives, into blocks of about `size` bytes.
 
     `head` is what is left of the bytes that were sniffed, after the dialect's preamble. A record
     longer than a block grows the block. Raises RecordError, counted from the end of the last
-    block, for a record longer than RECORD_LIMIT and for a quote that is never closed.
+    block, for a record longer than `limit` and for a quote that is never closed.
     """
     end = dialect.record_end
     rest, more = head, True
     while more:
-        wanted = min(max(size, 2 * len(rest)), max(size, RECORD_LIMIT + 1))
+        wanted = min(max(size, 2 * len(rest)), max(size, limit + 1))
         pieces = [rest]
         missing = wanted - len(rest)
         while missing > 0 and (piece := read(missing)):
@@ -51,9 +54,9 @@ def iter_blocks(
         data = b"".join(pieces)
         if cut := last_record_end(data, dialect.delimiter, end):
             yield CsvBlock(data[:cut])
-        elif len(data) > RECORD_LIMIT:
+        elif len(data) > limit:
             cause = " (is a quote not closed?)" if b'"' in data else ""
-            raise RecordError(f" is longer than {RECORD_LIMIT >> 20} MiB{cause}")
+            raise RecordError(f" takes {beyond(limit)}, up to {human(MOST)}{cause}")
         rest = data[cut:]
     if rest:
         if not last_record_end(rest + end, dialect.delimiter, end):

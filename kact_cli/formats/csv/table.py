@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
-from kact_cli.formats.base import TableReader
+from kact_cli.formats.base import BATCH_BYTES, TableReader
 from kact_cli.formats.csv.batches import header, to_csv, to_record_batch
 from kact_cli.formats.csv.compression import codec_for, compress
 from kact_cli.formats.csv.dialect import BOM
@@ -112,8 +113,10 @@ class CsvWriter:
             self._write(self._encode(memoryview(names)))
 
     def write(self, batch: pa.RecordBatch) -> None:
-        if batch.num_rows:
-            text = to_csv(batch, self._delimiter, float_format=self._format, decimal=self._decimal)
+        each = _rows_of(batch)
+        for start in range(0, batch.num_rows, each):
+            rows = batch.slice(start, each)
+            text = to_csv(rows, self._delimiter, float_format=self._format, decimal=self._decimal)
             self._write(self._encode(text))
 
     def close(self) -> None:
@@ -121,6 +124,20 @@ class CsvWriter:
 
     def abandon(self) -> None:
         pass
+
+
+def _rows_of(batch: pa.RecordBatch) -> int:
+    """How many rows to write at once: a batch may be large, and its dictionaries small."""
+    row = batch.nbytes // max(1, batch.num_rows)
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
+            row += pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+    return max(1, 4 * BATCH_BYTES // max(1, int(row)))
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    t = pa.types
+    return any(f(type_) for f in (t.is_string, t.is_large_string, t.is_binary, t.is_large_binary))
 
 
 def translates(source: Source, target: Target) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.source import Source
-from kact_cli.formats.csv.blocks import RECORD_LIMIT, CsvBlock, iter_blocks
+from kact_cli.formats.csv.blocks import MOST, CsvBlock, iter_blocks
 from kact_cli.formats.csv.cells import RecordError
 from kact_cli.formats.csv.compression import codec_of, decompressed
 from kact_cli.formats.csv.dialect import HEAD, Dialect, sniff
@@ -31,6 +31,7 @@ class CsvText:
 
     def __init__(self, source: Source, options: Options) -> None:
         self._source, self._options = source, options
+        self._limit = min(CSV.limit(options), MOST)
         self._read, self._head = self._start()
         certain = options.source_format is not None
         if not certain:
@@ -57,7 +58,7 @@ class CsvText:
         while not self._whole and len(head) < wanted:
             more = read(wanted - len(head))
             head, self._whole = head + more, not more
-            if len(head) == wanted < RECORD_LIMIT and head.count(b"\n") + head.count(b"\r") < 3:
+            if len(head) == wanted < self._limit and head.count(b"\n") + head.count(b"\r") < 3:
                 wanted *= 2  # a record has to be seen whole
         return read, head
 
@@ -133,7 +134,7 @@ class CsvText:
             self._read, self._head = self._start()
         head, self._head = self._head[len(self.dialect.preamble) :], b""
         try:
-            yield from iter_blocks(self._read, self.dialect, head=head)
+            yield from iter_blocks(self._read, self.dialect, head=head, limit=self._limit)
         except RecordError as e:
             yield e
 

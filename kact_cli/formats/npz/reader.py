@@ -13,10 +13,11 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple
 
-from kact_cli.errors import DataError
+from kact_cli.errors import DataError, prefixed
 from kact_cli.files.part import SourcePart
 from kact_cli.files.source import Source
 from kact_cli.formats.archive import LIST_LIMIT, ArchiveReader, Member
+from kact_cli.formats.declared import NPZ
 from kact_cli.formats.npy import Header, NoTensorError, read_header
 from kact_cli.formats.npz.checksum import checksum
 from kact_cli.messages import display, human
@@ -29,9 +30,8 @@ LOCAL = struct.Struct("<4s5H3L2H")
 ENCRYPTED, UTF8 = 0x1, 0x800
 METHODS = {0: "stored", 8: "deflated", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd"}
 RATIO_LIMIT = 1000
-"""Deflated data that grows more than so many times, to more than FREE_BYTES, is no tensor of
+"""Deflated data that grows more than so many times, and beyond the limit of a unit, is no tensor of
 numbers but a trap."""
-FREE_BYTES = 1 << 30
 READ_BYTES = 1 << 20
 
 
@@ -48,7 +48,7 @@ class NpzReader(ArchiveReader):
     """The members of an .npz."""
 
     def __init__(self, source: Source, options: Options) -> None:
-        self.source, self._dtype = source, options.source_dtype
+        self.source, self._options = source, options
         with zip_faults(f"{source.name} is no sound zip archive"):
             self.zip = zipfile.ZipFile(io.BufferedReader(_SourceFile(source), 1 << 16))
             self.infos = self.zip.infolist()
@@ -61,11 +61,9 @@ class NpzReader(ArchiveReader):
         if info.compress_type == zipfile.ZIP_STORED:
             place = self.places[index]
             return SourcePart(self.source, place.start, place.size, name)
-        if info.file_size > FREE_BYTES and info.file_size > RATIO_LIMIT * info.compress_size:
-            raise DataError(
-                f"{name} grows from {human(info.compress_size)} to {human(info.file_size)}: more "
-                f"than {RATIO_LIMIT:,} times is taken for a trap; save it with numpy.savez"
-            )
+        if info.file_size > RATIO_LIMIT * info.compress_size:
+            packed = f"{name}, {RATIO_LIMIT:,} times smaller in the file,"
+            NPZ.check_unit(packed, info.file_size, self._options)
         with zip_faults(f"{name} is broken"):
             inflated = _Inflated(self.zip.open(info), name)
         inflated.read_into(memoryview(bytearray(header.offset)))
@@ -75,7 +73,9 @@ class NpzReader(ArchiveReader):
         place, info = self.places[index], self.infos[index]
         if info.compress_type == zipfile.ZIP_STORED:
             start = self.source.base + place.start
-            if checksum(self.source.fd, start, place.size, jobs) != info.CRC:
+            with prefixed(self.source.name, OSError):
+                found = checksum(self.source.fd, start, place.size, jobs)
+            if found != info.CRC:
                 raise DataError(f"{self.called(index)} is broken: Bad CRC-32")
 
     def facts(self) -> dict[str, object]:
@@ -128,7 +128,7 @@ class NpzReader(ArchiveReader):
         if name.endswith(SUFFIX):
             name, dtype = name.removesuffix(SUFFIX), "unknown"
             try:
-                header = self._header(index, method).taken_for(self._dtype)
+                header = self._header(index, method).taken_for(self._options.source_dtype)
                 dtype = dtype_name(header.dtype)
             except DataError as e:
                 fault, broken = str(e), not isinstance(e, NoTensorError)

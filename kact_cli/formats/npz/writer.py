@@ -74,7 +74,8 @@ class NpzWriter(ArchiveWriter):
         if info.compress_type == zipfile.ZIP_STORED:
             info.compress_size = info.file_size
             yield TargetPart(self._out, start)
-            info.CRC = checksum(self._out.fd, start, info.file_size, self._options.jobs)
+            with prefixed(self._out.name, OSError):
+                info.CRC = checksum(self._out.fd, start, info.file_size, self._options.jobs)
         else:
             with thread_pool(self._options.jobs) as (pool, count):
                 deflated = _Deflated(TargetPart(self._out, start), pool, count + 1)

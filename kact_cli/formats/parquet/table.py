@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kact_cli.errors import prefixed
-from kact_cli.formats.base import BATCH_BYTES, FAULTS, Sink, TableReader, rows_of
+from kact_cli.formats.base import BATCH_BYTES, FAULTS, Sink, TableReader, rows_of, sound
 from kact_cli.formats.parquet.read import ChunkFacts, RowGroupReader, check_nanoseconds, read_facts
 
 if TYPE_CHECKING:
@@ -64,8 +64,10 @@ class ParquetReader(TableReader):
         batches = self._file.batches(number, names, each)
         again = self._coarse.batches(number, names, each) if self._coarse else iter(())
         while True:
-            with prefixed(self._name):
+            with prefixed(self._name, *FAULTS):
                 batch, coarse = next(batches, None), next(again, None)
+                if batch is not None:
+                    sound(batch)
                 if coarse is not None:
                     for name, column in zip(coarse.schema.names, coarse.columns, strict=True):
                         check_nanoseconds(name, column)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
-from kact_cli.formats.csv.blocks import RECORD_LIMIT, iter_blocks
+from kact_cli.formats.csv.blocks import iter_blocks
 from kact_cli.formats.csv.cells import RecordError
 from kact_cli.formats.csv.dialect import sniff
 from tests.tools.csv import blocks_of, rewrite
@@ -68,12 +68,12 @@ def test_an_endless_record_is_an_error_in_bounded_memory(opening):
 
     tracemalloc.start()
     with pytest.raises(RecordError, match="16 MiB") as caught:
-        list(iter_blocks(read, DIALECT, head=b"5,6\n" * 3 + opening, size=1 << 20))
+        list(iter_blocks(read, DIALECT, head=b"5,6\n" * 3 + opening, size=1 << 20, limit=16 << 20))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert ("quote" in str(caught.value)) is (b'"' in opening)
-    assert left[0] > (1 << 30) - 4 * RECORD_LIMIT
-    assert peak < 16 * RECORD_LIMIT
+    assert left[0] > (1 << 30) - (64 << 20)
+    assert peak < 256 << 20
 
 
 def test_an_unterminated_quote_names_its_record():

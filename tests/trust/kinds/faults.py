@@ -81,7 +81,7 @@ def _try(
     if not (fault.call == "unlink" and fault.action == "fail"):
         wrong += verdict.outputs(ended, before, after, good, some="batch" in command.name)
     if fault.action == "fail" and not wrong and counters.file().startswith(str(place)):
-        wrong += verdict.named(ended, counters.file(), command.inputs)
+        wrong += verdict.named(ended, counters.file(), command.inputs, command.stdin)
     if ended.code == 0 and command.output is None and ended.out != said:
         wrong.append("mixture: what was printed differs")
     return wrong, ended.line

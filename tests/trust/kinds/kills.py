@@ -1,48 +1,69 @@
-"""Signals at random moments, from the first millisecond on, to kact as a process of its own."""
+"""Signals at random moments from the first millisecond on: to kact in a forked child, and (every
+fourth) to kact as a process of its own, whose start takes longer than its work."""
 
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 from tests.tools.run import command as line
 from tests.tools.run import environment
 from tests.trust import verdict
-from tests.trust.child import WALL, Ended
-from tests.trust.inputs import COMMANDS, Command, tree
+from tests.trust.child import PLACE, WALL, Ended
+from tests.trust.inputs import COMMANDS, Command, Tree, tree
 from tests.trust.verdict import Tally
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-LONGEST = 1.2
-"""Seconds after the start in which a signal comes."""
+LONGEST = 0.5
+"""Seconds after its start in which a signal comes to a process of its own."""
 
 
 def run(count: int, seed: int, only: str = "") -> list[Tally]:
     """Send `count` signals."""
-    moments, tally = random.Random(seed), Tally("kills")
+    moments, tally = Random(seed), Tally("kills")
     chosen = [c for c in COMMANDS if only in c.name and c.output and c.stdin is None]
-    with TemporaryDirectory(prefix="trust-") as directory:
+    moments.shuffle(chosen)
+    known: dict[str, tuple[Tree, float]] = {}
+    with TemporaryDirectory(prefix="trust-", dir=PLACE) as directory:
         place = Path(directory) / "case"
-        trees = {c.name: c.results(place)[0] for c in chosen}
         for attempt in range(count):
-            command = chosen[attempt % len(chosen)]
-            number = SIGNALS[attempt % len(SIGNALS)]
-            # Half of them while Python and kact start
-            after = moments.uniform(0, LONGEST if attempt % 2 else 0.3)
-            wrong, said = _try(command, place, number, after, trees[command.name])
-            tally.add(f"{command.name}: signal {number} after {after:.3f} s", wrong, said)
+            command, number = chosen[attempt % len(chosen)], SIGNALS[attempt % len(SIGNALS)]
+            if command.name not in known:
+                started = time.monotonic()
+                known[command.name] = command.results(place)[0], time.monotonic() - started
+            good, seconds = known[command.name]
+            apart = attempt % 4 == 3
+            after = moments.uniform(0, LONGEST if apart else 1.2 * seconds)
+            before = command.prepare(place)
+            ended = (_process if apart else _fork)(command, place, number, after)
+            wrong = verdict.manners(ended, codes=(0, 128 + number))
+            left = tree(place)
+            if number == signal.SIGKILL:
+                left = {k: v for k, v in left.items() if ".kact-" not in k and k[:4] != "tmp/"}
+            wrong += verdict.outputs(ended, before, left, good, some=True)
+            case = f"{command.name}: signal {number} after {after:.3f} s{' of its start' * apart}"
+            tally.add(case, wrong, ended.line)
     return [tally]
 
 
-def _try(
-    command: Command, place: Path, number: int, after: float, good: dict[str, bytes]
-) -> tuple[list[str], str]:
-    before = command.prepare(place)
+def _fork(command: Command, place: Path, number: int, after: float) -> Ended:
+    running = command.start(place)
+    time.sleep(after)
+    # Not yet in a group of its own, or ended already
+    for send in (os.killpg, os.kill):
+        with suppress(ProcessLookupError):
+            send(running.pid, number)
+            break
+    return _as_a_program(running.wait(), number)
+
+
+def _process(command: Command, place: Path, number: int, after: float) -> Ended:
     started = time.monotonic()
     process = subprocess.Popen(
         line(*command.args), cwd=place, env=environment(TMPDIR=str(place / "tmp")),
@@ -54,14 +75,15 @@ def _try(
         _, err = process.communicate(timeout=WALL)
     except subprocess.TimeoutExpired:
         process.kill()
-        return ["hang"], ""
-    code = process.returncode
-    if code == -number or (b"Traceback" in err and b"kact_cli" not in err):
-        # Ended as the system, or Python before kact's first line, ends a program
-        code, err = 128 + number, b""
-    ended = Ended(code, b"", err, time.monotonic() - started)
-    wrong = verdict.manners(ended, codes=(0, 128 + number))
-    left = tree(place)
-    if number == signal.SIGKILL:
-        left = {k: v for k, v in left.items() if ".kact-" not in k and not k.startswith("tmp/")}
-    return wrong + verdict.outputs(ended, before, left, good, some=True), ended.line
+        return Ended(-signal.SIGALRM, b"", b"", WALL)
+    if b"Traceback" in err and b"kact_cli" not in err:  # of Python, before kact's first line
+        err = b""
+    ended = Ended(process.returncode, b"", err, time.monotonic() - started)
+    return _as_a_program(ended, number)
+
+
+def _as_a_program(ended: Ended, number: int) -> Ended:
+    """The end as a shell sees it: before kact has begun, the system ends it."""
+    if ended.code != -number:
+        return ended
+    return Ended(128 + number, ended.out, ended.err, ended.seconds)

@@ -1,28 +1,30 @@
 """Broken files of every format: refused in one line, or done as NumPy and pyarrow would.
 
-Many are tried in one child, in which kact's `transform` is called; a child that dies has said which
-of them it was at.
+Many are tried in one child, in which kact's `transform` is called, and what it made is judged in
+another: pyarrow may die of a file, which says nothing of kact.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import resource
+import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from tests.trust import mutate, oracle
-from tests.trust.child import set_limits
+from tests.trust.child import PLACE, set_limits
 from tests.trust.verdict import HUNG, Tally
 
 EACH = 250
 """Mutants in a child."""
 MEMORY = 3 << 30
 """Bytes of address space that a child may come to have more."""
+DONE, REFUSED = "done", "refused"
 
 
 class Reader(NamedTuple):
@@ -37,12 +39,14 @@ class Reader(NamedTuple):
 TABLE: dict[str, object] = {"columns": oracle.COMPUTED}
 READERS = {
     "npy": Reader("npy", "npy", {}, oracle.npy),
+    "npz": Reader("npz", "npz", {}, oracle.npz),
+    "safetensors": Reader("safetensors", "safetensors", {}, oracle.safetensors),
     "csv": Reader("csv", "csv", {"columns": oracle.COMPUTED, "header": True}, oracle.text),
     "parquet by chunk": Reader("parquet", "parquet", TABLE, oracle.parquet),
-    "parquet in general": Reader("parquet", "arrow", TABLE, lambda a, b: _to_arrow(a, b)),
+    "parquet in general": Reader("parquet", "arrow", TABLE, oracle.parquet_to_arrow),
     "arrow file": Reader("arrow", "arrow", TABLE, oracle.arrow),
     "arrow stream": Reader("arrows", "arrows", TABLE, oracle.arrow),
-    "arrow to parquet": Reader("arrow", "parquet", TABLE, lambda a, b: None),
+    "arrow to parquet": Reader("arrow", "parquet", TABLE, oracle.arrow_to_parquet),
 }
 
 
@@ -53,99 +57,104 @@ def run(count: int, seed: int, only: str = "") -> list[Tally]:
 
 def _reader(name: str, reader: Reader, count: int, seed: int) -> Tally:
     tally = Tally(f"mutants: {name}")
-    with TemporaryDirectory(prefix="trust-") as directory:
-        log, first = Path(directory) / "log", 0
-        while first < count:
-            for path in Path(directory).iterdir():
-                path.unlink()  # what a child that died has left
-            log.write_bytes(b"")
-            pid = os.fork()
-            if pid == 0:
-                _child(reader, range(first, min(first + EACH, count)), seed, Path(directory), log)
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            for number, wrong in _results(log, code):
-                tally.add(f"mutant {number} of seed {seed}", [wrong] if wrong else [])
-                first = number + 1
+    for first in range(0, count, EACH):
+        numbers = range(first, min(first + EACH, count))
+        with TemporaryDirectory(prefix="trust-", dir=PLACE) as directory:
+            place = Path(directory)
+
+            def kact(number: int, place: Path = place) -> str:
+                return _kact(reader, number, seed, place / str(number))
+
+            def judge(number: int, place: Path = place) -> str:
+                return _judge(reader, place / str(number))
+
+            found = dict(_each(numbers, kact, place / "log"))
+            made = [number for number, said in found.items() if said == DONE]
+            judged = dict(_each(made, judge, place / "log"))
+        for number, said in found.items():
+            if judged.get(number, "").startswith(("signal", "hang")):
+                tally.notes["pyarrow died"] += 1
+                said = DONE
+            said = judged.get(number, said) if said == DONE else said
+            tally.notes[REFUSED] += said == REFUSED
+            wrong = [] if said in (DONE, REFUSED, "") else [said]
+            tally.add(f"mutant {number} of seed {seed}", wrong)
     return tally
 
 
-def _results(log: Path, code: int) -> Iterator[tuple[int, str]]:
-    """What was wrong with each mutant of a child."""
-    number, phase = -1, ""
-    for line in log.read_text(errors="replace").splitlines():
-        what, _, rest = line.partition(" ")
-        if what == "done":
-            yield number, rest
-            number = -1
-        else:
-            number, phase = int(what), rest
-    if number >= 0:
-        how = "hang" if code in HUNG else f"signal: {code}"
-        yield number, f"{how} ({phase})"
+def _each(
+    numbers: Iterable[int], work: Callable[[int], str], log: Path
+) -> Iterator[tuple[int, str]]:
+    """What `work` says of each number, in a child; in another one after a number that kills it."""
+    left = list(numbers)
+    while left:
+        log.write_text("")
+        pid = os.fork()
+        if pid == 0:
+            _say_all(left, work, log)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        said = log.read_text(errors="replace").splitlines()
+        yield from zip(left, said, strict=False)
+        if len(said) < len(left):
+            yield left[len(said)], "hang" if code in HUNG else f"signal: {code}"
+        left = left[len(said) + 1 :]
 
 
-def _child(reader: Reader, numbers: range, seed: int, place: Path, log: Path) -> None:
+def _say_all(numbers: list[int], work: Callable[[int], str], log: Path) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     size = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
-    os.chdir(place)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
-        with log.open("w", buffering=1) as said:
+        with log.open("w", buffering=1, errors="backslashreplace") as said:
             for number in numbers:
-                rng = random.Random(f"{reader.maker} {seed} {number}")
-                Path(f"in.{reader.maker}").write_bytes(mutate.MAKERS[reader.maker](rng))
-                said.write(f"{number} kact\n")
-                wrong = _try(reader, lambda number=number: said.write(f"{number} oracle\n"))
-                said.write(f"done {' '.join((wrong or '').split())}\n")
+                set_limits()
+                said.write(" ".join(work(number).split()) + "\n")
+                signal.alarm(0)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
     finally:
         os._exit(0)
 
 
-def _try(reader: Reader, done: Callable[[], object]) -> str | None:
-    """What is wrong with what becomes of the input."""
+def _kact(reader: Reader, number: int, seed: int, place: Path) -> str:
+    """What is wrong with what kact does with a mutant, or whether it is done or refused."""
     from kact_cli.chain import Chain
     from kact_cli.errors import KactError
+    from kact_cli.messages import display
     from kact_cli.options import Options
     from kact_cli.transform.route import transform
 
-    source, target = Path(f"in.{reader.maker}"), Path(f"out.{reader.target}")
-    target.unlink(missing_ok=True)
-    set_limits()
-    wrong = None
+    place.mkdir()
+    source, target = place / f"in.{reader.maker}", place / f"out.{reader.target}"
+    source.write_bytes(mutate.MAKERS[reader.maker](Random(f"{reader.maker} {seed} {number}")))
+    said = DONE
     try:
         options = Options(source_format=reader.maker, jobs=2, **reader.options)  # type: ignore[arg-type]
         transform(Chain.parse("relu"), str(source), str(target), options)
     except KactError as e:
-        if "\n" in str(e) or len(str(e)) > 2000:
-            wrong = f"lines: {e}"
+        said = REFUSED
+        if not display(str(e)).isprintable() or len(str(e)) > 2000:
+            said = f"lines: {e}"
         elif source.name not in str(e):
-            wrong = f"name: {e}"
-    except MemoryError:
-        pass
+            said = f"name: {e}"
     except Exception as e:  # a bug, whatever it is
-        wrong = f"traceback: {e!r:.200}"
-    else:
-        set_limits()
-        done()
-        wrong = reader.compare(source, target)
-    left = {p.name for p in Path().iterdir()} - {source.name, target.name, "log"}
-    signal.alarm(0)
-    if not wrong and left:
-        wrong = f"left: {left}"
-    return wrong
+        said = f"traceback: {e!r:.200}"
+    left = {path.name for path in place.iterdir()} - {source.name}
+    if left != ({target.name} if said == DONE else set()) and said in (DONE, REFUSED):
+        said = f"left: {left}"
+    if said == REFUSED:
+        shutil.rmtree(place)
+    return said
 
 
-def _to_arrow(source: Path, target: Path) -> str | None:
-    import pyarrow.parquet as pq
-
-    new = oracle._ipc(target)
-    for name, after in zip(new.column_names, new.columns, strict=True):
-        before = oracle._column(
-            lambda name=name: pq.read_table(source, columns=[name], use_threads=False)
-        )
-        if before is None:
-            return f"accepted: column {name}"
-        if wrong := oracle.differs(name, before, after):
-            return wrong
-    return None
+def _judge(reader: Reader, place: Path) -> str:
+    """What is wrong with what kact made, or nothing."""
+    source, target = place / f"in.{reader.maker}", place / f"out.{reader.target}"
+    try:
+        return reader.compare(source, target) or ""
+    except Exception as e:  # what others cannot read, though they could read the input
+        return f"unreadable: {e!r:.200}"
+    except BaseException as e:  # as what Rust panics with is
+        return f"signal: {e!r:.200}"

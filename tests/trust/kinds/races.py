@@ -64,11 +64,12 @@ def _changed(command: Command, action: str, place: Path) -> list[Result]:
     before = command.prepare(place)
     change(action, str(place / command.inputs[0]), _other(command, place))
     ended = command.run(place)
-    return [] if ended.code else [({**before, **_made(place, before)}, ended.out)]
+    return [] if ended.code else [({**tree(place), **_inputs(command, before)}, ended.out)]
 
 
-def _made(place: Path, before: Tree) -> Tree:
-    return {name: data for name, data in tree(place).items() if name not in before or name == "out"}
+def _inputs(command: Command, before: Tree) -> Tree:
+    """The inputs as they were: what has become of them is no work of kact's."""
+    return {name: before[name] for name in command.inputs}
 
 
 def _try(
@@ -79,8 +80,7 @@ def _try(
     source, other = str(place / command.inputs[0]), _other(command, place)
     ended = command.run(place, prepare=lambda: arm(fault, counters, place, source, other))
     wrong = verdict.manners(ended, codes=(0, 1, 2))
-    after = tree(place)
-    after[command.inputs[0]] = before[command.inputs[0]]
+    after = {**tree(place), **_inputs(command, before)}
     trees = [found for found, _ in good]
     wrong += verdict.outputs(ended, before, after, *trees, some="batch" in command.name)
     printed = [said for _, said in good]
