@@ -27,6 +27,8 @@ COMMANDS = [
     ]
     for block in BLOCKS
 ]
+TRANSCRIPTS = re.findall(r"^```console\n(.*?)^```$", README, re.M | re.S)
+"""Blocks of commands, each behind `$`, with what they print below them."""
 
 
 @pytest.fixture
@@ -45,14 +47,25 @@ def path_with_kact(place: Path) -> str:
     return f"{script.parent}{os.pathsep}{os.environ['PATH']}"
 
 
+def said(command: str, place: Path) -> str:
+    """What a command of a block prints, with no word on standard error."""
+    env = environment(PATH=path_with_kact(place), COLUMNS="100")
+    shell = ["bash", "-euo", "pipefail", "-c", command]
+    done = subprocess.run(shell, cwd=place, capture_output=True, env=env, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b""), command
+    return done.stdout.decode()
+
+
 @pytest.mark.parametrize("commands", [c for c in COMMANDS if c], ids=lambda c: c[0])
 def test_commands_of_a_block(commands: list[str], place: Path) -> None:
-    env = environment(PATH=path_with_kact(place))
     for command in commands:
-        shell = ["bash", "-euo", "pipefail", "-c", command]
-        done = subprocess.run(shell, cwd=place, capture_output=True, env=env, timeout=60)
-        assert done.returncode == 0, (command, done.stderr.decode())
-        assert not done.stderr, (command, done.stderr.decode())
+        said(command, place)
+
+
+@pytest.mark.parametrize("block", TRANSCRIPTS, ids=lambda block: block.splitlines()[0])
+def test_what_commands_print(block: str, place: Path) -> None:
+    for command, output in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.M):
+        assert said(command, place) == output
 
 
 def test_python_examples() -> None:
@@ -62,10 +75,13 @@ def test_python_examples() -> None:
 
 
 def test_table_of_activations_is_the_registry() -> None:
+    groups: dict[str, list[str]] = {}
     for activation in ACTIVATIONS.values():
         given = ", ".join(f"{p.name}={format_value(p.default)}" for p in activation.parameters)
-        call = f"{activation.name}({given})" if given else activation.name
-        assert f"| `{call}` | `{activation.formula}` |" in README
+        call = f"`{activation.name}({given})`" if given else f"`{activation.name}`"
+        groups.setdefault(activation.group, []).append(call)
+    for group, calls in groups.items():
+        assert f"| {group} | {', '.join(calls)} |\n" in README
 
 
 def test_an_activation_is_added_by_one_function(place: Path) -> None:
@@ -96,6 +112,7 @@ def test_an_activation_is_added_by_one_function(place: Path) -> None:
 
 
 def test_two_commands_set_everything_up() -> None:
-    assert BLOCKS[0].startswith("python3 -m venv")
-    assert BLOCKS[1].startswith("python3 -m venv")
-    assert BLOCKS[0].count("\n") == BLOCKS[1].count("\n") == 1
+    tests = README.split("<!-- the test command -->\n```sh\n")[1].split("```")[0]
+    for block in (BLOCKS[0], tests):
+        assert block.startswith("python3 -m venv")
+        assert block.count("\n") == 1
