@@ -56,9 +56,9 @@ def amount(count: float, unit: str) -> str:
     return human(count) if unit == "bytes" else f"{count:,.0f} {unit}"
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, one: str, many: str = "") -> str:
     """So many things: `1 row`, `2 rows`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def rate(count: float, seconds: float, unit: str = "bytes") -> str:

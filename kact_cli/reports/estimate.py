@@ -12,6 +12,8 @@ from kact_cli.parallel.pools import usable_cores
 
 BASE_BYTES = 33 * 1024 * 1024
 """Python, NumPy and Click, as measured on Linux."""
+TABLE_BASE_BYTES, TABLE_WORKER_BYTES, TABLE_COLUMN_BYTES = 85 << 20, 16 << 20, 256 << 10
+"""The same with pyarrow; what a worker on a table adds, and each column of a tensor of several."""
 
 
 @dataclass(frozen=True)
@@ -48,3 +50,10 @@ class Estimate:
             total * program.work.itemsize * min(len(plan.stages) - 1, 2),
             total * (program.source.itemsize + program.result.itemsize),
         )
+
+
+def estimate_table(jobs: int | None, columns: int) -> int:
+    """Bytes of memory that a table takes, whose widest tensor has that many columns."""
+    processes = jobs if jobs and jobs > 1 else 0
+    workers = (jobs or usable_cores()) * TABLE_WORKER_BYTES
+    return TABLE_BASE_BYTES * (1 + processes) + workers + columns * TABLE_COLUMN_BYTES

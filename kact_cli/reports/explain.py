@@ -1,9 +1,9 @@
-"""What a chain would do to an input, in words: what `kact explain` prints."""
+"""What a chain would do to an input: what `kact explain` tells."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
 from typing import TYPE_CHECKING, Any
 
 from kact_cli.chain import Chain, Step, format_value, resolve_axes
@@ -16,9 +16,9 @@ from kact_cli.files.source import Source, open_source
 from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import check_typed, detect
 from kact_cli.formats.npy import NpyTensor
-from kact_cli.messages import human
 from kact_cli.options import Options
-from kact_cli.reports.estimate import Estimate
+from kact_cli.parallel.pools import usable_cores
+from kact_cli.reports.estimate import Estimate, estimate_table
 from kact_cli.transform.tensor import TensorJob
 from kact_cli.types import dtype_name
 
@@ -26,107 +26,106 @@ if TYPE_CHECKING:
     from kact_cli.tables.job import TableJob
 
 
-def explain(chain: Chain, path: str | None, options: Options) -> Iterator[str]:
-    """The lines that say what `chain` would do to the file at `path`, or (None) to any tensor.
+def explain(chain: Chain, path: str | None, options: Options) -> dict[str, Any]:
+    """What `chain` would do to the file at `path`, or (None) to any tensor, as JSON has it.
 
+    `steps` has each step with its parameters; of a file there are `input`, `format` and `bytes`,
+    and `tensors`, each with its steps, stages and what it needs, or, of a table, `columns`.
     Nothing is written, and no more is read than the header, the schema and the first rows.
     """
     if path is None:
         for message in of_chain(chain):
             options.observer.warn(message)
-        for number, step in enumerate(chain.steps, 1):
-            yield f"{number:3}  {_call(step)}"
-            yield f"       {step.activation.formula}"
-        return
+        formulas = [step.activation.formula for step in chain.steps]
+        steps = zip(chain.steps, formulas, strict=True)
+        return {"steps": [{"step": _call(step), "formula": formula} for step, formula in steps]}
     with contextlib.closing(open_source(path)) as source, prefixed(source.name):
         found = detect(source, options.source_format)
         check_typed(options, [found], [found])
         if found.kind == "tensor":
             job = TensorJob.make(chain, source, options)
             job.advise(NpyTensor(source, job.header), options)
-            yield f"{source.name}: npy, {_tensor(job)}"
-            yield from _tensor_lines(job, options.jobs)
+            what: dict[str, Any] = {"tensors": [_tensor(job, options.jobs)]}
         elif found.kind == "archive":
-            yield from _archive_lines(chain, source, found, options)
+            what = _archive(chain, source, found, options)
         else:
-            yield from _table_lines(chain, source, found, options)
+            what = _table(chain, source, found, options)
+        return {"input": source.name, "format": found.name, "bytes": source.size, **what}
 
 
-def _archive_lines(chain: Chain, source: Source, found: Format, options: Options) -> Iterator[str]:
+def _archive(chain: Chain, source: Source, found: Format, options: Options) -> dict[str, Any]:
     from kact_cli.formats.open import archive_reader, archive_writer
 
     with contextlib.ExitStack() as stack:
         if source.size is None:
             source = stack.enter_context(source.spool())
         reader = archive_reader(found, source, options)
-        chosen = reader.selected(options)
-        counts = f"{len(chosen)} of {len(reader.members)} members computed"
-        yield f"{source.name}: {found.name}, {counts}"
-        for i in chosen:
+        tensors = []
+        for i in reader.selected(options):
             head = archive_writer(found).head
             job = TensorJob.of(chain, reader.tensor(i), reader.called(i), options, head)
-            yield f"{reader.members[i].name}: {reader.members[i].compression}, {_tensor(job)}"
-            yield from (f"  {line}" for line in _tensor_lines(job, options.jobs))
+            member = reader.members[i]
+            kept = {"member": member.name, "compression": member.compression}
+            tensors.append({**kept, **_tensor(job, options.jobs)})
+        return {"members": len(reader.members), "tensors": tensors}
 
 
 def _call(step: Step) -> str:
     return f"{step.name}({', '.join(f'{n}={format_value(v)}' for n, v in step.values)})"
 
 
-def _tensor(job: TensorJob) -> str:
-    header = job.header
-    order = "Fortran" if header.fortran_order else "C"
-    size = human(header.size * header.dtype.itemsize)
-    return f"{dtype_name(header.dtype)}, shape {header.shape}, {order} order, {size}"
-
-
-def _tensor_lines(job: TensorJob, jobs: int | None) -> Iterator[str]:
-    plan, program = job.plan, job.program
-    names = [dtype_name(dtype) for dtype in dtype_path(plan.chain, program.given)]
-    calls = [_call(step) for step in plan.chain.steps]
-    width = max(map(len, calls))
-    yield "steps"
-    for number, (step, call) in enumerate(zip(plan.chain.steps, calls, strict=True)):
-        along = ""
+def _tensor(job: TensorJob, jobs: int | None) -> dict[str, Any]:
+    header, plan, program = job.header, job.plan, job.program
+    dtypes = [dtype_name(dtype) for dtype in dtype_path(plan.chain, program.given)]
+    steps: list[dict[str, Any]] = []
+    for number, step in enumerate(plan.chain.steps):
+        steps.append({"step": _call(step), "from": dtypes[number], "to": dtypes[number + 1]})
         if step.axis_name:
-            lengths = [job.header.shape[a] for a in sorted(resolve_axes(step, job.header.shape))]
-            along = f"  groups of {' x '.join(f'{n:,}' for n in lengths) or '1'}"
-            along += _how(plan.stages, number)
-        yield f"{number + 1:3}  {call:{width}}  {names[number]} -> {names[number + 1]}{along}"
-    if program.quantize_in is not None:
-        yield f"dequantised from {described(program.quantize_in)}"
-    yield f"computed in {program.work}, rounded once to {dtype_name(program.rounded)}"
-    if program.quantize_out is not None:
-        yield f"quantised to {described(program.quantize_out)}"
-    for number, stage in enumerate(plan.stages, 1):
-        of = f"stage {number}: " if len(plan.stages) > 1 else ""
-        passes = "1 pass" if stage.passes == 1 else f"{stage.passes} passes"
-        chunk = human(stage.chunk_elements * program.work.itemsize)
-        chunks = len(stage.slabs) * len(stage.chunks(0)) if len(stage.slabs) else 0
-        yield f"{of}{passes} over the tensor, {chunks:,} chunks of {chunk}"
-    estimate = Estimate.make(job.program, plan, jobs)
-    yield f"workers {estimate.workers}, peak memory about {human(estimate.memory)}"
-    yield f"temporary disk {human(estimate.disk)}"
-    if not plan.sequential:
-        yield f"from or to a pipe: {human(estimate.spooled)} more, where it is spooled"
+            lengths = [header.shape[a] for a in sorted(resolve_axes(step, header.shape))]
+            reads = _reads(plan.stages, number)
+            steps[-1] |= {"values_at_a_time": math.prod(lengths), "reads": reads}
+    estimate = Estimate.make(program, plan, jobs)
+    quantised = {"dequantised": program.quantize_in, "quantised": program.quantize_out}
+    return {
+        "dtype": dtype_name(header.dtype),
+        "shape": list(header.shape),
+        "order": "Fortran" if header.fortran_order else "C",
+        "bytes": header.size * header.dtype.itemsize,
+        "steps": steps,
+        **{name: described(rule) for name, rule in quantised.items() if rule is not None},
+        "computed_in": str(program.work),
+        "result": dtype_name(program.rounded),
+        "stages": [
+            {
+                "passes": stage.passes,
+                "chunks": len(stage.slabs) * len(stage.chunks(0)) if len(stage.slabs) else 0,
+                "chunk_bytes": stage.chunk_elements * program.work.itemsize,
+            }
+            for stage in plan.stages
+        ],
+        "workers": estimate.workers,
+        "memory": estimate.memory,
+        "temporary_disk": estimate.disk,
+        "temporary_disk_of_a_pipe": 0 if plan.sequential else estimate.spooled,
+    }
 
 
-def _how(stages: tuple[Stage, ...], step: int) -> str:
+def _reads(stages: tuple[Stage, ...], step: int) -> int:
+    """How often the values of a step's groups are read."""
     for stage in stages:
         for reduction in stage.reductions:
             if stage.first + reduction.step == step:
-                if not reduction.streamed:
-                    return ", each within a chunk"
-                return ", streamed twice" if reduction.rounds == 1 else ", streamed three times"
-    return ""
+                return 1 + reduction.rounds if reduction.streamed else 1
+    return 1
 
 
-def _table_lines(chain: Chain, source: Source, found: Format, options: Options) -> Iterator[str]:
+def _table(chain: Chain, source: Source, found: Format, options: Options) -> dict[str, Any]:
     from kact_cli.formats.open import open_reader
     from kact_cli.tables.job import TableJob, TableRun
 
+    pipe = source.size is None
     with contextlib.ExitStack() as stack:
-        if source.size is None and found.seeks:
+        if pipe and found.seeks:
             source = stack.enter_context(source.spool())
         reader = open_reader(found, source, options)
         job = TableJob.make(chain, reader.schema, options)
@@ -134,34 +133,40 @@ def _table_lines(chain: Chain, source: Source, found: Format, options: Options) 
         first: Any = next(reader.batches(job.sources), None)
         for number in range(len(job.parts) if first is not None else 0):
             run.look(number, run.taken(number, dict(zip(job.sources, first.columns, strict=True))))
-        shape = f"{reader.rows:,} rows" if reader.rows is not None else "rows as they come"
-        yield f"{source.name}: {found.name}, {shape}, {len(job.schema)} columns"
-        yield from _columns(job)
-        if reader.nulls:
-            yield f"  null is {', '.join(reader.nulls)}"
-    yield "steps"
-    for number, step in enumerate(chain.steps):
-        down = any(r.step == number and r.streamed for part in job.parts for r in part.reductions)
-        yield f"{number + 1:3}  {_call(step)}{'  down all rows' if down else ''}"
-    yield "1 pass over the rows" if job.passes == 1 else f"{job.passes} passes over the rows"
-    if source.size is None and job.passes > 1:
-        yield "the pipe is spooled to a temporary file"
+        steps = []
+        for number, step in enumerate(chain.steps):
+            down = any(r.step == number and r.streamed for p in job.parts for r in p.reductions)
+            steps.append({"step": _call(step), "down_all_rows": down})
+        facts = reader.facts()
+        widest = max((len(part.columns) for part in job.parts), default=0)
+        return {
+            "rows": reader.rows,
+            "columns": _columns(job),
+            "null": list(reader.nulls),
+            "steps": steps,
+            "passes": job.passes,
+            "chunks": facts.get("row_groups", facts.get("record_batches")),
+            "workers": options.jobs or usable_cores(),
+            "memory": estimate_table(options.jobs, widest),
+            "temporary_disk": (source.size if pipe and found.seeks else None)
+            if pipe and (found.seeks or job.passes > 1)
+            else 0,
+        }
 
 
-def _columns(job: TableJob) -> Iterator[str]:
-    work = {i: str(part.program.work) for part in job.parts for i in part.columns}
-    shown = [*range(len(job.schema)), *(i for i in work if i >= len(job.schema))]
-    width = max((len(job.fields[i].column.name) for i in shown), default=0)
-    for i in shown:
+def _columns(job: TableJob) -> list[dict[str, Any]]:
+    """Every column, and of those that are computed: to what, in what, beside how many others."""
+    computed = {i: part for part in job.parts for i in part.columns}
+    from kact_cli.tables.schema import type_name
+
+    found: list[dict[str, Any]] = []
+    for i in (*range(len(job.schema)), *(i for i in computed if i >= len(job.schema))):
         field = job.fields[i]
-        name = f"{field.column.name:{width}}"
-        if i not in work:
-            yield f"  {name}  passes through  {field.type}"
-            continue
-        changed = "" if field.type == job.types[i] else f" -> {job.types[i]}"
-        in_place = job.options.suffix is None
-        added = "" if in_place else f", added as {job.result.names[job.computed[i]]}"
-        yield f"  {name}  tensor          {field.type}{changed}, in {work[i]}{added}"
-    together = [part for part in job.parts if len(part.columns) > 1]
-    for part in together:
-        yield f"  {len(part.columns)} columns are one tensor of shape (rows, {len(part.columns)})"
+        found.append({"name": field.column.name, "type": type_name(field.type)})
+        if i in computed:
+            part = computed[i]
+            found[-1] |= {"result": type_name(job.types[i]), "computed_in": str(part.program.work)}
+            found[-1]["tensor_of_columns"] = len(part.columns)
+            if job.options.suffix is not None:
+                found[-1]["added_as"] = job.result.names[job.computed[i]]
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,18 @@ def describe(field: pa.Field) -> Column:
         fault = f"whose fields are named one by one, as {field.name}.{inside}"
     elif kind is Kind.OTHER and _holds_numbers(field.type):
         fault = "whose numbers kact does not compute"
-    return Column(field.name, kind, str(field.type), fault=fault)
+    return Column(field.name, kind, type_name(field.type), fault=fault)
+
+
+def type_name(type_: pa.DataType) -> str:
+    """An Arrow type with its floats spelled as NumPy and `--dtype` spell them: float64, not double.
+
+    What stands before a colon is a field's name.
+    """
+    return re.sub(r"\b(halffloat|float|double)\b(?!:)", lambda m: _FLOATS[m[1]], str(type_))
+
+
+_FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}
 
 
 def _kind(type_: pa.DataType) -> Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import hashlib
 from dataclasses import replace
 from fractions import Fraction
@@ -182,7 +183,7 @@ def test_archives_batches_and_previews(kact: Kact, tmp_path: Path) -> None:
     shown = kact("apply", "sigmoid", *one, "--preview", "result", tmp_path / "q.npy").stdout
     assert b"int8, shape (16, 16)" in shown
     said = kact("explain", "sigmoid", *one, tmp_path / "q.npy").stdout.decode()
-    assert "dequantised from int8, scale 0.05, zero point 3" in said
+    assert re.search("dequantised from +int8, scale 0.05, zero point 3\n", said)
     assert "quantised to int8, scale 0.004, zero point -128" in said
 
 

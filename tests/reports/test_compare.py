@@ -206,7 +206,7 @@ def test_columns_of_one_name_are_each_by_itself(tmp_path: Path) -> None:
         with open_numbers(str(path)) as numbers:
             found = describe(numbers)
             kinds = [column["type"] for column in found["columns"]]
-            assert kinds == ["double", "string", "double"]
+            assert kinds == ["float64", "string", "float64"]
             summaries = summarize(numbers, Options())
         assert {i: s.least for i, s in summaries.items()} == {0: 1.5, 2: -1.5}
         if suffix == "parquet":

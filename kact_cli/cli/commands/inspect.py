@@ -80,7 +80,7 @@ def _facts(found: Mapping[str, Any]) -> Iterator[str]:
     for key, value in known.get("metadata", {}).items():
         yield f"  {short(key, NAME_WIDTH)}: {short(value, 60)}"
     if "record_batches" in known:
-        yield f"  {known['record_batches']:,} record batch{'es' * (known['record_batches'] != 1)}"
+        yield f"  {counted(known['record_batches'], 'record batch', 'record batches')}"
 
 
 def _columns(found: Mapping[str, Any]) -> Iterator[str]:
