@@ -34,8 +34,8 @@ def thresholds(chain: Chain, numbering: Numbering, sample: Array) -> Array:
     """The numbers of the values around each threshold of the chain between those of `sample`.
 
     A threshold is where what goes into a step crosses 0 or one of the step's parameters, or where
-    the result in the tensor's dtype begins to be zero, subnormal, infinite or NaN, the input itself,
-    or what it is at either end. Bisection among the values of the dtype finds it between two
+    the result in the tensor's dtype begins to be zero, subnormal, infinite or NaN, the input, or
+    what it is at either end. Bisection among the values of the dtype finds it between two
     neighbours in `sample` (rising numbers).
     """
     below, above = sample[:-1], sample[1:]
