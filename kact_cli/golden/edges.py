@@ -34,8 +34,9 @@ def thresholds(chain: Chain, numbering: Numbering, sample: Array) -> Array:
     """The numbers of the values around each threshold of the chain between those of `sample`.
 
     A threshold is where what goes into a step crosses 0 or one of the step's parameters, or where
-    the result in the tensor's dtype begins to be zero, subnormal, infinite or NaN. Bisection among
-    the values of the dtype finds it between two neighbours in `sample` (rising numbers).
+    the result in the tensor's dtype begins to be zero, subnormal, infinite or NaN, the input, or
+    what it is at either end. Bisection among the values of the dtype finds it between two
+    neighbours in `sample` (rising numbers).
     """
     below, above = sample[:-1], sample[1:]
     before, after = _sides(chain, numbering, below), _sides(chain, numbering, above)
@@ -63,10 +64,12 @@ def _sides(chain: Chain, numbering: Numbering, numbers: Array) -> dict[tuple[int
         for bend in {0.0, *(float(v) for v in values if math.isfinite(v))}:
             sides[n, bend] = (work > bend).astype(np.int8) - (work < bend)
         work = apply(Chain(chain.steps[: n + 1]), x, dtype=np.dtype(np.float64), exact=True)
-    result = np.abs(apply(chain, x, exact=True))
-    smallest = np.finfo(numbering.dtype).smallest_normal
-    kind = np.where(result < smallest, np.where(result == 0, 0, 1), np.where(result < np.inf, 2, 3))
-    sides[len(chain.steps), 0.0] = np.where(np.isnan(result), 4, kind)
+    result = apply(chain, x, exact=True)
+    size, smallest = np.abs(result), np.finfo(numbering.dtype).smallest_normal
+    kind = np.where(size < smallest, np.where(size == 0, 0, 1), np.where(size < np.inf, 2, 3))
+    ends = apply(chain, numbering.values(np.array([numbering.least, numbering.most])), exact=True)
+    of_result = [np.where(np.isnan(result), 4, kind), result == x, *(result == y for y in ends)]
+    sides.update({(len(chain.steps), float(n)): side for n, side in enumerate(of_result)})
     return sides
 
 

@@ -134,6 +134,8 @@ def test_every_float32_of_a_range(tmp_path: Path) -> None:
         ("relu(max_value=6,threshold=0.3)", [0.3, 6]),
         ("tanh,relu(threshold=0.5)", [np.arctanh(0.5)]),
         ("softplus,relu(max_value=2)", [np.log(np.expm1(2))]),
+        ("relu6", [6]),
+        ("hard_sigmoid", [-2.5, 2.5]),
     ],
 )
 def test_thresholds_are_found_through_the_steps_before(
