@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import hashlib
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
