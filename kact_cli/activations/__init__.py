@@ -66,6 +66,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return [*globals(), *ACTIVATIONS]
+
+
 def __getattr__(name: str) -> Any:
     # The engine stands above this package, and is imported when a function is asked for
     if not name.startswith("_") and (found := find(name)) is not None:

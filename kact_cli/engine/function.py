@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from inspect import Parameter, Signature
+from inspect import Parameter as Argument
+from inspect import Signature
 from typing import TYPE_CHECKING, Any
 
-from kact_cli.chain import Chain, Step, declared
+from kact_cli.activations import Parameter, Value
+from kact_cli.chain import Chain, Step, declared, parse_value
 from kact_cli.engine.apply import apply
 
 if TYPE_CHECKING:
@@ -23,9 +25,9 @@ def function(name: str) -> Callable[..., NDArray[Any]]:
     parameters that the activation does not have, DataError for dtypes that are not numeric.
     """
     activation = declared(name)
-    x = Parameter("x", Parameter.POSITIONAL_OR_KEYWORD)
+    x = Argument("x", Argument.POSITIONAL_OR_KEYWORD)
     given = [
-        Parameter(p.name, Parameter.POSITIONAL_OR_KEYWORD, default=p.default)
+        Argument(p.name, Argument.POSITIONAL_OR_KEYWORD, default=p.default)
         for p in activation.parameters
     ]
     signature = Signature([x, *given])
@@ -37,10 +39,22 @@ def function(name: str) -> Callable[..., NDArray[Any]]:
                     values[parameter.name] = values.pop(alias)
         bound = signature.bind(*args, **values).arguments
         tensor: ArrayLike = bound.pop("x")
-        return apply(Chain((Step.make(activation.name, bound),)), tensor)
+        plain = {p.name: _plain(p, bound[p.name]) for p in activation.parameters if p.name in bound}
+        return apply(Chain((Step.make(activation.name, plain),)), tensor)
 
     call.__name__ = call.__qualname__ = activation.name
     call.__module__ = "kact_cli.activations"
     call.__doc__ = f"{activation.summary}\n\n    {activation.formula}\n\n{activation.notes}"
     call.__signature__ = signature  # type: ignore[attr-defined]
     return call
+
+
+def _plain(parameter: Parameter, value: Any) -> Value:
+    """A parameter's value, given as Python, NumPy or the grammar of chains has it."""
+    if isinstance(value, str):
+        return parse_value(parameter, value)
+    if isinstance(value, list | tuple):
+        return tuple(int(axis) for axis in value)
+    if value is None or parameter.is_axis or not parameter.is_flag:
+        return getattr(value, "item", lambda: value)()  # type: ignore[no-any-return]
+    return bool(value)

@@ -43,7 +43,7 @@ GROUP_BYTES = 4 * MIB
 that streaming costs is dearer than leaving the cache."""
 STATE_BYTES = 20 * MIB
 """The most that the state of a slab may take."""
-RESIDENT_BYTES = 256 * MIB
+RESIDENT_BYTES = 64 * MIB
 """The largest group of an activation that has to see all of it at once."""
 RUN_BYTES = 4 * KIB
 """Reads shorter than this cost more than another pass over longer ones."""

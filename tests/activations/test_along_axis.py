@@ -168,7 +168,7 @@ def test_sparsemax_of_more_than_fits_in_memory_is_refused() -> None:
     count = RESIDENT_BYTES // 4
     chain, dtype = Chain.parse("tanh,sparsemax,softmax"), np.dtype(np.float32)
     assert plan_tensor(chain, (3, count), dtype).stages
-    with pytest.raises(UsageError, match=r"along 67,108,865 values: .* up to 256 MiB"):
+    with pytest.raises(UsageError, match=r"along 16,777,217 values: .* up to 64 MiB"):
         plan_tensor(chain, (3, count + 1), dtype)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kact_cli import activations
+from kact_cli import activations, apply
+from kact_cli.errors import DataError, UsageError
 from tests.tools.numbers import Array, ulp_error
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -46,3 +49,48 @@ def test_every_activation_of_keras_has_a_case() -> None:
     nine = json.loads((GOLDEN / "keras_golden.json").read_text())["cases"]
     of_keras = {n for n, a in activations.ACTIVATIONS.items() if "keras." in a.notes}
     assert {c["function"] for c in [*CASES, *nine]} == of_keras
+
+
+X = [[-3.0, -0.5], [0.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("call", "chain"),
+    [
+        (lambda: activations.gelu(X, True), "gelu(approximate=true)"),
+        (lambda: activations.gelu(X, approximate=np.bool_(True)), "gelu(true)"),
+        (lambda: activations.swish(X), "silu"),
+        (lambda: activations.Leaky_ReLU(X, alpha=0.3), "leaky_relu(0.3)"),
+        (lambda: activations.leaky_relu(x=X, negative_slope="1/3"), "leaky_relu(1/3)"),
+        (lambda: activations.relu(X, max_value=None, threshold=np.float32(0.5)), "relu(0,none,.5)"),
+        (lambda: activations.softmax(X, axis=[0, 1]), "softmax(axis=none)"),
+        (lambda: activations.log_softmax(X, np.int64(0)), "log_softmax(0)"),
+    ],
+)
+def test_functions_by_name_are_chains_of_one_step(call: Any, chain: str) -> None:
+    np.testing.assert_array_equal(call(), apply(chain, X))
+
+
+def test_functions_are_documented() -> None:
+    assert str(inspect.signature(activations.gelu)) == "(x, approximate=False)"
+    assert "erf(x / sqrt(2))" in activations.gelu.__doc__
+    assert {"gelu", "sparsemax", "activation"} <= {*dir(activations)}
+    assert doctest.testmod(activations).attempted > 1
+    assert doctest.testmod(activations).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: activations.gelu(X, approximate="tanh"), UsageError, "true or false"),
+        (lambda: activations.gelu(X, 1, 2), TypeError, "too many"),
+        (lambda: activations.gelu(X, alpha=1), TypeError, "alpha"),
+        (lambda: activations.softmax(X, axis=2), UsageError, "out of range"),
+        (lambda: activations.gelu(["a"]), DataError, "dtype"),
+        (lambda: activations.glu(X), AttributeError, "glu"),
+        (lambda: activations._private, AttributeError, "_private"),
+    ],
+)
+def test_what_is_no_call(call: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        call()

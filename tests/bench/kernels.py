@@ -41,7 +41,9 @@ DTYPES = ("float16", "float32", "float64")
 Run = Callable[[], object]
 
 ELEMENTWISE = (
-    "relu", "sigmoid", "softplus", "softsign", "tanh", "selu", "elu", "exponential",
+    "relu", "sigmoid", "softplus", "softsign", "tanh", "selu", "elu", "exponential", "gelu",
+    "gelu(approximate=true)", "silu", "mish", "hard_silu", "hard_sigmoid(alpha=1/6)", "leaky_relu",
+    "relu6", "celu", "log_sigmoid", "hard_shrink", "soft_shrink", "tanh_shrink",
 )  # fmt: skip
 SOFTMAX_SHAPES = {
     "softmax 10 columns": (10, 1),
@@ -98,6 +100,19 @@ def peer(name: str, source: np.ndarray[Any, Any]) -> Run:
         "selu": lambda: torch.selu_(out.copy_(x)),
         "elu": lambda: torch._C._nn.elu(x, out=out),
         "exponential": lambda: torch.exp(x, out=out),
+        "gelu": lambda: torch._C._nn.gelu(x, out=out),
+        "gelu(approximate=true)": lambda: torch._C._nn.gelu(x, approximate="tanh", out=out),
+        "silu": lambda: torch._C._nn.silu(x, out=out),
+        "mish": lambda: torch._C._nn.mish(x, out=out),
+        "hard_silu": lambda: torch._C._nn.hardswish(x, out=out),
+        "hard_sigmoid(alpha=1/6)": lambda: torch._C._nn.hardsigmoid(x, out=out),
+        "leaky_relu": lambda: torch._C._nn.leaky_relu(x, 0.2, out=out),
+        "relu6": lambda: torch._C._nn.hardtanh(x, 0, 6, out=out),
+        "celu": lambda: torch.celu_(out.copy_(x)),
+        "log_sigmoid": lambda: torch._C._nn.log_sigmoid(x, out=out),
+        "hard_shrink": lambda: torch.hardshrink(x, 0.5, out=out),
+        "soft_shrink": lambda: torch._C._nn.softshrink(x, 0.5, out=out),
+        "tanh_shrink": lambda: torch.sub(x, torch.tanh(x, out=out), out=out),
     }
     if name in elementwise:
         return elementwise[name]

@@ -37,7 +37,9 @@ def sparsemax(
     falling = np.sort(below, axis=1)[:, ::-1]
     sums = np.cumsum(falling, axis=1)
     counts = np.arange(1, x.shape[1] + 1, dtype=np.float64)[:, None]
-    support = np.count_nonzero(falling * counts + 1 > sums, axis=1, keepdims=True)
+    products = falling * counts
+    products += 1
+    support = np.count_nonzero(products > sums, axis=1, keepdims=True)
     tau = (np.take_along_axis(sums, support - 1, axis=1) - 1) / support
     below -= tau
     m.positive(below, below)
