@@ -59,6 +59,8 @@ def load() -> None:
             import_module(".".join(p for p in parts if p != "__init__"))
     for name in ("pyarrow.parquet", "concurrent.futures.thread", "multiprocessing.popen_fork"):
         import_module(name)
+    # A child that has not become kact yet is ended as the system ends a program
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.freeze()  # what is here already is not written to by a child's collections
 
 
@@ -144,8 +146,6 @@ def _become(
     """Be kact, in the child."""
     try:
         os.setpgid(0, 0)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
         set_limits()
         os.chdir(place)
         os.environ["TMPDIR"] = str(place / "tmp")
