@@ -76,9 +76,10 @@ def _process(command: Command, place: Path, number: int, after: float) -> Ended:
     except subprocess.TimeoutExpired:
         process.kill()
         return Ended(-signal.SIGALRM, b"", b"", WALL)
+    code = process.returncode
     if b"Traceback" in err and b"kact_cli" not in err:  # of Python, before kact's first line
-        err = b""
-    ended = Ended(process.returncode, b"", err, time.monotonic() - started)
+        code, err = -number, b""
+    ended = Ended(code, b"", err, time.monotonic() - started)
     return _as_a_program(ended, number)
 
 
