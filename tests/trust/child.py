@@ -109,6 +109,8 @@ def start(
     pid = os.fork()
     if pid == 0:
         _become(args, place, feeder[0] if feeder else stdin, stdout, files, prepare)
+    with contextlib.suppress(OSError):  # whoever comes first, the child or this
+        os.setpgid(pid, pid)
     if feeder:
         os.close(feeder[0])
     return Running(pid, started, files, feeder[1] if feeder else None)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -55,11 +54,7 @@ def run(count: int, seed: int, only: str = "") -> list[Tally]:
 def _fork(command: Command, place: Path, number: int, after: float) -> Ended:
     running = command.start(place)
     time.sleep(after)
-    # Not yet in a group of its own, or ended already
-    for send in (os.killpg, os.kill):
-        with suppress(ProcessLookupError):
-            send(running.pid, number)
-            break
+    os.killpg(running.pid, number)
     return _as_a_program(running.wait(), number)
 
 
