@@ -59,6 +59,8 @@ def load() -> None:
             import_module(".".join(p for p in parts if p != "__init__"))
     for name in ("pyarrow.parquet", "concurrent.futures.thread", "multiprocessing.popen_fork"):
         import_module(name)
+    # A child that has not become kact yet is ended as the system ends a program
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.freeze()  # what is here already is not written to by a child's collections
 
 
@@ -107,6 +109,8 @@ def start(
     pid = os.fork()
     if pid == 0:
         _become(args, place, feeder[0] if feeder else stdin, stdout, files, prepare)
+    with contextlib.suppress(OSError):  # whoever comes first, the child or this
+        os.setpgid(pid, pid)
     if feeder:
         os.close(feeder[0])
     return Running(pid, started, files, feeder[1] if feeder else None)
@@ -144,8 +148,6 @@ def _become(
     """Be kact, in the child."""
     try:
         os.setpgid(0, 0)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
         set_limits()
         os.chdir(place)
         os.environ["TMPDIR"] = str(place / "tmp")

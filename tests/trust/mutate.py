@@ -24,8 +24,6 @@ CELLS = ("", '"', '""', '"a', 'b"', ",", "\n", "\r\n", "\r", "\0", "1e999", "-1e
          ".", "-.5e-3", "9" * 40, "NULL", "true", "\ufeff")  # fmt: skip
 DESCRIPTIONS = ("<f4", ">f4", "<f8", "<f2", "|b1", "<i8", ">u2", "|V2", "|O", "<M8[s]", "<c8", "f4",
                 "<f16", "", "<U3", "float32", "=f4", "|i1", "<f4 ", "<b1")  # fmt: skip
-
-
 SHAPES = ("(2, 3, 4)", "(24,)", "()", "(0, 5)", "(-1,)", "(2, 3, 4, 1)", "[2, 3, 4]", "(True, 3)",
           "(2.0, 3)", "24", "None", "(4611686018427387905, 4)", f"({'1, ' * 70})",
           f"(1{'0' * 30},)", "(2, 3, 40)", "(24)", "(2, 3L, 4L)", "(12, 2)")  # fmt: skip
@@ -100,9 +98,8 @@ def safetensors(rng: random.Random) -> bytes:
             case 4:
                 entry[rng.choice(("x", "dtype", "shape"))] = number
             case 5:
-                header[rng.choice(("__metadata__", "", "a/b", "\x1b", "é"))] = rng.choice(
-                    ({}, {"a": 1}, entry, None)
-                )
+                name = rng.choice(("__metadata__", "", "a/b", "\x1b", "é"))
+                header[name] = rng.choice(({}, {"a": 1}, entry, None))
     text = json.dumps(header).encode()
     if rng.random() < 0.1:
         text = damaged(text, rng)

@@ -12,6 +12,8 @@ from tests.trust.inputs import Tree
 
 CODES = (0, 1, 2, 130, 141, 143)
 HUNG = (-signal.SIGALRM, -signal.SIGXCPU)
+BESIDE = (b"kact: warning: ", b"kact: stopped; ")
+"""Lines beside the one that says what went wrong: the second is how far a batch came."""
 MANIFEST = ".kact-batch.json"
 """What a batch says of itself, which differs from one moment to the next."""
 
@@ -51,7 +53,7 @@ def manners(ended: Ended, *, codes: tuple[int, ...] = CODES, clean: bool = True)
         wrong.append("traceback")
     elif ended.code >= 0 and ended.code not in codes:
         wrong.append(f"code: {ended.code}")
-    lines = [line for line in ended.err.splitlines() if not line.startswith(b"kact: warning")]
+    lines = [line for line in ended.err.splitlines() if not line.startswith(BESIDE)]
     if clean and not wrong:
         if ended.code in (1, 2) and (len(lines) != 1 or not lines[0].startswith(b"kact: error: ")):
             wrong.append(f"lines: {len(lines)} on standard error")

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -55,11 +54,7 @@ def run(count: int, seed: int, only: str = "") -> list[Tally]:
 def _fork(command: Command, place: Path, number: int, after: float) -> Ended:
     running = command.start(place)
     time.sleep(after)
-    # Not yet in a group of its own, or ended already
-    for send in (os.killpg, os.kill):
-        with suppress(ProcessLookupError):
-            send(running.pid, number)
-            break
+    os.killpg(running.pid, number)
     return _as_a_program(running.wait(), number)
 
 
@@ -76,9 +71,10 @@ def _process(command: Command, place: Path, number: int, after: float) -> Ended:
     except subprocess.TimeoutExpired:
         process.kill()
         return Ended(-signal.SIGALRM, b"", b"", WALL)
+    code = process.returncode
     if b"Traceback" in err and b"kact_cli" not in err:  # of Python, before kact's first line
-        err = b""
-    ended = Ended(process.returncode, b"", err, time.monotonic() - started)
+        code, err = -number, b""
+    ended = Ended(code, b"", err, time.monotonic() - started)
     return _as_a_program(ended, number)
 
 
