@@ -25,8 +25,9 @@ def true_metadata(
 ) -> tuple[dict[bytes, bytes] | None, list[str]]:
     """The metadata of `before` made true of `after`, and the names of those left out.
 
-    `computed` are positions of columns of `before`, and in `after` of what comes of each. What pandas notes of the columns is brought up to date; what other programs note, and
-    would read the file by, is left out. All else stays.
+    `computed` are positions of columns of `before`, and in `after` of what comes of each. What
+    pandas notes of the columns is brought up to date; what other programs note, and would read the
+    file by, is left out. All else stays.
     """
     changed = [(i, at) for i, at in computed if at != i or after[at].type != before[i].type]
     if not before.metadata or not changed:

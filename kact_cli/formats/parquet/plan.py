@@ -69,16 +69,19 @@ def plan_rewrite(
     """RewritePlan for a table of the schema `result`, metadata included.
 
     `computed` says where in it that is which comes of a column of the source, by its position: in
-    its place, or after the source's last. `across` says that the computation crosses columns: all
-    of a row group's are done together.
+    its place, or after the source's last. Positions beyond the columns are those of fields of
+    structs. `across` says that the computation crosses columns: all of a row group's are done
+    together.
 
     Raises NotByChunkError, saying why, where the file is sound but needs the general way, by
     pyarrow's reader and writer: its columns lie in other files or overlap, its chunk lengths are
-    wrong (parquet-mr before 1.2.9), a computed column is stored as something else than numbers or
-    lists of numbers, or in a codec that Arrow lacks.
+    wrong (parquet-mr before 1.2.9), what is computed is in structs, or stored as something else
+    than numbers or lists of numbers, or in a codec that Arrow lacks.
     """
     _check_layout(source)
     footer = source.footer
+    if any(i >= len(footer.columns) for i in computed):
+        raise NotByChunkError("fields of structs are computed")
     sources = {at: i for i, at in computed.items()}
     elements, changed = _elements(source, result, sources)
     leaves, columns = read_schema(elements)

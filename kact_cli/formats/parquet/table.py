@@ -90,10 +90,8 @@ class ParquetReader(TableReader):
 
     def first_group(self) -> list[ChunkFacts]:
         """The chunks of the first row group, after which a writer of all of them goes."""
-        groups = self._footer.row_groups
-        return (
-            [ChunkFacts.of(self._footer, chunk) for chunk in groups[0].chunks()] if groups else []
-        )
+        first = self._footer.row_groups[:1]
+        return [ChunkFacts.of(self._footer, chunk) for group in first for chunk in group.chunks()]
 
     def facts(self) -> dict[str, Any]:
         sizes = self.group_rows()
