@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from kact_cli.errors import DataError
 from kact_cli.formats.parquet.chunk import ABSENT
 from kact_cli.formats.parquet.footer import File
 from kact_cli.formats.parquet.levels import page_dtype
@@ -76,7 +77,7 @@ def plan_rewrite(
     Raises NotByChunkError, saying why, where the file is sound but needs the general way, by
     pyarrow's reader and writer: its columns lie in other files or overlap, its chunk lengths are
     wrong (parquet-mr before 1.2.9), what is computed is in structs, or stored as something else
-    than numbers or lists of numbers, or in a codec that Arrow lacks.
+    than numbers or lists of numbers. Raises DataError for a codec that Arrow lacks.
     """
     _check_layout(source)
     footer = source.footer
@@ -104,7 +105,7 @@ def plan_rewrite(
         if dtype is None:
             raise NotByChunkError(f"column {name} is not stored as {type_}")
         if unknown := {group.chunk(old).codec for group in footer.row_groups} - CODECS.keys():
-            raise NotByChunkError(f"compression codec {unknown.pop()} is not supported")
+            raise DataError(f"column {name}: compression codec {unknown.pop()} is not supported")
         ordered, is_new = bool(orders) and 1 in orders[number], at in changed
         encoded[number] = Encoded(i, old, leaves[number], type_, dtype.str, is_new, ordered)
     return RewritePlan(source, struct, encoded, across)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from kact_cli.errors import prefixed
 from kact_cli.formats.base import BATCH_BYTES, FAULTS, Sink, TableReader, rows_of, sound
 from kact_cli.formats.parquet.read import (
+    CODECS,
     LEAST_BYTES,
     ChunkFacts,
     Description,
@@ -240,4 +241,6 @@ def _paths(schema: pa.Schema) -> list[str]:
 
 
 def _codec(name: str) -> str:
-    return {"uncompressed": "none", "lz4_raw": "lz4"}.get(name, name)
+    # What Arrow has no codec for it does not read either, and says so in its turn
+    names = {"uncompressed": "none", "lz4_raw": "lz4"}
+    return names.get(name, name if name in CODECS and name != "lzo" else "none")
