@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import pyarrow as pa
@@ -27,6 +28,12 @@ MAX_NESTING = 100
 
 REQUIRED, OPTIONAL, REPEATED = range(3)
 """FieldRepetitionType."""
+
+CONVERTED = {4: "ENUM", 19: "JSON", 20: "BSON", 21: "INTERVAL"}
+LOGICAL = {
+    4: "ENUM", 12: "JSON", 13: "BSON", 14: "UUID", 16: "VARIANT", 17: "GEOMETRY", 18: "GEOGRAPHY",
+}  # fmt: skip
+"""ConvertedType and LogicalType -> the name, of those that Arrow takes for bytes, if not always."""
 
 INT96 = 3
 """The physical type of timestamps that count nanoseconds of a Julian day."""
@@ -83,37 +90,16 @@ class FooterColumn:
 
 def read_schema(elements: Sequence[Struct]) -> tuple[tuple[Leaf, ...], tuple[FooterColumn, ...]]:
     """The leaves and top-level columns of a schema. Raises DataError where it is not a tree."""
-    if not elements:
-        raise DataError("broken Parquet footer: no schema")
     leaves: list[Leaf] = []
     tops: list[tuple[int, int]] = []
     """Of each top-level column: its first element, and its first leaf."""
-    # Each open group: its path, its repetitions, and how many of its children are still to come.
-    stack: list[tuple[tuple[bytes, ...], tuple[int, ...], list[int]]] = []
-    for number, element in enumerate(elements):
-        name = element.binary(Element.NAME) or b""
-        children = element.integer(Element.CHILDREN) or 0
-        if number == 0:
-            stack.append(((), (), [children]))
-            continue
-        while stack and stack[-1][2][0] == 0:
-            stack.pop()
-        if not stack or not 0 <= children < len(elements) or len(stack) > MAX_NESTING:
-            raise DataError("broken Parquet footer: its schema is not a tree")
-        parent, above, left = stack[-1]
-        left[0] -= 1
-        repetition = element.integer(Element.REPETITION) or REQUIRED
-        path, repetitions = (*parent, name), (*above, repetition)
-        if len(stack) == 1:
+    for number, (element, path, repetitions) in enumerate(_nodes(elements), 1):
+        if len(path) == 1:
             tops.append((number, len(leaves)))
-        if children:
-            stack.append((path, repetitions, [children]))
-            continue
         physical = element.integer(Element.TYPE)
-        if physical is not None:  # else a group without fields: a column of nothing
+        # A group without fields, a column of nothing, has none either
+        if not element.integer(Element.CHILDREN) and physical is not None:
             leaves.append(Leaf(path, physical, element.integer(Element.LENGTH) or 0, repetitions))
-    if any(left[0] for _, _, left in stack):
-        raise DataError("broken Parquet footer: its schema is not a tree")
     tops.append((len(elements), len(leaves)))
     columns = tuple(
         FooterColumn(
@@ -124,6 +110,49 @@ def read_schema(elements: Sequence[Struct]) -> tuple[tuple[Leaf, ...], tuple[Foo
         for (first, leaf), (end, last) in pairwise(tops)
     )
     return tuple(leaves), columns
+
+
+def beyond_arrow(elements: Sequence[Struct]) -> dict[tuple[bytes, ...], str]:
+    """What the elements of a schema, by their paths, are beyond the types that Arrow has."""
+    found = {}
+    for element, path, _ in _nodes(elements):
+        logical = element.struct(Element.LOGICAL) or Struct()
+        names = [LOGICAL[kind] for kind in logical if kind in LOGICAL]
+        names += [CONVERTED.get(element.integer(Element.CONVERTED) or -1, "")]
+        if name := next(filter(None, names), ""):
+            found[path] = name
+    return found
+
+
+def _nodes(
+    elements: Sequence[Struct],
+) -> Iterator[tuple[Struct, tuple[bytes, ...], tuple[int, ...]]]:
+    """Each element but the root, with its path and the repetitions on the way to it.
+
+    Raises DataError where they are not a tree.
+    """
+    if not elements:
+        raise DataError("broken Parquet footer: no schema")
+    # Each open group: its path, its repetitions, and how many of its children are still to come.
+    stack: list[tuple[tuple[bytes, ...], tuple[int, ...], list[int]]] = []
+    for number, element in enumerate(elements):
+        children = element.integer(Element.CHILDREN) or 0
+        if number == 0:
+            stack.append(((), (), [children]))
+            continue
+        while stack and stack[-1][2][0] == 0:
+            stack.pop()
+        if not stack or not 0 <= children < len(elements) or len(stack) > MAX_NESTING:
+            raise DataError("broken Parquet footer: its schema is not a tree")
+        parent, above, left = stack[-1]
+        left[0] -= 1
+        path = (*parent, element.binary(Element.NAME) or b"")
+        repetitions = (*above, element.integer(Element.REPETITION) or REQUIRED)
+        if children:
+            stack.append((path, repetitions, [children]))
+        yield element, path, repetitions
+    if any(left[0] for _, _, left in stack):
+        raise DataError("broken Parquet footer: its schema is not a tree")
 
 
 def retyped(elements: Sequence[Struct], type_: pa.DataType, name: str | None) -> list[Struct]:
@@ -146,14 +175,20 @@ def retyped(elements: Sequence[Struct], type_: pa.DataType, name: str | None) ->
     return made
 
 
+@lru_cache
 def _element(type_: pa.DataType) -> Struct:
     """The element of a column of numbers, as pyarrow writes it."""
+    element: Struct = arrow_elements(pa.schema([("x", type_)]))[1]
+    return element
+
+
+def arrow_elements(schema: pa.Schema) -> list[Struct]:
+    """The elements that pyarrow makes of a schema."""
     sink = pa.BufferOutputStream()
-    pq.ParquetWriter(sink, pa.schema([("x", type_)])).close()
+    pq.ParquetWriter(sink, schema, use_compliant_nested_type=False).close()
     data = sink.getvalue().to_pybytes()
     footer, _ = read_struct(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little"))
-    found: Struct = footer.structs(2)[1]
-    return found
+    return footer.structs(2)
 
 
 def updated_metadata(pairs: Sequence[Struct], before: pa.Schema, after: pa.Schema) -> list[Struct]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kact_cli.errors import prefixed
+from kact_cli.errors import DataError, prefixed
 from kact_cli.formats.base import BATCH_BYTES, FAULTS, Sink, TableReader, rows_of, sound
+from kact_cli.formats.parquet.footer import File
 from kact_cli.formats.parquet.read import (
     CODECS,
     LEAST_BYTES,
@@ -22,7 +23,7 @@ from kact_cli.formats.parquet.read import (
     RowGroupReader,
     check_nanoseconds,
 )
-from kact_cli.formats.parquet.schema import INT96
+from kact_cli.formats.parquet.schema import INT96, arrow_elements, beyond_arrow, read_schema
 
 if TYPE_CHECKING:
     from kact_cli.files.source import Source
@@ -94,6 +95,18 @@ class ParquetReader(TableReader):
         first = self._footer.row_groups[:1]
         return [ChunkFacts.of(self._footer, chunk) for group in first for chunk in group.chunks()]
 
+    def check_kept(self, schema: pa.Schema, computed: set[str]) -> None:
+        """Raise DataError for a column, not one of `computed`, that would lose what it is where
+        pyarrow writes it anew, as one of `schema`."""
+        made = beyond_arrow(arrow_elements(schema))
+        for path, kind in beyond_arrow(self._footer.struct.structs(File.SCHEMA)).items():
+            if path[0].decode(errors="replace") not in computed and made.get(path) != kind:
+                name = b".".join(path).decode(errors="replace")
+                raise DataError(
+                    f"{self._name}: column {name} is {kind}, which Arrow has no type for, and "
+                    "this file has to be written anew by Arrow; --verbose says why"
+                )
+
     def facts(self) -> dict[str, Any]:
         sizes = self.group_rows()
         metadata = self._described.metadata
@@ -150,14 +163,16 @@ class ParquetWriter:
     ) -> None:
         if not isinstance(like, ParquetReader):
             like = None
+        names = schema.names
+        tensors = {names[i] for i in computed}
+        if like is not None:
+            like.check_kept(schema, tensors)
         self._groups = iter(like.group_rows()) if like else iter(())
         self._remaining = next(self._groups, None)
         self._waiting: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
         self._schema = schema
         made: dict[str, Any] = {"compression": "snappy"}
-        names = schema.names
-        tensors = {names[i] for i in computed}
         dictionary: list[str] = [n for n in names if n not in tensors]
         chunks = _chunks_of(schema, like, options.suffix) if like is not None else {}
         if chunks:
@@ -234,10 +249,7 @@ def _chunks_of(schema: pa.Schema, like: ParquetReader, suffix: str | None) -> di
 
 def _paths(schema: pa.Schema) -> list[str]:
     """What the columns of Parquet are called that pyarrow makes of `schema`."""
-    made = pa.BufferOutputStream()
-    pq.ParquetWriter(made, schema, use_compliant_nested_type=False).close()
-    described = pq.read_metadata(pa.BufferReader(made.getvalue())).schema
-    return [described.column(i).path for i in range(len(described))]
+    return [leaf.name for leaf in read_schema(arrow_elements(schema))[0]]
 
 
 def _codec(name: str) -> str:

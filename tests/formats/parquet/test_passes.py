@@ -123,3 +123,27 @@ def test_timestamps_within_nanoseconds_are_converted(tmp_path: Path) -> None:
     table = pa.table({"x": [1.0], "at": pa.array([datetime(2026, 11, 29)])})
     pq.write_table(table, tmp_path / "in.parquet", use_deprecated_int96_timestamps=True)
     assert "2026-11-29" in text_of(convert("relu", tmp_path / "in.parquet", tmp_path / "o.csv"))
+
+
+def old_writer(struct: Struct, _: list[Struct]) -> None:
+    """A writer whose chunk lengths are wrong: the file has to be written anew, by Arrow."""
+    struct.put(File.CREATED_BY, BINARY, b"parquet-mr version 1.2.8")
+
+
+def test_what_arrow_would_lose_is_refused_where_it_writes(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"in.parquet: column enum is ENUM, which Arrow has no"):
+        convert("relu", edit_footer(source, old_writer), tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_arrow_writes_anew_keeps_metadata_and_row_groups(change: str, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    table = pa.table({"x": [1.0, None, -2.0] * 5, "y": range(15), "name": list("abc") * 5})
+    pq.write_table(table.replace_schema_metadata({"mine": "kept"}), source, row_group_size=4)
+    convert("relu", edit_footer(source, old_writer), target, **CHANGES[change])
+    made = pq.ParquetFile(target)
+    assert made.schema_arrow.metadata == {b"mine": b"kept"}
+    sizes = [made.metadata.row_group(n).num_rows for n in range(made.num_row_groups)]
+    assert sizes == [4, 4, 4, 3]
+    assert made.read()["name"].equals(table["name"])
