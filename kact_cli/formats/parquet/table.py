@@ -216,14 +216,17 @@ class ParquetWriter:
         self._bytes += batch.nbytes
 
     def _flush(self) -> None:
-        if self._rows:
-            table = pa.Table.from_batches(self._waiting, self._schema)
-            with prefixed(self._name, *FAULTS):
-                self._writer.write_table(table, row_group_size=self._rows)
+        table = pa.Table.from_batches(self._waiting, self._schema)
+        with prefixed(self._name, *FAULTS):
+            self._writer.write_table(table, row_group_size=max(1, self._rows))
         self._waiting, self._rows, self._bytes = [], 0, 0
 
     def close(self) -> None:
-        self._flush()
+        if self._rows:
+            self._flush()
+        while self._remaining == 0:
+            self._flush()
+            self._remaining = next(self._groups, None)
         with prefixed(self._name, *FAULTS):
             self._writer.close()
 
