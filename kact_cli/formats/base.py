@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
@@ -120,7 +120,7 @@ class Sink(io.RawIOBase):
         return self._position
 
 
-def rows_of(schema: pa.Schema, bytes_: int = BATCH_BYTES) -> int:
+def rows_of(schema: Iterable[pa.Field], bytes_: int = BATCH_BYTES) -> int:
     """How many rows of `schema` take about `bytes_`; wide tables get fewer."""
     return max(16, min(64 * 1024, bytes_ // max(1, sum(_width(f.type) for f in schema))))
 

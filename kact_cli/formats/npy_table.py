@@ -89,7 +89,8 @@ class NpyTableWriter:
         like: TableReader | None = None,
     ) -> None:
         self._columns = columns = list(computed)
-        left = [name for i, name in enumerate(schema.names) if i not in columns]
+        chosen = set(columns)
+        left = [name for i, name in enumerate(schema.names) if i not in chosen]
         if left:
             options.observer.note(f"a .npy holds numbers only; left out: {listed(left)}")
         types = [schema.field(i).type for i in columns]

@@ -11,11 +11,13 @@ import pyarrow as pa
 
 from kact_cli.chain import Chain
 from kact_cli.engine.advice import SAMPLE, FirstLook, advise_table
+from kact_cli.messages import listed
 from kact_cli.options import Options
 from kact_cli.tables.arrays import null_mask, values
 from kact_cli.tables.columns import added, columns_named, excluded, select
 from kact_cli.tables.compute import compute, merge, reduce
 from kact_cli.tables.fields import Field, fields_of
+from kact_cli.tables.metadata import true_metadata
 from kact_cli.tables.parts import Part, part_of_list, parts_of_columns
 from kact_cli.tables.schema import (
     is_list,
@@ -73,7 +75,7 @@ class TableJob:
         results = {i: d for part in parts for i, d in zip(part.columns, part.results, strict=True)}
         types = {i: result_type(fields[i].type, results[i]) for i in selected}
         _say_of_decimals([fields[i] for i in selected], options)
-        result, computed = _result(schema, fields, types, options.suffix)
+        result, computed = _result(schema, fields, types, options)
         return cls(schema, tuple(fields), tuple(parts), types, result, computed, options)
 
     def dropped(self, options: Options) -> list[str]:
@@ -127,24 +129,32 @@ class TableJob:
 
 
 def _result(
-    schema: pa.Schema, fields: Sequence[Field], types: Mapping[int, pa.DataType], suffix: str | None
+    schema: pa.Schema, fields: Sequence[Field], types: Mapping[int, pa.DataType], options: Options
 ) -> tuple[pa.Schema, dict[int, int]]:
     """The schema of the results, of `types`, in their sources' places or added; and where each is.
 
     Raises UsageError for a name that there is already.
     """
     made = list(schema)
-    if suffix is None:
+    if options.suffix is None:
         for i, type_ in types.items():
             column = fields[i].path[0]
             made[column] = made[column].with_type(fields[i].typed(made[column].type, type_))
         computed = {i: fields[i].path[0] for i in types}
     else:
-        names = added([field.column for field in fields], types, suffix)
+        names = added([field.column for field in fields], types, options.suffix)
         for (i, type_), name in zip(types.items(), names, strict=True):
             made.append(pa.field(name, plain(type_), fields[i].nullable))
         computed = {i: len(schema) + n for n, i in enumerate(types)}
-    return pa.schema(made, schema.metadata), computed
+    result = pa.schema(made)
+    metadata, left_out = true_metadata(
+        schema, result, [(fields[i].path[0], at) for i, at in computed.items()]
+    )
+    if left_out:
+        options.observer.warn(
+            f"the metadata {listed(left_out)} are left out, which say what the columns were"
+        )
+    return pa.schema(made, metadata), computed
 
 
 def _say_of_decimals(fields: Sequence[Field], options: Options) -> None:
@@ -212,10 +222,9 @@ class TableRun:
                 columns[at] = self.job.fields[i].put(columns[at], array)
         return pa.RecordBatch.from_arrays(columns, schema=self.job.result)
 
-    def named(self, batch: pa.RecordBatch) -> list[pa.Array]:
-        """What comes of each column of a batch of some whole parts; the names are the schema's."""
-        positions = [self.job.schema.get_field_index(name) for name in batch.schema.names]
-        done = self._computed(dict(zip(positions, batch.columns, strict=True)))
+    def columns(self, positions: Sequence[int], arrays: Sequence[pa.Array]) -> list[pa.Array]:
+        """What comes of some rows of the columns of some whole parts, by their positions."""
+        done = self._computed(dict(zip(positions, arrays, strict=True)))
         return [done[i] for i in positions]
 
     def _computed(self, columns: Mapping[int, pa.Array]) -> dict[int, pa.Array]:

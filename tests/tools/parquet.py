@@ -13,11 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet.footer import File, Group, chunk_span, read_footer
-from kact_cli.formats.parquet.plan import plan_rewrite
+from kact_cli.formats.parquet.chunk import read_chunk
+from kact_cli.formats.parquet.footer import File, Group
+from kact_cli.formats.parquet.plan import RewritePlan, plan_rewrite
+from kact_cli.formats.parquet.read import Description
 from kact_cli.formats.parquet.rewrite import rewrite
 from kact_cli.formats.parquet.thrift import Struct, write_struct
 from kact_cli.formats.parquet.thrift_reader import read_struct
+from kact_cli.options import Options
 from tests.tools.tables import every_kind
 
 FILES = sorted((Path(__file__).parent.parent / "data" / "parquet").glob("*.parquet"))
@@ -53,6 +56,14 @@ def storage(array: pa.Array) -> pa.Array:
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
+def planned(source: Path, columns: Sequence[str], *, across: bool = False) -> RewritePlan:
+    """The rewriting of `source` with `columns` computed, in their types."""
+    described = Description.of(str(source), Options())
+    positions = [n for n, name in enumerate(described.schema.names) if name in columns]
+    computed = {n: n for n in positions}
+    return plan_rewrite(described, described.schema, computed, across=across)
+
+
 def rewritten(
     source: Path,
     target: Path,
@@ -63,23 +74,49 @@ def rewritten(
     workers: int = 2,
 ) -> Path:
     """`source` with `columns` computed, at `target`."""
-    plan = plan_rewrite(str(source), columns, across=across)
+    plan = planned(source, columns, across=across)
+    return rewrite_to(target, plan, compute, workers=workers)
+
+
+def rewrite_to(
+    target: Path,
+    plan: RewritePlan,
+    compute: Callable[[pa.RecordBatch], Sequence[pa.Array]] = negate,
+    *,
+    workers: int = 2,
+) -> Path:
+    """The file of `plan`, at `target`."""
     file = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        assert rewrite(plan, file, compute, workers=workers) == plan.footer.rows
+        done = rewrite(plan, file, lambda _, batch: compute(batch), workers=workers)
+        assert done == plan.source.footer.rows
     finally:
         os.close(file)
     return target
 
 
+def file_struct(path: Path) -> Struct:
+    """The footer."""
+    data = path.read_bytes()
+    return read_struct(data, len(data) - 8 - int.from_bytes(data[-8:-4], "little"))[0]
+
+
+def row_groups(path: Path) -> list[Struct]:
+    """The description of each row group."""
+    return list(file_struct(path).structs(File.GROUPS))
+
+
 def column_chunks(path: Path) -> list[list[tuple[Struct, bytes]]]:
     """For each row group, each column chunk's description and bytes."""
     data = path.read_bytes()
-    with path.open("rb") as file:
-        groups = read_footer(file.fileno()).row_groups
-    chunks = [read_struct(raw)[0].structs(Group.COLUMNS) for raw in groups]
+    chunks = [group.structs(Group.COLUMNS) for group in row_groups(path)]
     spans = [[(c, chunk_span(c)) for c in group] for group in chunks]
     return [[(c, data[start : start + size]) for c, (start, size) in group] for group in spans]
+
+
+def chunk_span(chunk: Struct) -> tuple[int, int]:
+    """Where a column chunk's pages start, and how many bytes they take."""
+    return read_chunk(write_struct(chunk), 0)[0].span
 
 
 def small_file(path: Path) -> Path:

@@ -15,8 +15,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from kact_cli.formats.parquet.footer import File, read_footer
-from kact_cli.formats.parquet.thrift import I64
+from kact_cli.formats.parquet.footer import File, ending
+from kact_cli.formats.parquet.thrift import I64, write_struct
+from kact_cli.formats.parquet.thrift_reader import read_struct
 from tests.tools.run import Kact
 from tests.tools.tables import encoded, read_ipc, text_of, write
 
@@ -37,14 +38,10 @@ def ipc(suffix: str) -> bytes:
 
 def with_rows(data: bytes, rows: int) -> bytes:
     """The Parquet file, whose footer says that it has so many rows."""
-    fd = os.memfd_create("parquet")
-    try:
-        os.write(fd, data)
-        footer = read_footer(fd)
-        footer.struct[File.ROWS] = I64, rows
-        return data[: footer.start] + footer.with_row_groups(footer.row_groups)
-    finally:
-        os.close(fd)
+    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    footer, _ = read_struct(data, start)
+    footer[File.ROWS] = I64, rows
+    return data[:start] + ending(footer, [write_struct(g) for g in footer.structs(File.GROUPS)])
 
 
 def flipped(data: bytes, at: int) -> bytes:

@@ -122,18 +122,21 @@ def _relu(cell: str, result: str) -> bool:
     return str(wanted) == str(float(result)) or wanted == float(result)
 
 
-def parquet(source: Path, target: Path) -> str | None:
+def parquet(source: Path, target: Path, suffix: str = "") -> str | None:
+    """`suffix` is what follows a column's name in that of its result, which is added."""
     before, after = _file(source), _file(target)
     if after is None:
         # What nobody reads may be copied with what is wrong with it, but not computed
         return None if before is None else "mixture: the output cannot be read"
     for name in after.schema_arrow.names:
-        old, new = _column(before, name), _column(after, name)
+        of = name.removesuffix(suffix)
+        computed = of != name if suffix else name in COMPUTED
+        old, new = _column(before, of), _column(after, name)
         if new is None and old is not None:
             return f"mixture: column {name} of the output cannot be read"
-        if old is None and new is not None and name in COMPUTED:
+        if old is None and new is not None and computed:
             return f"accepted: column {name}"
-        if old is not None and new is not None and (wrong := differs(name, old, new)):
+        if old is not None and new is not None and (wrong := differs(name, old, new, computed)):
             return wrong
     return None
 
@@ -175,11 +178,14 @@ def arrow_to_parquet(source: Path, target: Path) -> str | None:
     return None
 
 
-def differs(name: str, old: pa.ChunkedArray, new: pa.ChunkedArray) -> str | None:
+def differs(
+    name: str, old: pa.ChunkedArray, new: pa.ChunkedArray, computed: bool | None = None
+) -> str | None:
+    computed = name in COMPUTED if computed is None else computed
     if len(old) != len(new):
         return f"mixture: column {name} has {len(new)} of {len(old)} rows"
     before, after = old.to_pylist(), new.to_pylist()
-    if name in COMPUTED and (pa.types.is_floating(old.type) or pa.types.is_integer(old.type)):
+    if computed and (pa.types.is_floating(old.type) or pa.types.is_integer(old.type)):
         before = [None if x is None else x if not x <= 0 else 0.0 for x in before]
         same = all(x == y or (x != x and y != y) for x, y in zip(before, after, strict=True))
     else:

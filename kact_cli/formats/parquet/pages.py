@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kact_cli.formats.parquet.footer import Leaf, Meta
+from kact_cli.formats.parquet.chunk import Meta
 from kact_cli.formats.parquet.levels import Values
+from kact_cli.formats.parquet.schema import Leaf
 from kact_cli.formats.parquet.thrift import (
     BINARY,
     FALSE,
@@ -33,7 +34,6 @@ from kact_cli.formats.parquet.thrift import (
     varint,
     write_struct,
 )
-from kact_cli.formats.parquet.thrift_reader import read_struct
 
 DATA_PAGE, DICTIONARY_PAGE, DATA_PAGE_V2 = 0, 2, 3
 UNORDERED = 0
@@ -67,13 +67,15 @@ class EncodedChunk:
 
 @dataclass(frozen=True)
 class PageFormat:
-    """What a new column chunk takes over from the one that it replaces."""
+    """What a new column chunk is like, mostly after the one that it is computed from."""
 
-    meta: bytes
-    """Its ColumnMetaData."""
     leaf: Leaf
+    """Its own."""
     dtype: str
     """Of the values in the pages, little-endian."""
+    codec: int
+    split: bool
+    """Whether its values are BYTE_STREAM_SPLIT."""
     version_2: bool
     """Whether its data pages have headers of version 2."""
     page_index: bool
@@ -119,14 +121,10 @@ class PageEncoder:
         import pyarrow as pa
 
         self.form = form
-        self.source = read_struct(form.meta)[0]
         self.dtype = np.dtype(form.dtype)
-        codec = self.source.integer(Meta.CODEC) or 0
-        self.codec_number = LZ4_RAW if codec == LZ4 else codec
-        name = CODECS[codec]
+        name = CODECS[form.codec]
         self.codec = None if name is None else pa.Codec(name)
-        split = BYTE_STREAM_SPLIT in self.source.integers(Meta.ENCODINGS)
-        self.encoding = BYTE_STREAM_SPLIT if split else PLAIN
+        self.encoding = BYTE_STREAM_SPLIT if form.split else PLAIN
         self.max_definition = len(form.leaf.levels)
         self.max_repetition = form.leaf.depth
         self.size = self.uncompressed = self.slots = self.rows = self.nulls = 0
@@ -191,7 +189,8 @@ class PageEncoder:
         return self._scratch[:size]
 
     def _compressed(self, values: Buffer) -> Buffer:
-        return values if self.codec is None else self.codec.compress(values)
+        # As bytes: a buffer keeps the room that the values could have needed
+        return values if self.codec is None else self.codec.compress(values, asbytes=True)
 
     def _count(self, part: Values, nulls: int, raw: int, stored: int) -> None:
         location = Struct({1: (I64, self.size), 2: (I32, stored), 3: (I64, self.rows)})
@@ -207,22 +206,19 @@ class PageEncoder:
 
     def finish(self) -> EncodedChunk:
         """The chunk's metadata, once all its pages are made."""
-        source, pages = self.source, len(self.pages)
         meta = Struct()
-        meta[Meta.TYPE] = source[Meta.TYPE]
+        meta[Meta.TYPE] = I32, self.form.leaf.physical
         encodings = [self.encoding, RLE] if self.max_definition else [self.encoding]
         meta[Meta.ENCODINGS] = LIST, Items(I32, encodings)
-        meta[Meta.PATH] = source[Meta.PATH]
-        meta[Meta.CODEC] = I32, self.codec_number
+        meta[Meta.PATH] = LIST, Items(BINARY, list(self.form.leaf.path))
+        meta[Meta.CODEC] = I32, LZ4_RAW if self.form.codec == LZ4 else self.form.codec
         meta[Meta.VALUES] = I64, self.slots
         meta[Meta.UNCOMPRESSED] = I64, self.uncompressed
         meta[Meta.COMPRESSED] = I64, self.size
-        if Meta.KEY_VALUES in source:
-            meta[Meta.KEY_VALUES] = source[Meta.KEY_VALUES]
         meta[Meta.DATA_PAGE] = I64, 0
         meta[Meta.STATISTICS] = STRUCT, self._statistics()
         kind = DATA_PAGE_V2 if self.form.version_2 else DATA_PAGE
-        stats = Struct({1: (I32, kind), 2: (I32, self.encoding), 3: (I32, pages)})
+        stats = Struct({1: (I32, kind), 2: (I32, self.encoding), 3: (I32, len(self.pages))})
         meta[Meta.ENCODING_STATS] = LIST, Items(STRUCT, [stats])
         if not self.form.page_index:
             return EncodedChunk(meta, self.size, None, None)

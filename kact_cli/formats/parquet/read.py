@@ -1,33 +1,35 @@
-"""Row groups as record batches, decoded by pyarrow a few thousand rows at a time."""
+"""What a Parquet file says of itself, and its row groups as record batches, decoded by pyarrow."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kact_cli.errors import DataError, prefixed, reason
-from kact_cli.files.descriptors import opened
-from kact_cli.formats.parquet.footer import (
-    Chunk,
-    EncryptedError,
-    Group,
-    Leaf,
-    Meta,
-    NotByChunkError,
-    chunk_meta,
-    read_footer,
-)
-from kact_cli.formats.parquet.thrift import Struct
+from kact_cli.errors import DataError, reason
+from kact_cli.files.descriptors import opened, read_part
+from kact_cli.formats.declared import PARQUET
+from kact_cli.formats.parquet.chunk import ABSENT, ColumnChunk, encodings
+from kact_cli.formats.parquet.footer import Footer, read_footer
+from kact_cli.formats.parquet.thrift_reader import read_numbers
 from kact_cli.messages import listed
+from kact_cli.options import Options
 
-if TYPE_CHECKING:
-    from kact_cli.files.source import Source
+FAULTS = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow raises where a file is broken."""
+RATIO = {0: 1, 1: 22, 2: 1032, 5: 255, 7: 255}
+"""CompressionCodec -> how many times more than its bytes a page can be at most, where there is a
+limit to that: Snappy makes 64 bytes of three, gzip 258 of a quarter of one, LZ4 255 of one."""
+FEW = 1000
+"""How many times more than its bytes a chunk of lists is for no good reason."""
+HEADER_BYTES, LONG_HEADER = 128, 1 << 20
+"""Read for the header of a page, which holds its least and greatest value."""
 
 READ_BYTES, READ_TOGETHER = 256 << 10, 4 << 20
 """Read at once from a column chunk; from all of them, where most are longer than that."""
@@ -38,10 +40,44 @@ ENCODINGS = ("PLAIN", "GROUP_VAR_INT", "PLAIN_DICTIONARY", "RLE", "BIT_PACKED",
              "DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY",
              "RLE_DICTIONARY", "BYTE_STREAM_SPLIT")  # fmt: skip
 """Names of CompressionCodec and Encoding, by number."""
+PAGE_HEADER = {2: 0, 3: 1}
+"""The sizes of a page in its header, uncompressed and compressed."""
+LEAST_BYTES = 4
+"""What a value in memory takes, more or less."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file says of itself: the footer as kact reads it, and as pyarrow does."""
+
+    path: str
+    footer: Footer
+    metadata: pq.FileMetaData
+    schema: pa.Schema
+    options: Options
+
+    @classmethod
+    def of(cls, path: str, options: Options) -> Description:
+        """Raises DataError where the file is broken, or encrypted.
+
+        kact's own reading comes first: asked about a column chunk whose description is broken, or
+        encrypted, pyarrow ends the process.
+        """
+        with opened(path, os.O_RDONLY) as file:
+            footer = read_footer(file)
+        with _as_data_error():
+            metadata = pq.read_metadata(path)
+            with pq.ParquetFile(path, metadata=metadata) as reader:
+                schema = reader.schema_arrow
+        if len(schema) != len(footer.columns):
+            raise DataError(
+                f"its schema has {len(footer.columns)} columns, of which Arrow knows {len(schema)}"
+            )
+        return cls(path, footer, metadata, schema, options)
 
 
 class ChunkFacts(NamedTuple):
-    """What a footer says of a column chunk."""
+    """What a footer says of a column chunk, for people."""
 
     codec: str
     encodings: tuple[str, ...]
@@ -55,41 +91,17 @@ class ChunkFacts(NamedTuple):
     """Whether there is a column index."""
 
     @classmethod
-    def of(cls, chunk: Struct) -> ChunkFacts:
-        meta = chunk_meta(chunk)
-        statistics = meta.struct(Meta.STATISTICS) or Struct()
+    def of(cls, footer: Footer, chunk: ColumnChunk) -> ChunkFacts:
         return cls(
-            _name(CODECS, meta.integer(Meta.CODEC) or 0),
-            tuple(_name(ENCODINGS, number) for number in meta.integers(Meta.ENCODINGS)),
-            meta.integer(Meta.VALUES) or 0,
-            meta.integer(Meta.COMPRESSED) or 0,
-            meta.integer(Meta.UNCOMPRESSED) or 0,
-            statistics.integer(3),
-            bool(meta.integer(Meta.DICTIONARY)),
-            Chunk.COLUMN_INDEX in chunk,
+            _name(CODECS, max(0, chunk.codec)),
+            tuple(_name(ENCODINGS, number) for number in encodings(footer.data, chunk)),
+            max(0, chunk.values),
+            max(0, chunk.compressed),
+            max(0, chunk.uncompressed),
+            None if chunk.nulls == ABSENT else chunk.nulls,
+            chunk.has_dictionary,
+            chunk.column_index != ABSENT,
         )
-
-
-def read_facts(source: Source) -> list[list[ChunkFacts]]:
-    """Of each row group of a file, what the footer says of its column chunks.
-
-    From kact's own reading of it: asked about a chunk whose description is broken, or encrypted,
-    pyarrow ends the process. Raises DataError where the footer is either; there are no chunks
-    where the columns lie in other files.
-    """
-    found: list[list[ChunkFacts]] = []
-
-    def visit(_: Sequence[Leaf], group: Struct) -> None:
-        found.append([ChunkFacts.of(chunk) for chunk in group.structs(Group.COLUMNS)])
-
-    with prefixed(source.name, OSError), opened(source.openable(), os.O_RDONLY) as file:
-        try:
-            read_footer(file, visit)
-        except EncryptedError as e:
-            raise DataError(f"{e}, and kact has no keys") from e
-        except NotByChunkError:
-            return []
-    return found
 
 
 def check_nanoseconds(name: str, array: pa.Array) -> None:
@@ -104,11 +116,54 @@ def check_nanoseconds(name: str, array: pa.Array) -> None:
             if end is not None and not -(2**63) // 1000 < end < 2**63 // 1000:
                 raise DataError(
                     f"column {name} holds INT96 timestamps before 1677 or after 2262; only Parquet "
-                    "to Parquet, with types that do not change, keeps them"
+                    "to Parquet, column chunk by column chunk, keeps them"
                 )
     elif array.type.num_fields:
         for child in array.flatten() if pa.types.is_struct(array.type) else [array.flatten()]:
             check_nanoseconds(name, child)
+
+
+def check_memory(described: Description, row_group: int, leaf: int) -> None:
+    """Raise DataError where a page of a chunk would take more memory than it may, or is elsewhere.
+
+    What it takes uncompressed its header says, and pyarrow goes by that. Of lists, a row may be as
+    long as the whole chunk: where few bytes make very many values, they count as one.
+    """
+    footer, options = described.footer, described.options
+    limit = PARQUET.limit(options)
+    chunk, column = footer.row_groups[row_group].chunk(leaf), footer.leaves[leaf]
+    where = f"of column {column.name} in row group {row_group}"
+    if chunk.path != ABSENT:
+        raise DataError("its columns lie in other files; give those")
+    at, size = chunk.span
+    if column.depth:
+        values = chunk.values * LEAST_BYTES
+        if values > FEW * size:
+            PARQUET.check_unit(f"the lists {where}", values, options)
+    ratio = RATIO.get(chunk.codec)
+    if ratio is not None and size * ratio <= limit:
+        return
+    with opened(described.path, os.O_RDONLY) as file:
+        end = at + size
+        while at < end:
+            memory, at = _page(file, at, end)
+            PARQUET.check_unit(f"a page {where}", memory, options)
+
+
+def _page(file: int, at: int, end: int) -> tuple[int, int]:
+    """How many bytes the page at `at` takes uncompressed, and where it ends."""
+    numbers, places = [-1, -1], [0, 0]
+    try:
+        data = read_part(file, min(HEADER_BYTES, end - at), at)
+        length = read_numbers(data, 0, PAGE_HEADER, numbers, places)
+    except DataError:
+        places = [0, 0]
+        data = read_part(file, min(LONG_HEADER, end - at), at)
+        length = read_numbers(data, 0, PAGE_HEADER, numbers, places)
+    memory, size = numbers
+    if memory < 0 or size < 0:
+        raise DataError(f"broken Parquet file: the page at {at:,} has no size")
+    return memory, at + length + size
 
 
 def _name(names: Sequence[str], number: int) -> str:
@@ -116,50 +171,46 @@ def _name(names: Sequence[str], number: int) -> str:
 
 
 class RowGroupReader:
-    """A Parquet file open for decoding; for one thread at a time.
+    """A Parquet file open for decoding; for one thread at a time."""
 
-    `metadata` spares parsing the footer again. Raises DataError where the file is broken.
-    """
-
-    def __init__(
-        self, path: str, metadata: pq.FileMetaData | None = None, *, coarse: bool = False
-    ) -> None:
+    def __init__(self, described: Description, *, coarse: bool = False) -> None:
         """Open the file; `coarse`: its INT96 timestamps as microseconds, not as nanoseconds."""
+        self._described = described
         with _as_data_error():
-            file = pa.OSFile(path)
-            self.metadata: pq.FileMetaData = metadata or pq.read_metadata(file)
             self._file = pq.ParquetFile(
-                file,
-                metadata=self.metadata,
+                pa.OSFile(described.path),
+                metadata=described.metadata,
                 pre_buffer=False,
-                buffer_size=_buffer_size(self.metadata),
+                buffer_size=_buffer_size(described.footer),
                 page_checksum_verification=True,
                 coerce_int96_timestamp_unit="us" if coarse else None,
             )
-            self.schema: pa.Schema = self._file.schema_arrow
 
     def batches(
-        self, row_group: int, columns: Sequence[str] | None, batch_rows: int
+        self, row_group: int, columns: Sequence[int], batch_rows: int
     ) -> Iterator[pa.RecordBatch]:
-        """The columns (top-level, in the file's order; None: all) of a row group, some rows at a
-        time.
+        """The top-level columns at some positions, rising, of a row group, some rows at a time.
 
         Raises DataError where pages are broken, checksums differ, or there are more or fewer rows
         than the footer says.
         """
-        expected = self.metadata.row_group(row_group).num_rows
+        footer = self._described.footer
+        expected = footer.row_groups[row_group].rows
         rows = 0
-        names = self.schema.names if columns is None else list(columns)
-        with _as_data_error(f"row group {row_group}, column {listed(names)}: "):
-            for batch in self._file.iter_batches(
-                batch_rows,
-                row_groups=[row_group],
-                columns=None if columns is None else names,
-                use_threads=False,
+        # By number: pyarrow takes a name for that of every column that begins with it and a dot
+        leaves = [leaf for i in columns for leaf in footer.columns[i].leaves]
+        for leaf in leaves:
+            check_memory(self._described, row_group, leaf)
+        try:
+            for batch in self._file.reader.iter_batches(
+                batch_rows, row_groups=[row_group], column_indices=leaves, use_threads=False
             ):
                 rows += batch.num_rows
-                # pyarrow takes a name for that of every column that begins with it and a dot
-                yield batch if batch.schema.names == names else batch.select(names)
+                yield batch
+        except FAULTS as error:
+            names = listed([footer.columns[i].name for i in columns])
+            where = f"row group {row_group}, column {names}: "
+            raise DataError(f"broken Parquet file: {where}{reason(error)}") from error
         if rows != expected:
             raise DataError(
                 f"broken Parquet file: row group {row_group} has {rows:,} rows, "
@@ -170,18 +221,19 @@ class RowGroupReader:
         self._file.close()
 
 
-def _buffer_size(metadata: pq.FileMetaData) -> int:
+def _buffer_size(footer: Footer) -> int:
     """Bytes read at once from each column chunk, so that all of them take little memory."""
-    columns: int = max(1, metadata.num_columns)
-    if metadata.num_row_groups and metadata.row_group(0).total_byte_size > READ_BYTES * columns:
+    columns = max(1, len(footer.leaves))
+    groups = footer.row_groups
+    if groups and sum(groups[0].each("uncompressed")) > READ_BYTES * columns:
         return max(1, min(READ_BYTES, READ_TOGETHER // columns))
     return READ_BYTES
 
 
 @contextmanager
-def _as_data_error(where: str = "") -> Iterator[None]:
+def _as_data_error() -> Iterator[None]:
     """What pyarrow says is wrong, as a DataError; whoever knows the file's name puts it before."""
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataError(f"broken Parquet file: {where}{reason(error)}") from error
+    except FAULTS as error:
+        raise DataError(f"broken Parquet file: {reason(error)}") from error

@@ -1,10 +1,10 @@
 """Parquet to Parquet by column chunk: what is not computed is copied as bytes.
 
 A new file gets the old one's column chunks as they are, new ones for the columns that are computed,
-and the old footer with new places, sizes and statistics. So everything else in the file (encodings,
-dictionaries, checksums, indexes, bloom filters, metadata, the schema) stays by construction, and
-costs what copying it costs. `plan_rewrite` says whether a file can be treated so; the others need a
-reader and a writer of the whole table.
+in their places or after the last, and the old footer with new places, sizes and statistics. So
+everything else in the file (encodings, dictionaries, checksums, indexes, bloom filters, metadata,
+the schema) stays by construction, and costs what copying it costs. `plan_rewrite` says whether a
+file can be treated so; the others need a reader and a writer of the whole table.
 
 The footer keeps its created_by: readers look there for the bugs of the writer of the statistics and
 pages, and most of those are still the old writer's. What is encoded here has none that they know.
@@ -15,10 +15,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 
 from kact_cli.errors import DataError
 from kact_cli.files.descriptors import copy_range, opened, reserve, size_of, write_full
@@ -28,17 +27,12 @@ from kact_cli.formats.parquet.encode import (
     EncodeUnit,
     encode_unit,
 )
-from kact_cli.formats.parquet.footer import MAGIC, Meta, chunk_meta, chunk_span
+from kact_cli.formats.parquet.footer import MAGIC, RowGroup, ending
 from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped
 from kact_cli.formats.parquet.pages import EncodedChunk
-from kact_cli.formats.parquet.plan import RewritePlan
+from kact_cli.formats.parquet.plan import Encoded, RewritePlan
 from kact_cli.formats.parquet.read import RowGroupReader
-from kact_cli.formats.parquet.row_group import (
-    FinishedGroup,
-    MovedRowGroup,
-    page_format,
-    write_indexes,
-)
+from kact_cli.formats.parquet.row_group import NewRowGroup, page_format, write_indexes
 from kact_cli.parallel.pools import in_order, thread_pool
 
 UNIT_BYTES = 1 << 20
@@ -52,7 +46,7 @@ PIECE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
-class Copy:
+class CopyTask:
     """Bytes of adjacent column chunks; `leaves` are those that start with them."""
 
     start: int
@@ -61,16 +55,22 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Encode:
+class EncodeTask:
     """A unit, and the column chunks that it makes."""
 
     unit: EncodeUnit
     leaves: tuple[int, ...]
 
 
-Task = Copy | Encode
-Done = tuple[int, list[EncodedChunk]]
-"""Where the bytes of a task start in the new file, and what was encoded."""
+Task = CopyTask | EncodeTask
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """Where the bytes of a task start in the new file, and what was encoded."""
+
+    start: int
+    chunks: Sequence[EncodedChunk] = ()
 
 
 def rewrite(plan: RewritePlan, target: int, compute: Compute, *, workers: int = 1) -> int:
@@ -80,18 +80,19 @@ def rewrite(plan: RewritePlan, target: int, compute: Compute, *, workers: int = 
     number of workers. Returns the number of rows, which is that of the source. Raises DataError
     where the source is broken; what is in `target` is then of no use.
     """
+    footer = plan.source.footer
     layout = OutputOrder(target, len(MAGIC))
-    with opened(plan.path, os.O_RDONLY) as source:
+    with opened(plan.source.path, os.O_RDONLY) as source:
         write_full(target, MAGIC, 0)
         with suppress(DataError):  # the size is a guess; reserving makes writing twice as fast
             reserve(target, size_of(source))
-        work = _Worker(plan, source, layout, compute)
-        finished = list(_finished_groups(plan, source, layout, work, workers))
-        groups, end = write_indexes(finished, source, target, layout.end)
-        footer = plan.footer.with_row_groups(groups)
-        write_full(target, footer, end)
-        os.ftruncate(target, end + len(footer))
-    return plan.footer.rows
+        groups = [NewRowGroup(footer, group) for group in footer.row_groups]
+        _do(plan, groups, source, layout, _Worker(plan, source, layout, compute), workers)
+        end = write_indexes(groups, source, target, layout.end)
+        made = ending(plan.struct, [group.describe() for group in groups])
+        write_full(target, made, end)
+        os.ftruncate(target, end + len(made))
+    return footer.rows
 
 
 class _Worker:
@@ -106,98 +107,99 @@ class _Worker:
         self._compute = compute
         self._thread = threading.local()
 
-    def __call__(self, numbered: tuple[int, Task]) -> Done:
+    def __call__(self, numbered: tuple[int, Task]) -> TaskResult:
         number, task = numbered
         with self._layout.stopped_by_failure():
-            if isinstance(task, Copy):
+            if isinstance(task, CopyTask):
                 start = self._layout.place(number, task.size)
                 copy_range(self._source, task.start, task.size, self._layout.file, start)
-                return start, []
+                return TaskResult(start)
             if not hasattr(self._thread, "source"):
-                self._thread.source = RowGroupReader(self._plan.path, self._plan.metadata)
+                self._thread.source = RowGroupReader(self._plan.source)
             region = Region(self._layout, number)
             chunks = encode_unit(task.unit, self._compute, region.write, self._thread.source)
-            return region.close(), chunks
+            return TaskResult(region.close(), chunks)
 
 
-def _finished_groups(
-    plan: RewritePlan, source: int, layout: OutputOrder, work: _Worker, workers: int
-) -> Iterator[FinishedGroup]:
+def _do(
+    plan: RewritePlan,
+    groups: Sequence[NewRowGroup],
+    source: int,
+    layout: OutputOrder,
+    work: _Worker,
+    workers: int,
+) -> None:
     """Do everything, a bounded number of tasks ahead of the one that is waited for."""
-    waiting: deque[tuple[MovedRowGroup, Task | None]] = deque()
-    """The tasks in flight with their row groups; None after the last task of a group."""
+    waiting: deque[tuple[NewRowGroup, Task]] = deque()
+    """The tasks in flight with their row groups."""
 
     def tasks() -> Iterator[Task]:
-        for index, raw in enumerate(plan.footer.row_groups):
-            group = MovedRowGroup(source, raw)
-            for task in _tasks(plan, source, index, group):
+        for index, group in enumerate(groups):
+            for task in _tasks(plan, source, index, group.old):
                 waiting.append((group, task))
                 yield task
-            waiting.append((group, None))
-
-    def done() -> Iterator[FinishedGroup]:
-        while waiting and waiting[0][1] is None:
-            yield waiting.popleft()[0].finish()
 
     try:
         with thread_pool(workers, wait=True) as (pool, _), layout.stopped_by_failure():
-            for start, encoded in in_order(pool, 2 * workers + 1, work, enumerate(tasks())):
-                yield from done()
+            for result in in_order(pool, 2 * workers + 1, work, enumerate(tasks())):
                 group, task = waiting.popleft()
-                if isinstance(task, Copy):
+                start = result.start
+                if isinstance(task, CopyTask):
                     for leaf in task.leaves:
                         group.move(leaf, start - task.start)
-                elif task is not None:
-                    for leaf, chunk in zip(task.leaves, encoded, strict=True):
-                        group.replace(leaf, chunk, start)
+                else:
+                    for leaf, chunk in zip(task.leaves, result.chunks, strict=True):
+                        group.encode(leaf, chunk, start)
                         start += chunk.size
-            yield from done()
     except Stopped:
         raise layout.failure from None
 
 
-def _tasks(plan: RewritePlan, source: int, index: int, group: MovedRowGroup) -> Iterator[Task]:
+def _tasks(plan: RewritePlan, source: int, index: int, group: RowGroup) -> Iterator[Task]:
     """The tasks of a row group, in the order of its columns."""
-    units = {task.leaves[0]: task for task in _units(plan, source, index, group)}
-    done = set(chain.from_iterable(task.leaves for task in units.values()))
-    run: Copy | None = None
-    for leaf, chunk in enumerate(group.chunks):
-        if leaf not in done:
-            start, size = chunk_span(chunk)
-            if run is not None and run.start + run.size == start:
-                run = Copy(run.start, run.size + size, (*run.leaves, leaf))
-            else:
-                yield from _pieces(run)
-                run = Copy(start, size, (leaf,))
-        elif leaf in units:
-            yield from _pieces(run)
-            run = None
+    encoded = {leaf: column for leaf, column in plan.encoded.items() if group.rows or column.is_new}
+    units = {task.leaves[0]: task for task in _units(plan, encoded, source, index, group)}
+    start = end = 0
+    leaves: list[int] = []
+    for leaf in sorted({*range(len(group)), *units}):
+        if leaf in units:
+            yield from _pieces(start, end, leaves)
+            leaves = []
             yield units[leaf]
-    yield from _pieces(run)
+        elif leaf not in encoded:
+            first, size = group.chunk(leaf).span
+            if not leaves or first != end:
+                yield from _pieces(start, end, leaves)
+                start, leaves = first, []
+            end = first + size
+            leaves.append(leaf)
+    yield from _pieces(start, end, leaves)
 
 
-def _pieces(run: Copy | None) -> Iterator[Copy]:
+def _pieces(start: int, end: int, leaves: Sequence[int]) -> Iterator[CopyTask]:
     """A run in parts that several threads can copy; consecutive tasks get adjacent places."""
-    if run is None:
+    if not leaves:
         return
-    yield Copy(run.start, min(run.size, PIECE_BYTES), run.leaves)
-    for done in range(PIECE_BYTES, run.size, PIECE_BYTES):
-        yield Copy(run.start + done, min(PIECE_BYTES, run.size - done), ())
+    yield CopyTask(start, min(end - start, PIECE_BYTES), tuple(leaves))
+    for at in range(start + PIECE_BYTES, end, PIECE_BYTES):
+        yield CopyTask(at, min(PIECE_BYTES, end - at), ())
 
 
-def _units(plan: RewritePlan, source: int, index: int, group: MovedRowGroup) -> Iterator[Encode]:
+def _units(
+    plan: RewritePlan, encoded: Mapping[int, Encoded], source: int, index: int, group: RowGroup
+) -> Iterator[EncodeTask]:
     """What is to be encoded in a row group: columns together, or as much as is worth a task."""
-    if group.rows == 0:
-        return
     leaves: list[int] = []
     sizes: list[int] = []
-    for leaf, column in plan.computed.items():
-        size = column.bytes_of(chunk_meta(group.chunks[leaf]).integer(Meta.VALUES) or 0)
-        if leaves and not plan.across and sum(sizes) + size > UNIT_BYTES:
+    together = 0
+    for leaf, column in encoded.items():
+        size = column.bytes_of(group.chunk(column.source).values)
+        if leaves and not plan.across and together + size > UNIT_BYTES:
             yield _unit(plan, source, index, group, leaves, sizes)
-            leaves, sizes = [], []
+            leaves, sizes, together = [], [], 0
         leaves.append(leaf)
         sizes.append(size)
+        together += size
     if leaves:
         yield _unit(plan, source, index, group, leaves, sizes)
 
@@ -206,23 +208,21 @@ def _unit(
     plan: RewritePlan,
     source: int,
     index: int,
-    group: MovedRowGroup,
+    group: RowGroup,
     leaves: Sequence[int],
-    sizes: list[int],
-) -> Encode:
-    columns = [plan.computed[leaf] for leaf in leaves]
-    ordered = plan.footer.type_ordered
-    forms = tuple(
-        page_format(
-            source, plan.footer.leaves[leaf], group.chunks[leaf], column.dtype, ordered[leaf]
-        )
-        for leaf, column in zip(leaves, columns, strict=True)
-    )
-    rows = group.rows
+    sizes: Sequence[int],
+) -> EncodeTask:
+    columns = [plan.encoded[leaf] for leaf in leaves]
     batch = min(
         MAX_BATCH,
-        PAGE_BYTES * rows // max(1, *sizes),
-        BATCH_BYTES * rows // max(1, sum(sizes)),
+        PAGE_BYTES * group.rows // max(1, *sizes),
+        BATCH_BYTES * group.rows // max(1, sum(sizes)),
     )
-    names = tuple(column.name for column in columns)
-    return Encode(EncodeUnit(plan.path, index, rows, names, forms, max(1, batch)), tuple(leaves))
+    unit = EncodeUnit(
+        index,
+        tuple(column.column for column in columns),
+        tuple(column.type for column in columns),
+        tuple(page_format(source, plan.source.footer, group, column) for column in columns),
+        max(1, batch),
+    )
+    return EncodeTask(unit, tuple(leaves))

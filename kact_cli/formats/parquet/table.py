@@ -7,15 +7,23 @@ https://parquet.apache.org/docs/file-format/
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kact_cli.errors import prefixed
+from kact_cli.errors import DataError, prefixed
 from kact_cli.formats.base import BATCH_BYTES, FAULTS, Sink, TableReader, rows_of, sound
-from kact_cli.formats.parquet.read import ChunkFacts, RowGroupReader, check_nanoseconds, read_facts
+from kact_cli.formats.parquet.footer import File
+from kact_cli.formats.parquet.read import (
+    CODECS,
+    LEAST_BYTES,
+    ChunkFacts,
+    Description,
+    RowGroupReader,
+    check_nanoseconds,
+)
+from kact_cli.formats.parquet.schema import INT96, arrow_elements, beyond_arrow, read_schema
 
 if TYPE_CHECKING:
     from kact_cli.files.source import Source
@@ -24,107 +32,116 @@ if TYPE_CHECKING:
 
 GROUP_BYTES = 32 * 1024 * 1024
 """What a row group is gathered up to, where the source has no row groups to keep."""
-LEAST_BYTES = 4
-"""What a value in memory takes, more or less."""
 
 
 class ParquetReader(TableReader):
     """A Parquet file, some thousand rows at a time."""
 
-    def __init__(self, source: Source, options: Options) -> None:
+    def __init__(
+        self, source: Source, options: Options, described: Description | None = None
+    ) -> None:
         self._name = source.name
-        self._facts = read_facts(source)
-        with prefixed(self._name):
-            self._file = RowGroupReader(source.openable())
-        self.metadata, self.schema = self._file.metadata, self._file.schema
-        self.rows: int = self.metadata.num_rows
-        counts = [_leaves(field.type) for field in self.schema]
-        ends = list(accumulate(counts))
-        known = sum(counts) == self.metadata.num_columns
-        described = self.metadata.schema
-        physical = [described.column(i).physical_type for i in range(self.metadata.num_columns)]
-        self._coarse: RowGroupReader | None = None
-        """Reads INT96 timestamps once more, where there are any, to find those out of range."""
-        if "INT96" in physical:
-            with prefixed(self._name):
-                self._coarse = RowGroupReader(source.openable(), self.metadata, coarse=True)
-        self._leaves = [range(e - n, e) for e, n in zip(ends, counts, strict=True)] if known else []
+        with prefixed(self._name, OSError):
+            self._described = described or Description.of(source.openable(), options)
+            self._file = RowGroupReader(self._described)
+            self._coarse = RowGroupReader(self._described, coarse=True)
+            """Reads INT96 timestamps once more, to find those out of range."""
+        self._footer, self.schema = self._described.footer, self._described.schema
+        self.rows: int = self._footer.rows
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
-        for group in range(self.metadata.num_row_groups):
+        for group in range(len(self._footer.row_groups)):
             yield from self.group(group, columns)
 
     def group(self, number: int, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows of one row group; DataError where they are fewer than its footer says."""
-        known = self.schema.names
-        unique = columns is not None and len(set(known)) == len(known)
-        names = [known[i] for i in columns or ()] if unique else None
-        fields = self.schema if columns is None else pa.schema([self.schema[i] for i in columns])
-        each = min(rows_of(fields), self._rows(number, columns))
-        batches = self._file.batches(number, names, each)
-        again = self._coarse.batches(number, names, each) if self._coarse else iter(())
+        columns = range(len(self.schema)) if columns is None else columns
+        each = min(rows_of([self.schema[i] for i in columns]), self._rows(number, columns))
+        batches = self._file.batches(number, columns, each)
+        wide = [i for i in columns if self._has_int96(i)]
+        again = self._coarse.batches(number, wide, each) if wide else iter(())
         while True:
             with prefixed(self._name, *FAULTS):
                 batch, coarse = next(batches, None), next(again, None)
                 if batch is not None:
                     sound(batch)
                 if coarse is not None:
-                    for name, column in zip(coarse.schema.names, coarse.columns, strict=True):
-                        check_nanoseconds(name, column)
+                    for i, column in zip(wide, coarse.columns, strict=True):
+                        check_nanoseconds(self._footer.columns[i].name, column)
             if batch is None:
                 return
-            yield batch if names or columns is None else batch.select(list(columns))
+            yield batch
 
-    def _rows(self, number: int, columns: Sequence[int] | None) -> int:
+    def _has_int96(self, column: int) -> bool:
+        leaves = self._footer.columns[column].leaves
+        return any(self._footer.leaves[leaf].physical == INT96 for leaf in leaves)
+
+    def _rows(self, number: int, columns: Sequence[int]) -> int:
         """How many rows of a row group take about BATCH_BYTES, by what its footer says."""
-        size, rows = 0, int(self.metadata.row_group(number).num_rows)
-        every = range(len(self._leaves)) if columns is None else columns
-        for chunk in self._chunks(number, every):
-            # A dictionary can make long lists small, but not in memory
-            size += max(chunk.memory, chunk.values * LEAST_BYTES)
-        return max(1, BATCH_BYTES * max(1, rows) // max(1, size))
-
-    def _chunks(self, group: int, columns: Sequence[int]) -> list[ChunkFacts]:
-        """The chunks of some columns of a row group, of which a nested column has several."""
-        known = self._facts[group] if self._leaves and self._facts else []
-        return [known[leaf] for i in columns if known for leaf in self._leaves[i]]
+        group, size = self._footer.row_groups[number], 0
+        for i in columns:
+            for leaf in self._footer.columns[i].leaves:
+                chunk = group.chunk(leaf)
+                # A dictionary can make long lists small, but not in memory
+                size += max(chunk.uncompressed, chunk.values * LEAST_BYTES)
+        return max(1, BATCH_BYTES * max(1, group.rows) // max(1, size))
 
     def group_rows(self) -> list[int]:
         """The number of rows of each row group."""
-        return [self.metadata.row_group(i).num_rows for i in range(self.metadata.num_row_groups)]
+        return [group.rows for group in self._footer.row_groups]
 
     def first_group(self) -> list[ChunkFacts]:
         """The chunks of the first row group, after which a writer of all of them goes."""
-        return self._facts[0] if self._facts else []
+        first = self._footer.row_groups[:1]
+        return [ChunkFacts.of(self._footer, chunk) for group in first for chunk in group.chunks()]
+
+    def check_kept(self, schema: pa.Schema, computed: set[str]) -> None:
+        """Raise DataError for a column, not one of `computed`, that would lose what it is where
+        pyarrow writes it anew, as one of `schema`."""
+        made = beyond_arrow(arrow_elements(schema))
+        for path, kind in beyond_arrow(self._footer.struct.structs(File.SCHEMA)).items():
+            if path[0].decode(errors="replace") not in computed and made.get(path) != kind:
+                name = b".".join(path).decode(errors="replace")
+                raise DataError(
+                    f"{self._name}: column {name} is {kind}, which Arrow has no type for, and "
+                    "this file has to be written anew by Arrow; --verbose says why"
+                )
 
     def facts(self) -> dict[str, Any]:
         sizes = self.group_rows()
+        metadata = self._described.metadata
         return {
             "rows": self.rows,
             "row_groups": len(sizes),
             "rows_per_group": [min(sizes), max(sizes)] if sizes else [],
-            "version": self.metadata.format_version,
-            "created_by": self.metadata.created_by or "",
+            "version": metadata.format_version,
+            "created_by": metadata.created_by or "",
         }
 
     def column_facts(self) -> list[dict[str, Any]]:
-        found = []
-        for column in range(len(self.schema)):
-            chunks = [c for n in range(len(self._facts)) for c in self._chunks(n, [column])]
-            facts: dict[str, Any] = {}
-            if chunks:
-                # Every value once, in the order of appearance
-                facts["codec"] = list(dict.fromkeys(c.codec for c in chunks))
-                facts["encodings"] = list(dict.fromkeys(e for c in chunks for e in c.encodings))
-                facts["bytes"] = sum(c.bytes for c in chunks)
-                nulls = [c.nulls for c in chunks if c.nulls is not None]
-                if len(nulls) == len(chunks):
-                    facts["nulls"] = sum(nulls)
-            found.append(facts)
-        return found
+        return [self._facts_of(column.leaves) for column in self._footer.columns]
+
+    def _facts_of(self, leaves: range) -> dict[str, Any]:
+        footer = self._footer
+        chunks = [
+            ChunkFacts.of(footer, group.chunk(n)) for group in footer.row_groups for n in leaves
+        ]
+        if not chunks:
+            return {}
+        facts: dict[str, Any] = {
+            # Every value once, in the order of appearance
+            "codec": list(dict.fromkeys(c.codec for c in chunks)),
+            "encodings": list(dict.fromkeys(e for c in chunks for e in c.encodings)),
+            "bytes": sum(c.bytes for c in chunks),
+        }
+        nulls = [c.nulls for c in chunks if c.nulls is not None]
+        if len(nulls) == len(chunks):
+            facts["nulls"] = sum(nulls)
+        return facts
 
     def close(self) -> None:
         self._file.close()
+        self._coarse.close()
 
 
 class ParquetWriter:
@@ -146,14 +163,16 @@ class ParquetWriter:
     ) -> None:
         if not isinstance(like, ParquetReader):
             like = None
+        names = schema.names
+        tensors = {names[i] for i in computed}
+        if like is not None:
+            like.check_kept(schema, tensors)
         self._groups = iter(like.group_rows()) if like else iter(())
         self._remaining = next(self._groups, None)
         self._waiting: list[pa.RecordBatch] = []
         self._rows = self._bytes = 0
         self._schema = schema
         made: dict[str, Any] = {"compression": "snappy"}
-        names = schema.names
-        tensors = {names[i] for i in computed}
         dictionary: list[str] = [n for n in names if n not in tensors]
         chunks = _chunks_of(schema, like, options.suffix) if like is not None else {}
         if chunks:
@@ -197,26 +216,22 @@ class ParquetWriter:
         self._bytes += batch.nbytes
 
     def _flush(self) -> None:
-        if self._rows:
-            table = pa.Table.from_batches(self._waiting, self._schema)
-            with prefixed(self._name, *FAULTS):
-                self._writer.write_table(table, row_group_size=self._rows)
+        table = pa.Table.from_batches(self._waiting, self._schema)
+        with prefixed(self._name, *FAULTS):
+            self._writer.write_table(table, row_group_size=max(1, self._rows))
         self._waiting, self._rows, self._bytes = [], 0, 0
 
     def close(self) -> None:
-        self._flush()
+        if self._rows:
+            self._flush()
+        while self._remaining == 0:
+            self._flush()
+            self._remaining = next(self._groups, None)
         with prefixed(self._name, *FAULTS):
             self._writer.close()
 
     def abandon(self) -> None:
         self._sink.abandoned = True
-
-
-def _leaves(type_: pa.DataType) -> int:
-    """How many columns of Parquet a column of Arrow is."""
-    if isinstance(type_, pa.BaseExtensionType):
-        return _leaves(type_.storage_type)
-    return sum(_leaves(type_.field(i).type) for i in range(type_.num_fields)) or 1
 
 
 def _chunks_of(schema: pa.Schema, like: ParquetReader, suffix: str | None) -> dict[str, ChunkFacts]:
@@ -237,11 +252,10 @@ def _chunks_of(schema: pa.Schema, like: ParquetReader, suffix: str | None) -> di
 
 def _paths(schema: pa.Schema) -> list[str]:
     """What the columns of Parquet are called that pyarrow makes of `schema`."""
-    made = pa.BufferOutputStream()
-    pq.ParquetWriter(made, schema, use_compliant_nested_type=False).close()
-    described = pq.read_metadata(pa.BufferReader(made.getvalue())).schema
-    return [described.column(i).path for i in range(len(described))]
+    return [leaf.name for leaf in read_schema(arrow_elements(schema))[0]]
 
 
 def _codec(name: str) -> str:
-    return {"uncompressed": "none", "lz4_raw": "lz4"}.get(name, name)
+    # What Arrow has no codec for it does not read either, and says so in its turn
+    names = {"uncompressed": "none", "lz4_raw": "lz4"}
+    return names.get(name, name if name in CODECS and name != "lzo" else "none")

@@ -114,7 +114,8 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
-def _zigzag(number: int) -> bytes:
+def zigzag(number: int) -> bytes:
+    """An integer of either sign."""
     return varint(number << 1 if number >= 0 else (-number << 1) - 1)
 
 
@@ -126,7 +127,7 @@ def _write_struct(out: bytearray, struct: Struct) -> None:
             out.append(delta << 4 | kind)
         else:
             out.append(kind)
-            out += _zigzag(field)
+            out += zigzag(field)
         last = field
         if kind > FALSE:
             _write_value(out, kind, value)
@@ -135,7 +136,7 @@ def _write_struct(out: bytearray, struct: Struct) -> None:
 
 def _write_value(out: bytearray, kind: int, value: Any) -> None:
     if I16 <= kind <= I64:
-        out += _zigzag(value)
+        out += zigzag(value)
     elif kind == BINARY:
         out += varint(len(value))
         out += value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from kact_cli.formats.parquet.encode import (
     EncodeUnit,
     encode_unit,
 )
-from kact_cli.formats.parquet.read import RowGroupReader
+from kact_cli.formats.parquet.read import Description, RowGroupReader
+from kact_cli.options import Options
 from tests.tools.parquet import negate, refuse, rewritten, small_file
 from tests.tools.tables import every_kind
 
@@ -81,7 +83,9 @@ def test_columns_of_another_type_or_length_are_a_bug(source: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("batch_rows", [1, 7, 1000])
 def test_columns_are_read_in_batches_of_one_row_group(source: Path, batch_rows: int) -> None:
-    batches = list(RowGroupReader(str(source)).batches(1, ["f32", "list"], batch_rows))
+    batches = list(
+        RowGroupReader(Description.of(str(source), Options())).batches(1, [1, 3], batch_rows)
+    )
     assert max(batch.num_rows for batch in batches) == min(batch_rows, 25)
     expected = every_kind().select(["f32", "list"]).slice(25, 25)
     assert repr(pa.Table.from_batches(batches).to_pydict()) == repr(expected.to_pydict())
@@ -92,9 +96,10 @@ def test_columns_that_are_read_have_as_many_rows_as_the_footer_says(
 ) -> None:
     other = tmp_path / "other"
     pq.write_table(every_kind(90).select(["id", "f32", "name", "list", "struct"]), other)
-    reader = RowGroupReader(str(source), pq.read_metadata(other))
+    described = Description.of(str(source), Options())
+    reader = RowGroupReader(replace(described, metadata=pq.read_metadata(other)))
     with pytest.raises(DataError, match="row group 0"):
-        list(reader.batches(0, ["f32"], 1000))
+        list(reader.batches(0, [1], 1000))
 
 
 def test_units_are_descriptions_that_pickle(
@@ -105,9 +110,7 @@ def test_units_are_descriptions_that_pickle(
     def elsewhere(
         unit: EncodeUnit, compute: Compute, emit: Emit, source: RowGroupReader
     ) -> list[EncodedChunk]:
-        chunks = encode_unit(
-            pickle.loads(pickle.dumps(unit)), compute, emit, RowGroupReader(unit.path)
-        )
+        chunks = encode_unit(pickle.loads(pickle.dumps(unit)), compute, emit, source)
         result: list[EncodedChunk] = pickle.loads(pickle.dumps(chunks))
         return result
 

@@ -10,18 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet.footer import (
-    Chunk,
-    File,
-    Group,
-    Meta,
-    NotByChunkError,
-    chunk_meta,
-    chunk_span,
-)
-from kact_cli.formats.parquet.plan import plan_rewrite
+from kact_cli.formats.parquet.chunk import Chunk, Meta, chunk_meta
+from kact_cli.formats.parquet.footer import File, Group
+from kact_cli.formats.parquet.plan import NotByChunkError
 from kact_cli.formats.parquet.thrift import BINARY, I32, I64, STRUCT, Struct
-from tests.tools.parquet import FILES, Edit, edit_footer, refuse, rewritten, small_file
+from tests.tools.parquet import (
+    FILES,
+    Edit,
+    chunk_span,
+    edit_footer,
+    planned,
+    refuse,
+    rewritten,
+    small_file,
+)
 
 
 @pytest.fixture
@@ -148,8 +150,8 @@ def test_a_file_with_changed_bytes_is_refused_or_keeps_its_rows(
     path = tmp_path / "x"
     path.write_bytes(content)
     try:
-        plan = plan_rewrite(str(path), ["x", "y"], across=False)
+        plan = planned(path, ["x", "y"])
         rewritten(path, tmp_path / "out", ["x", "y"])
     except (DataError, NotByChunkError):
         return
-    assert pq.read_metadata(tmp_path / "out").num_rows == plan.footer.rows
+    assert pq.read_metadata(tmp_path / "out").num_rows == plan.source.footer.rows

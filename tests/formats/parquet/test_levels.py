@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kact_cli.formats.parquet.footer import OPTIONAL, REPEATED, REQUIRED, Leaf
 from kact_cli.formats.parquet.levels import Values, join, page_dtype, take_apart
+from kact_cli.formats.parquet.schema import OPTIONAL, REPEATED, REQUIRED, Leaf
 from kact_cli.tables.schema import numpy_dtype
 from tests.tools.parquet import rewritten
 

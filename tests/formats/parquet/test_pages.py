@@ -11,12 +11,12 @@ import pytest
 
 from kact_cli.formats.parquet import encode as parquet_units
 from kact_cli.formats.parquet import rewrite as parquet_chunks
-from kact_cli.formats.parquet.footer import OPTIONAL, Chunk, Leaf, Meta, chunk_span
+from kact_cli.formats.parquet.chunk import Chunk, Meta
 from kact_cli.formats.parquet.levels import Values
 from kact_cli.formats.parquet.pages import PageEncoder, PageFormat
-from kact_cli.formats.parquet.thrift import BINARY, I32, LIST, Items, Struct, write_struct
+from kact_cli.formats.parquet.schema import OPTIONAL, Leaf
 from kact_cli.formats.parquet.thrift_reader import read_struct
-from tests.tools.parquet import column_chunks, rewritten
+from tests.tools.parquet import chunk_span, column_chunks, rewritten
 
 ROWS = 40
 FULL = [[None if m == 1 else m / 2 for m in range(n % 4)] for n in range(ROWS)]
@@ -64,16 +64,11 @@ def test_page_headers_count_what_is_in_the_pages(
 
 
 def encoder(codec: int) -> PageEncoder:
-    meta = Struct(
-        {
-            Meta.TYPE: (I32, 4),
-            Meta.ENCODINGS: (LIST, Items(I32, [0])),
-            Meta.PATH: (LIST, Items(BINARY, [b"x"])),
-            Meta.CODEC: (I32, codec),
-        }
-    )
     leaf = Leaf((b"x",), 4, 0, (OPTIONAL,))
-    return PageEncoder(PageFormat(write_struct(meta), leaf, "<f4", False, False, True))
+    form = PageFormat(
+        leaf, "<f4", codec, split=False, version_2=False, page_index=False, ordered=True
+    )
+    return PageEncoder(form)
 
 
 def test_ambiguous_lz4_is_written_as_what_replaced_it() -> None:

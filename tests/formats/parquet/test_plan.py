@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kact_cli.formats.parquet.footer import (
-    Chunk,
-    File,
-    Meta,
-    NotByChunkError,
-    chunk_meta,
-    chunk_span,
-)
-from kact_cli.formats.parquet.plan import plan_rewrite
+from kact_cli.formats.parquet.chunk import Chunk, Meta, chunk_meta
+from kact_cli.formats.parquet.footer import File
+from kact_cli.formats.parquet.plan import NotByChunkError, plan_rewrite
+from kact_cli.formats.parquet.read import Description
 from kact_cli.formats.parquet.thrift import BINARY, I32, I64, STRUCT, Struct
-from tests.tools.parquet import Edit, edit_footer, rewritten, small_file
+from kact_cli.options import Options
+from tests.tools.parquet import (
+    Edit,
+    chunk_span,
+    edit_footer,
+    planned,
+    refuse,
+    rewrite_to,
+    small_file,
+)
 from tests.tools.tables import every_kind
 
 
@@ -31,13 +34,13 @@ def source(tmp_path: Path) -> Path:
 
 def general(path: Path, message: str, columns: Sequence[str], across: bool = False) -> None:
     with pytest.raises(NotByChunkError, match=message):
-        plan_rewrite(str(path), columns, across=across)
+        planned(path, columns, across=across)
 
 
-def test_encrypted_files_take_the_general_way(source: Path) -> None:
+def test_encrypted_files_are_refused(source: Path) -> None:
     data = source.read_bytes()
     source.write_bytes(data[:-4] + b"PARE")
-    general(source, "encrypted", ["f32"])
+    refuse(source, "encrypted, and kact has no keys")
     source.write_bytes(data)
     for change in (
         lambda footer, chunks: footer.put(File.ENCRYPTION, STRUCT, Struct()),
@@ -46,7 +49,7 @@ def test_encrypted_files_take_the_general_way(source: Path) -> None:
         lambda footer, chunks: chunks[0].put(Chunk.ENCRYPTED, BINARY, b"x"),
     ):
         source.write_bytes(data)
-        general(edit_footer(source, change), "encrypted", ["f32"])
+        refuse(edit_footer(source, change), "encrypted, and kact has no keys")
 
 
 @pytest.mark.parametrize(
@@ -55,11 +58,17 @@ def test_encrypted_files_take_the_general_way(source: Path) -> None:
         (lambda _, chunks: chunks[0].put(Chunk.PATH, BINARY, b"other"), "in other files"),
         (lambda footer, _: footer.put(6, BINARY, b"parquet-mr version 1.2.8"), "wrong lengths"),
         (lambda footer, _: footer.put(6, BINARY, b"parquet-mr"), "wrong lengths"),
-        (lambda _, chunks: chunk_meta(chunks[1]).put(Meta.CODEC, I32, 3), "codec 3"),
     ],
 )
 def test_oddities_take_the_general_way(source: Path, change: Edit, message: str) -> None:
     general(edit_footer(source, change), message, ["f32"])
+
+
+def test_a_codec_that_arrow_lacks_is_refused(source: Path) -> None:
+    def change(_: Struct, chunks: list[Struct]) -> None:
+        chunk_meta(chunks[1]).put(Meta.CODEC, I32, 3)
+
+    refuse(edit_footer(source, change), "column f32: compression codec 3 is not supported")
 
 
 def test_overlapping_chunks_take_the_general_way(source: Path) -> None:
@@ -79,23 +88,12 @@ def test_columns_that_are_not_numbers_take_the_general_way(tmp_path: Path, name:
     general(tmp_path / "x", f"column {name} is", ["f32", name])
 
 
-def test_names_that_are_not_unique_take_the_general_way(tmp_path: Path) -> None:
+def test_names_that_are_not_unique_name_a_column_each(tmp_path: Path) -> None:
     x = pa.array([1.0])
-    for names in (["x", "x"], ["x", "x.y"]):
+    for names in (["x", "x"], ["x", "x.y"], ["x.z", "x.y"]):
         pq.write_table(pa.table([x, x], names), tmp_path / "x")
-        general(tmp_path / "x", "not the only one", ["x"])
-    pq.write_table(pa.table([x, x], ["x.z", "x.y"]), tmp_path / "x")
-    rewritten(tmp_path / "x", tmp_path / "out", ["x.y"])
-    assert pq.read_table(tmp_path / "out").to_pydict() == {"x.z": [1.0], "x.y": [-1.0]}
-
-
-def test_row_groups_beyond_memory_take_the_general_way_if_columns_are_crossed(
-    tmp_path: Path,
-) -> None:
-    pq.write_table(pa.table({"x": np.zeros(1000), "y": np.zeros(1000)}), tmp_path / "x")
-    path = str(tmp_path / "x")
-    plan_rewrite(path, ["x", "y"], across=True, unit_memory=16_000)
-    plan_rewrite(path, ["x", "y"], across=False, unit_memory=1)
-    plan_rewrite(path, ["x"], across=True, unit_memory=1)
-    with pytest.raises(NotByChunkError, match="computed together"):
-        plan_rewrite(path, ["x", "y"], across=True, unit_memory=15_999)
+        described = Description.of(str(tmp_path / "x"), Options())
+        plan = plan_rewrite(described, described.schema, {1: 1}, across=False)
+        rewrite_to(tmp_path / "out", plan)
+        columns = pq.ParquetFile(tmp_path / "out").read().columns
+        assert [column.to_pylist() for column in columns] == [[1.0], [-1.0]]

@@ -12,9 +12,16 @@ import pytest
 
 from kact_cli.formats.parquet import encode as parquet_units
 from kact_cli.formats.parquet import rewrite as parquet_chunks
-from kact_cli.formats.parquet.footer import Group, Meta, chunk_meta, chunk_span, read_footer
-from kact_cli.formats.parquet.thrift_reader import read_struct
-from tests.tools.parquet import FILES, check, column_chunks, rewritten
+from kact_cli.formats.parquet.chunk import Meta, chunk_meta
+from kact_cli.formats.parquet.footer import Group
+from tests.tools.parquet import (
+    FILES,
+    check,
+    chunk_span,
+    column_chunks,
+    rewritten,
+    row_groups,
+)
 from tests.tools.tables import every_kind
 
 COMPUTED = [
@@ -127,9 +134,8 @@ def test_many_pages_and_large_chunks_come_back(tmp_path: Path) -> None:
     pq.write_table(pa.table(columns), source, row_group_size=rows, write_page_index=True)
     target = rewritten(source, tmp_path / "out", ["x", "lists"], compute=lambda b: b.columns)
     assert pq.read_table(target).equals(pq.read_table(source))
-    with target.open("rb") as file:
-        (raw,) = read_footer(file.fileno()).row_groups
-    chunk = read_struct(raw)[0].structs(Group.COLUMNS)[1]
+    (group,) = row_groups(target)
+    chunk = group.structs(Group.COLUMNS)[1]
     stats = chunk_meta(chunk).structs(Meta.ENCODING_STATS)
     assert [s.integer(3) for s in stats] == [-(-rows * 4 // (256 << 10))]
 

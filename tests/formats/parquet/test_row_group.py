@@ -10,10 +10,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kact_cli.formats.parquet.footer import Chunk, Group, Meta, chunk_meta, chunk_span, read_footer
+from kact_cli.formats.parquet.chunk import Chunk, Meta, chunk_meta
+from kact_cli.formats.parquet.footer import Group
 from kact_cli.formats.parquet.thrift import I64, Struct
 from kact_cli.formats.parquet.thrift_reader import read_struct
-from tests.tools.parquet import check, column_chunks, edit_footer, refuse, rewritten
+from tests.tools.parquet import (
+    check,
+    chunk_span,
+    column_chunks,
+    edit_footer,
+    refuse,
+    rewritten,
+    row_groups,
+)
 from tests.tools.tables import NAN, every_kind
 
 PAGE_INDEX = {"write_page_index": True, "data_page_size": 64, "write_batch_size": 5}
@@ -107,9 +116,7 @@ def test_sizes_and_places_of_row_groups_are_those_of_their_chunks(tmp_path: Path
     source = tmp_path / "source"
     pq.write_table(every_kind(), source, row_group_size=25)
     target = rewritten(source, tmp_path / "out", ["f32", "list"])
-    with target.open("rb") as file:
-        groups = [read_struct(raw)[0] for raw in read_footer(file.fileno()).row_groups]
-    for group in groups:
+    for group in row_groups(target):
         spans = [chunk_span(chunk) for chunk in group.structs(Group.COLUMNS)]
         assert group.integer(Group.OFFSET) == min(start for start, _ in spans)
         assert group.integer(Group.COMPRESSED) == sum(size for _, size in spans)

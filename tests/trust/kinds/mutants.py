@@ -11,10 +11,13 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+
+import numpy as np
 
 from tests.trust import mutate, oracle
 from tests.trust.child import PLACE, set_limits
@@ -43,6 +46,12 @@ READERS = {
     "safetensors": Reader("safetensors", "safetensors", {}, oracle.safetensors),
     "csv": Reader("csv", "csv", {"columns": oracle.COMPUTED, "header": True}, oracle.text),
     "parquet by chunk": Reader("parquet", "parquet", TABLE, oracle.parquet),
+    "parquet of another type": Reader(
+        "parquet", "parquet", {**TABLE, "dtype": np.dtype("f8")}, oracle.parquet
+    ),
+    "parquet beside": Reader(
+        "parquet", "parquet", {**TABLE, "suffix": "_p"}, partial(oracle.parquet, suffix="_p")
+    ),
     "parquet in general": Reader("parquet", "arrow", TABLE, oracle.parquet_to_arrow),
     "arrow file": Reader("arrow", "arrow", TABLE, oracle.arrow),
     "arrow stream": Reader("arrows", "arrows", TABLE, oracle.arrow),
