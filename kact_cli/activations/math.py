@@ -41,6 +41,9 @@ class Math(ABC):
         self.careful = tensor.itemsize == 8
         """Whether the tensor is float64 itself, so that an ULP of it counts."""
 
+    log1p_of_any = False
+    """Whether `log1p` also takes what is larger than 1."""
+
     @abstractmethod
     def exp(self, x: Tile, out: Tile) -> None:
         """exp(x)."""

@@ -69,6 +69,7 @@ class Fast(Floating):
     def __init__(self, tensor: np.dtype[Any], work: np.dtype[Any]) -> None:
         super().__init__(tensor)
         self._basic = Basic(np.dtype(np.float64) if work.kind != "f" else work)
+        self.log1p_of_any = "log1p" in vectorised()
 
     def exp(self, x: Tile, out: Tile) -> None:
         np.exp(x, out=out)

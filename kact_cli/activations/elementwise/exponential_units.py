@@ -40,8 +40,11 @@ def elu(
         tmp *= alpha
     if not math.isfinite(alpha):
         np.copyto(tmp, 0, where=x > 0)
-    m.positive(x, x)
-    x += tmp
+    if alpha <= 1:
+        np.maximum(x, tmp, out=x)  # above 0, tmp is 0; elsewhere x is the smaller one
+    else:
+        m.positive(x, x)
+        x += tmp
 
 
 @activation

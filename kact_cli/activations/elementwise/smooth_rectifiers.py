@@ -11,6 +11,9 @@ from kact_cli.activations.registry import Doc, activation
 
 GROUP = "Smooth rectifiers"
 
+_LARGE = 64
+"""Up to here exp is far from overflowing, in float32 too."""
+
 
 @activation
 def softplus(x: Tile, tmp: Tile, m: Math, /) -> None:
@@ -18,8 +21,13 @@ def softplus(x: Tile, tmp: Tile, m: Math, /) -> None:
 
     log(exp(x) + 1)
 
-    Computed as max(x, 0) + log1p(exp(-abs(x))); tf_keras.activations.softplus.
+    Computed as max(x, 0) + log1p(exp(-abs(x))), or with half of the work as log1p(exp(x)) where
+    `log1p` takes that and nothing overflows; tf_keras.activations.softplus.
     """
+    if m.log1p_of_any and x.max(initial=0) <= _LARGE:
+        m.exp(x, x)
+        m.log1p(x, x)
+        return
     np.absolute(x, out=tmp)
     np.negative(tmp, out=tmp)
     m.exp(tmp, tmp)
