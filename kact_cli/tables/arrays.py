@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from kact_cli.tables.columns import ColumnBlock
 from kact_cli.tables.schema import (
@@ -35,7 +34,12 @@ def decoded(array: pa.Array) -> pa.Array:
     type_ = array.type
     if decoded_type(type_) is not type_:
         runs = pa.types.is_run_end_encoded(type_)
-        array = pc.run_end_decode(array) if runs else array.dictionary_decode()
+        if runs:
+            import pyarrow.compute as pc  # 40 ms, which other columns need not wait for
+
+            array = pc.run_end_decode(array)
+        else:
+            array = array.dictionary_decode()
     return array
 
 

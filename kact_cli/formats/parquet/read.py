@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kact_cli.errors import DataError, reason
@@ -111,6 +110,8 @@ def check_nanoseconds(name: str, array: pa.Array) -> None:
     wraps around.
     """
     if pa.types.is_timestamp(array.type):
+        import pyarrow.compute as pc  # 40 ms, which other files need not wait for
+
         ends = pc.min_max(array.cast(pa.int64())).as_py()
         for end in ends.values():
             if end is not None and not -(2**63) // 1000 < end < 2**63 // 1000:
