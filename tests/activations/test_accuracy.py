@@ -95,7 +95,7 @@ def test_float64_is_within_the_limit(name: str) -> None:
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_what_float32_is_compared_with_is_the_declared_formula(name: str) -> None:
     x = np.concatenate([part[:4] for part in bit_patterns(4)])
-    x = x[np.isfinite(x)].astype(np.float64)
+    x = x[np.abs(x) < 2000].astype(np.float64)
     pairs = zip(x.tolist(), exactly(name, x).tolist(), strict=True)
     assert max(ulp_in_decimal(name, *p) for p in pairs) < 2
 

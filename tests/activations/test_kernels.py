@@ -102,7 +102,7 @@ def test_any_shape(name: str, shape: tuple[int, ...]) -> None:
     assert apply(name, np.zeros(shape, np.float32)).shape == shape
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(
     name=st.sampled_from(ELEMENTWISE),
     x=st.sampled_from(FLOATS).flatmap(

@@ -16,8 +16,8 @@ from typing import Any
 
 from kact_cli.activations import ACTIVATIONS
 
-DIGITS = (60, 140, 420, 1200)
-"""How many digits are tried in turn; the result has to have forty of them."""
+DIGITS = (60, 140, 420)
+"""How many digits are tried in turn: the result has to have forty of them, or to be no float64."""
 
 
 def _tanh(x: Decimal) -> Decimal:
