@@ -184,6 +184,8 @@ def differs(
     computed = name in COMPUTED if computed is None else computed
     if len(old) != len(new):
         return f"mixture: column {name} has {len(new)} of {len(old)} rows"
+    if pa.types.is_boolean(old.type) and pa.types.is_floating(new.type):
+        old = old.cast(pa.int8())
     before, after = old.to_pylist(), new.to_pylist()
     if computed and (pa.types.is_floating(old.type) or pa.types.is_integer(old.type)):
         before = [None if x is None else x if not x <= 0 else 0.0 for x in before]
