@@ -73,9 +73,14 @@ class NpzWriter(ArchiveWriter):
         start = self._at + LOCAL.size + len(name) + len(_extra(info, extra, local=True))
         if info.compress_type == zipfile.ZIP_STORED:
             info.compress_size = info.file_size
-            yield TargetPart(self._out, start)
-            with prefixed(self._out.name, OSError):
-                info.CRC = checksum(self._out.fd, start, info.file_size, self._options.jobs)
+            part = TargetPart(self._out, start, summed=True)
+            assert part.sums is not None
+            yield part
+            found = part.sums.whole(part.base, info.file_size)
+            if found is None:
+                with prefixed(self._out.name, OSError):
+                    found = checksum(self._out.fd, part.base, info.file_size, self._options.jobs)
+            info.CRC = found
         else:
             with thread_pool(self._options.jobs) as (pool, count):
                 deflated = _Deflated(TargetPart(self._out, start), pool, count + 1)
