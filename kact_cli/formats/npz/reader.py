@@ -94,7 +94,7 @@ class NpzReader(ArchiveReader):
             name = info.filename.removesuffix(SUFFIX)
             if name in seen:
                 raise self._refused(info, "is there twice")
-            if ".." in name.split("/") or name.startswith("/"):
+            if leads_out(name):
                 raise self._refused(info, "has a path that leads out of the archive")
             if info.flag_bits & ENCRYPTED:
                 raise self._refused(info, "is encrypted")
@@ -157,6 +157,11 @@ class NpzReader(ArchiveReader):
                 f"has {info.file_size:,} bytes, and its .npy header says {header.end:,}"
             )
         return header
+
+
+def leads_out(name: str) -> bool:
+    """Whether who unpacks a member of that name may write outside of where it is unpacked."""
+    return name.startswith("/") or ".." in name.split("/")
 
 
 def _starts(member: tuple[zipfile.ZipInfo, Place]) -> int:
