@@ -94,7 +94,7 @@ def prefixed(name: str, *faults: type[Exception], between: str = ": ") -> Iterat
     except BrokenPipeError:
         raise
     except KactError as e:
-        if e.names_file or str(e).startswith((f"{name}:", f"{name} ")):
+        if e.names_file or str(e).startswith(tuple(name + c for c in ":, ")):
             raise
         raise _about_file(type(e), f"{name}{between}{e}") from e
     except faults as e:

@@ -63,6 +63,13 @@ CSV = (
         "on. It is left out without a word.",
     ),
     (
+        "What does --suffix add?",
+        "Cells after the last one of each record, and names after the last one of the header, "
+        "quoted where all names are; without a header, cells alone. An added cell is what would "
+        "have replaced its source; for a null it is empty, or NA between runs of spaces. A name "
+        "that there is already is an error.",
+    ),
+    (
         "What is kept?",
         "Every byte that is not a computed number: quotes, line endings, delimiters (a comma, tab, "
         "semicolon, bar or run of spaces, which is found). A computed number is the shortest text "

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kact_cli.errors import prefixed
+from kact_cli.files.descriptors import reserve
 from kact_cli.files.source import Source
+from kact_cli.files.sums import Sums
 from kact_cli.files.target import Target
 
 
@@ -22,19 +25,23 @@ class SourcePart(Source):
 
 
 class TargetPart(Target):
-    """The bytes of the regular file `whole` from `start` on."""
+    """The bytes of the regular file `whole` from `start` on; `summed`: with their checksums."""
 
-    def __init__(self, whole: Target, start: int) -> None:
+    def __init__(self, whole: Target, start: int, *, summed: bool = False) -> None:
         super().__init__(whole.name)
         self.name, self.fd, self.path = whole.name, whole.fd, whole.path
         self.base, self.seekable = whole.base + start, True
+        self.sums = Sums() if summed else None
         self._end = 0
 
     def allocate(self, size: int) -> None:
-        """Nothing: whoever has the whole file has reserved what there is to reserve."""
+        with prefixed(self.name):
+            reserve(self.fd, size, self.base)
 
     def write(self, data: Any, offset: int | None = None) -> None:
         if offset is None:
             offset = self._end
             self._end += memoryview(data).nbytes
         super().write(data, offset)
+        if self.sums is not None:
+            self.sums.add(self.base + offset, data)

@@ -30,6 +30,7 @@ from kact_cli.messages import display
 
 if TYPE_CHECKING:
     from kact_cli.files.object_store import Uri
+    from kact_cli.files.sums import Sums
 
 
 def is_named_file(path: str) -> bool:
@@ -52,6 +53,8 @@ class Source:
     """Of a regular file, as it was when it was opened."""
     base: int = 0
     """Where in the file the input starts: behind 0 for a member of an archive."""
+    sums: Sums | None = None
+    """What is to know the checksums of what is read of a file, if anything."""
     _pending: bytes = b""
 
     def openable(self) -> str:

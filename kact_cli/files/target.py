@@ -37,6 +37,7 @@ from kact_cli.messages import display
 
 if TYPE_CHECKING:
     from kact_cli.files.object_store import Uri
+    from kact_cli.files.sums import Sums
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -78,6 +79,8 @@ class Target:
         self.path: str | None = None
         self.base = 0
         """Where in the file the output starts: behind 0 for a member of an archive."""
+        self.sums: Sums | None = None
+        """What is to know the checksums of what is written to a file, if anything."""
         self.remark: str | None = None
         """What the user should know of an output that is in its place all the same."""
         self._source = source

@@ -74,10 +74,11 @@ class ArchiveReader(ABC):
             self.tensor(i)
         return chosen
 
-    def verify(self, index: int, jobs: int | None) -> None:
+    def verify(self, index: int, tensor: Source, jobs: int | None) -> None:
         """Raise DataError where a member, a range of the file, is not what its checksum says.
 
-        An archive without checksums has nothing to say.
+        `tensor` is what `open` has given; it knows the checksums of what has been read of it. An
+        archive without checksums has nothing to say.
         """
         return
 

@@ -59,12 +59,13 @@ def transform(
                 if result.header is None:
                     writer.copy(number)
                     continue
-                reader.verify(result.source, options.jobs)
                 tensor = reader.open(result.source)
                 with contextlib.ExitStack() as opened:
                     if tensor is not source:
                         opened.callback(tensor.close)
                     out = opened.enter_context(writer.tensor(number))
+                    if not out.seekable:  # what is written there cannot be taken back
+                        reader.verify(result.source, tensor, options.jobs)
                     if result.source in jobs:
                         run_job(jobs[result.source], tensor, out, options)
                         if tensor.after(jobs[result.source].header.end):
@@ -72,6 +73,8 @@ def transform(
                     else:
                         out.write(memoryview(writing.head(result.header)))
                         _copy(tensor, reader.tensor(result.source), out)
+                    if out.seekable:
+                        reader.verify(result.source, tensor, options.jobs)
             writer.close()
         except BaseException:
             writer.abandon()

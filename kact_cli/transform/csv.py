@@ -15,10 +15,10 @@ from kact_cli.engine.engine import merge_states
 from kact_cli.engine.plan import Reduction
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
-from kact_cli.formats.csv.batches import longer_preamble
+from kact_cli.formats.csv.batches import longer_preamble, translated, translated_header
 from kact_cli.formats.csv.parse import ParsedBlock
 from kact_cli.formats.csv.render import append, render
-from kact_cli.formats.csv.table import encoder, translates
+from kact_cli.formats.csv.table import encoder, new_delimiter
 from kact_cli.formats.csv.text import CsvText
 from kact_cli.formats.declared import Format
 from kact_cli.messages import listed
@@ -105,11 +105,6 @@ def transform(
     options: Options,
 ) -> None:
     """Apply `chain` to the selected columns of a CSV; every other byte is kept."""
-    if translates(source, target):
-        from kact_cli.transform import table
-
-        table.transform(chain, source, found, target, wanted, options)
-        return
     with contextlib.ExitStack() as stack:
         if source.size is None and _streams(chain):
             options.observer.note(f"{source.name} is spooled: it is read more than once")
@@ -125,12 +120,20 @@ def transform(
         state = job.collect()
         encode, put = encoder(target), append if job.names else render
 
+        delimiter = new_delimiter(source, target, options.decimal)
+        dialect, width = text.dialect, len(text.columns) + len(job.names)
+
         def done(parsed: ParsedBlock) -> memoryview:
             job.look(parsed.numbers, parsed.nulls)
             numbers = job.part.transform(parsed.numbers, state, parsed.nulls)
-            return encode(put(parsed, numbers, options.float_format))
+            new = put(parsed, numbers, options.float_format)
+            return encode(new if delimiter is None else translated(new, dialect, width, delimiter))
 
-        target.write(encode(memoryview(longer_preamble(text.dialect, job.names))))
+        if delimiter is None:
+            head = longer_preamble(dialect, job.names)
+        else:
+            head = translated_header(dialect, job.names, delimiter)
+        target.write(encode(memoryview(head)))
         for new in job.each(done):
             target.write(new)
         for remark in text.remarks():

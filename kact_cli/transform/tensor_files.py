@@ -21,6 +21,7 @@ from kact_cli.parallel.pools import WorkerLost, in_order, thread_pool, usable_co
 from kact_cli.transform.tensor_unit import Files, StageState, StageTask, UnitResult, run_unit
 
 if TYPE_CHECKING:
+    from kact_cli.files.sums import Sums
     from kact_cli.options import Options
 
 Map = Callable[[Callable[[TensorUnit], UnitResult], Round], Iterator[UnitResult]]
@@ -57,9 +58,11 @@ def run_plan(
                     file = stack.enter_context(temporary_file(between))
                     out, offset, called = file.path, 0, file.name
                 stamp = None if number else source.stamp
-                files = Files(read, source_offset, out, offset, name, called, stamp)
+                sums = (None if number else source.sums), (target.sums if number == last else None)
+                summed = sums[0] is not None, sums[1] is not None
+                files = Files(read, source_offset, out, offset, name, called, stamp, summed)
                 task = StageTask(program.staged(stage, last + 1, number), stage, files)
-                _run_stage(task, plan, number, mapped, stop, options)
+                _run_stage(task, plan, number, mapped, stop, options, sums)
                 read, source_offset, name = out, offset, called
     except WorkerLost as e:
         raise DataError(f"{target.name}: {e}") from e
@@ -101,6 +104,7 @@ def _run_stage(
     mapped: Map,
     stop: threading.Event | None,
     options: Options,
+    sums: tuple[Sums | None, Sums | None],
 ) -> None:
     known = StageState(task)
     for units in plan.rounds(number):
@@ -108,4 +112,7 @@ def _run_stage(
         for result in mapped(partial(run_unit, task, state=known.state, stop=stop), units):
             options.observer.advance(result.bytes)
             known.add(units, result)
+            for total, more in zip(sums, result.sums, strict=True):
+                if total is not None:
+                    total.update(more)
         known.end(units)

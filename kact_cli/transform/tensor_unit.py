@@ -21,6 +21,7 @@ from kact_cli.engine.plan import ALL_PASSES, Round, Stage, TensorUnit
 from kact_cli.engine.program import Program
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.descriptors import Stamp, opened, read_full, write_full
+from kact_cli.files.sums import Sums
 from kact_cli.types import Array, ReductionState, Shape, State
 
 Partial = dict[tuple[int, ...], tuple[tuple[slice, ...], ReductionState]]
@@ -38,6 +39,9 @@ class Files(NamedTuple):
     target_name: str
     stamp: Stamp | None = None
     """What the source has to be where it is opened by its path; None: whatever it is."""
+    summed: tuple[bool, bool] = (False, False)
+    """Whether the checksums of what is read in the last pass, and of what is written, are wanted.
+    A chunk that is not one run of bytes gets none."""
 
 
 class StageTask(NamedTuple):
@@ -53,10 +57,12 @@ class GivenUp(Exception):
 
 
 class UnitResult(NamedTuple):
-    """What became of a unit: how many bytes it read, and the states that it found."""
+    """What became of a unit: how many bytes it read, the states that it found, and the checksums
+    of what it read and wrote, where they are wanted."""
 
     bytes: int
     found: Partial
+    sums: tuple[Sums, Sums]
 
 
 def run_unit(
@@ -78,7 +84,7 @@ def run_unit(
         work = UnitRun(task, source, target, stop)
         if unit.passed != ALL_PASSES:
             found = work.chunks(unit.slab, numbers, unit.passed, state)
-            return UnitResult(work.bytes, found)
+            return UnitResult(work.bytes, found, work.sums)
         for slab in numbers:
             whole = range(len(stage.chunks(slab)))
             known: State = {}
@@ -86,7 +92,7 @@ def run_unit(
                 found = work.chunks(slab, whole, passed, known)
                 known[reduction.step] = assemble(stage, slab, passed, found)
             work.chunks(slab, whole, stage.passes - 1, known)
-        return UnitResult(work.bytes, {})
+        return UnitResult(work.bytes, {}, work.sums)
 
 
 def _open(stack: contextlib.ExitStack, file: int | str, flags: int, name: str) -> int:
@@ -106,6 +112,7 @@ class UnitRun:
         self.source, self.target, self.stop = source, target, stop
         self.engine = engine_for(task.program, task.stage.reductions, task.stage.channels)
         self.bytes = 0
+        self.sums = Sums(), Sums()
 
     def chunks(self, slab: int, numbers: range, passed: int, state: State) -> Partial:
         """Run one pass over some chunks of a slab: collect states, or (the last) write."""
@@ -118,7 +125,7 @@ class UnitRun:
                 raise GivenUp
             start, box = grid.box(number)
             absolute = tuple(a + b for a, b in zip(corner, start, strict=True))
-            block = self._read(absolute, box)
+            block = self._read(absolute, box, last=passed == len(self.stage.streamed))
             known = {
                 r.step: tuple(a[state_slices(r.dims, start, box)] for a in state[r.step])
                 for r in self.stage.streamed[:passed]
@@ -136,7 +143,7 @@ class UnitRun:
             self._write(absolute, out)
         return found
 
-    def _read(self, start: Shape, box: Shape) -> Array:
+    def _read(self, start: Shape, box: Shape, *, last: bool) -> Array:
         dtype = self.task.program.source
         size = math.prod(box)
         block = self.engine.buffer("in", dtype, size)
@@ -148,6 +155,8 @@ class UnitRun:
                 where = files.source_offset + offset * dtype.itemsize
                 if read_full(self.source, part, where) < len(part):
                     raise DataError(f"{files.source_name} became shorter while it was read")
+                if last and files.summed[0] and len(part) == len(view):
+                    self.sums[0].add(where, part)
                 at += len(part)
         self.bytes += at
         return block.reshape(box)
@@ -159,8 +168,11 @@ class UnitRun:
         with prefixed(files.target_name, OSError):
             for offset, count in runs(self.stage.dims, start, out.shape):
                 where = files.target_offset + offset * itemsize
-                write_full(self.target, view[at : at + count * itemsize], where)
-                at += count * itemsize
+                part = view[at : at + count * itemsize]
+                write_full(self.target, part, where)
+                if files.summed[1] and len(part) == len(view):
+                    self.sums[1].add(where, part)
+                at += len(part)
 
 
 class StageState:

@@ -13,7 +13,7 @@ import pytest
 
 from kact_cli.errors import KactError
 from kact_cli.formats.npz import reader
-from tests.tools.archives import npz
+from tests.tools.archives import npz, read_npz, safetensors
 from tests.tools.tables import convert
 from tests.tools.tensors import npy
 
@@ -101,6 +101,27 @@ UNUSABLE = {
     "objects": ({"a": np.array([None, 1]), "b": X}, "pickled Python objects"),
     "no array": ({"a": b"-1", "b": X}, "is no .npy"),
 }
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/../../b"])
+def test_a_name_that_leads_out_is_not_written(tmp_path: Path, name: str) -> None:
+    source = tmp_path / "in.safetensors"
+    source.write_bytes(safetensors({"x": X, name: X}))
+    with pytest.raises(KactError, match="would lead out of"):
+        convert("relu", source, tmp_path / "out.npz")
+    assert [p.name for p in tmp_path.iterdir()] == ["in.safetensors"]
+
+
+def test_zip64_fields_that_nothing_needs_are_read(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name in ("a.npy", "b.npy"):
+            with archive.open(name, "w", force_zip64=True) as member:
+                member.write(npy(X))
+    (tmp_path / "in.npz").write_bytes(file.getvalue())
+    found = read_npz(convert("relu", tmp_path / "in.npz", tmp_path / "o.npz", columns=("a",)))
+    assert np.array_equal(found["a"], np.maximum(X, 0))
+    assert np.array_equal(found["b"], X)
 
 
 @pytest.mark.parametrize("name", UNUSABLE)

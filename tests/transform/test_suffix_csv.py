@@ -94,6 +94,23 @@ def test_what_is_added_is_what_would_have_replaced(chain: str, null: str, tmp_pa
         assert text_of(done) == expected
 
 
+TRANSLATED = {
+    "to tabs": ("o.tsv", 'a,t,b\r\n1.50,"x,y",NA\r\n-7,"a\tb",2\r\n',
+                'a\tt\tb\ta_p\tb_p\n1.50\tx,y\tNA\t1.5\t\n-7\t"a\tb"\t2\t0.0\t2.0\n'),
+    "no end": ("o.tsv", 'a,t\n1.50,"x"', "a\tt\ta_p\n1.50\tx\t1.5\n"),
+    "no header": ("o.tsv", "1.50,x\n-1,y\n", "1.50\tx\t1.5\n-1\ty\t0.0\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TRANSLATED)
+def test_sources_keep_their_text_where_the_delimiter_changes(case: str, tmp_path: Path) -> None:
+    name, given, expected = TRANSLATED[case]
+    (tmp_path / "in.csv").write_bytes(given.encode())
+    options: dict[str, Any] = {"columns": ("a", "b") if "b" in given[:6] else ()}
+    convert("relu", tmp_path / "in.csv", tmp_path / name, suffix="_p", **options)
+    assert (tmp_path / name).read_bytes().decode() == expected
+
+
 ERRORS = {
     "there already": (b"a,a_p\n1.5,2.5\n", ("--suffix", "_p"), "there is a column called 'a_p'"),
     "twice": (b"a,a\n1.5,2.5\n", ("--suffix", "_p"), "two results would be called 'a_p'"),

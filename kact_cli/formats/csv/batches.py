@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kact_cli.errors import DataError
-from kact_cli.formats.csv.cells import piece_offsets
+from kact_cli.formats.csv.cells import Records, locate, piece_offsets
 from kact_cli.formats.csv.dialect import Dialect
 from kact_cli.formats.csv.floats import written
 from kact_cli.formats.csv.parse import ParsedBlock
@@ -37,7 +37,7 @@ def to_record_batch(parsed: ParsedBlock, numbers: NDArray[Any]) -> pa.RecordBatc
     names = parsed.dialect.names
     tensor = {int(column): i for i, column in enumerate(parsed.columns)}
     others = np.array([i for i in range(len(names)) if i not in tensor], np.intp)
-    texts = dict(zip(others.tolist(), _text_columns(parsed, others), strict=True))
+    texts = dict(zip(others.tolist(), _text_columns(parsed.located, others), strict=True))
     arrays = []
     for column in range(len(names)):
         if column in tensor:
@@ -49,9 +49,20 @@ def to_record_batch(parsed: ParsedBlock, numbers: NDArray[Any]) -> pa.RecordBatc
     return pa.RecordBatch.from_arrays(arrays, names=list(names))
 
 
-def _text_columns(parsed: ParsedBlock, columns: NDArray[np.intp]) -> list[pa.StringArray]:
-    data = parsed.block.data
-    cells = parsed.located.cells(columns)
+def translated(text: memoryview, dialect: Dialect, width: int, delimiter: str) -> memoryview:
+    """Whole records of `width` cells, written in `dialect`, as kact writes them: with that
+    delimiter, line feeds, and quotes where they must be."""
+    data, end = text.tobytes(), dialect.record_end
+    if not data:
+        return text
+    located = locate(data.removesuffix(end) + end, dialect.delimiter, end, width)
+    columns = _text_columns(located, np.arange(width))
+    return to_csv(pa.RecordBatch.from_arrays(columns, names=[""] * width), delimiter)
+
+
+def _text_columns(located: Records, columns: NDArray[np.intp]) -> list[pa.StringArray]:
+    data = located.data
+    cells = located.cells(columns)
     bytes_ = np.frombuffer(data, np.uint8)
     arrays = []
     for i in range(len(columns)):
@@ -84,6 +95,12 @@ def header(names: list[str], delimiter: str = ",", line_ending: str = "\n") -> b
     if len(cells) > 1:
         cells = ["" if cell == '""' else cell for cell in cells]
     return (delimiter.join(cells) + line_ending).encode()
+
+
+def translated_header(dialect: Dialect, names: Sequence[str], delimiter: str) -> bytes:
+    """What precedes the first record where another dialect is written: the header, if there is
+    one, with `names` added."""
+    return header([*dialect.names, *names], delimiter) if dialect.header else b""
 
 
 def longer_preamble(dialect: Dialect, names: Sequence[str]) -> bytes:

@@ -32,8 +32,6 @@ class CsvReader(TableReader):
         self._jobs = options.jobs
         self._dtype = options.compute_dtype or np.dtype(np.float64)
         self.nulls = (*NULL_NAMES, *map(repr, options.nulls))
-        self.header = self._text.dialect.header
-        """Whether the first record names the columns."""
 
     @property
     def columns(self) -> Sequence[Column]:
@@ -68,7 +66,7 @@ class CsvReader(TableReader):
         endings = {b"\n": "LF", b"\r\n": "CRLF", b"\r": "CR"}
         return {
             "delimiter": dialect.delimiter.decode(),
-            "header": self.header,
+            "header": dialect.header,
             "line_ending": endings[dialect.line_ending],
             "byte_order_mark": dialect.preamble.startswith(BOM),
             "compression": codec.value if codec else None,
@@ -89,7 +87,7 @@ def _column_blocks(parsed: ParsedBlock) -> list[ColumnBlock]:
 class CsvWriter:
     """Record batches as CSV, compressed if the target's name asks for it.
 
-    With a header, unless the user says no or the input is a CSV, `like`, that has none.
+    With a header, unless the user says no. From CSV to CSV goes another way.
     """
 
     def __init__(
@@ -103,12 +101,8 @@ class CsvWriter:
         self._write = target.write
         self._encode = encoder(target)
         self._format, self._decimal = options.float_format, options.decimal
-        # What the user says of a CSV is said of the input
-        csv = like if isinstance(like, CsvReader) else None
-        named = (None if csv else options.delimiter) or named_delimiter(target) or ","
-        # Beside decimal commas, as spreadsheets have it
-        self._delimiter = ";" if named == self._decimal and not options.delimiter else named
-        if csv.header if csv else options.header is not False:
+        self._delimiter = options.delimiter or _delimiter_for(target, self._decimal)
+        if options.header is not False:
             names = header(list(schema.names), self._delimiter)
             self._write(self._encode(memoryview(names)))
 
@@ -140,16 +134,22 @@ def _is_text(type_: pa.DataType) -> bool:
     return any(f(type_) for f in (t.is_string, t.is_large_string, t.is_binary, t.is_large_binary))
 
 
-def translates(source: Source, target: Target) -> bool:
-    """Whether a CSV must not keep its delimiter, for the names of the files say another.
+def new_delimiter(source: Source, target: Target, decimal: str) -> str | None:
+    """The delimiter that a CSV gets which must not keep its own: the files' names say another.
 
-    Names that say nothing, and .csv for other delimiters, keep what there is.
+    None where names say nothing, and of .csv for other delimiters: they keep what there is.
     """
-    names = (named_delimiter(source), named_delimiter(target))
-    return None not in names and names[0] != names[1]
+    names = (_named_delimiter(source), _named_delimiter(target))
+    return None if None in names or names[0] == names[1] else _delimiter_for(target, decimal)
 
 
-def named_delimiter(file: Source | Target) -> str | None:
+def _delimiter_for(target: Target, decimal: str) -> str:
+    named = _named_delimiter(target) or ","
+    # Beside decimal commas, as spreadsheets have it
+    return ";" if named == decimal else named
+
+
+def _named_delimiter(file: Source | Target) -> str | None:
     """The delimiter that a file's name stands for."""
     name = file.name.lower()
     stem, suffix = os.path.splitext(name)

@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.part import SourcePart
 from kact_cli.files.source import Source
+from kact_cli.files.sums import Sums
 from kact_cli.formats.archive import LIST_LIMIT, ArchiveReader, Member
 from kact_cli.formats.declared import NPZ
 from kact_cli.formats.npy import Header, NoTensorError, read_header
@@ -60,7 +61,9 @@ class NpzReader(ArchiveReader):
         name = self.called(index)
         if info.compress_type == zipfile.ZIP_STORED:
             place = self.places[index]
-            return SourcePart(self.source, place.start, place.size, name)
+            part = SourcePart(self.source, place.start, place.size, name)
+            part.sums = Sums()
+            return part
         if info.file_size > RATIO_LIMIT * info.compress_size:
             packed = f"{name}, {RATIO_LIMIT:,} times smaller in the file,"
             NPZ.check_unit(packed, info.file_size, self._options)
@@ -69,14 +72,17 @@ class NpzReader(ArchiveReader):
         inflated.read_into(memoryview(bytearray(header.offset)))
         return inflated
 
-    def verify(self, index: int, jobs: int | None) -> None:
-        place, info = self.places[index], self.infos[index]
-        if info.compress_type == zipfile.ZIP_STORED:
-            start = self.source.base + place.start
+    def verify(self, index: int, tensor: Source, jobs: int | None) -> None:
+        if tensor.sums is None:
+            return
+        head, size = bytearray(self.tensor(index).offset), self.places[index].size
+        tensor.sums.add(tensor.base, head[: tensor.read_at(memoryview(head), 0)])
+        found = tensor.sums.whole(tensor.base, size)
+        if found is None:
             with prefixed(self.source.name, OSError):
-                found = checksum(self.source.fd, start, place.size, jobs)
-            if found != info.CRC:
-                raise DataError(f"{self.called(index)} is broken: Bad CRC-32")
+                found = checksum(tensor.fd, tensor.base, size, jobs)
+        if found != self.infos[index].CRC:
+            raise DataError(f"{self.called(index)} is broken: Bad CRC-32")
 
     def facts(self) -> dict[str, object]:
         return {"comment": self.zip.comment.decode("utf-8", "replace")} if self.zip.comment else {}
@@ -88,7 +94,7 @@ class NpzReader(ArchiveReader):
             name = info.filename.removesuffix(SUFFIX)
             if name in seen:
                 raise self._refused(info, "is there twice")
-            if ".." in name.split("/") or name.startswith("/"):
+            if leads_out(name):
                 raise self._refused(info, "has a path that leads out of the archive")
             if info.flag_bits & ENCRYPTED:
                 raise self._refused(info, "is encrypted")
@@ -151,6 +157,11 @@ class NpzReader(ArchiveReader):
                 f"has {info.file_size:,} bytes, and its .npy header says {header.end:,}"
             )
         return header
+
+
+def leads_out(name: str) -> bool:
+    """Whether who unpacks a member of that name may write outside of where it is unpacked."""
+    return name.startswith("/") or ".." in name.split("/")
 
 
 def _starts(member: tuple[zipfile.ZipInfo, Place]) -> int:

@@ -15,14 +15,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kact_cli.errors import prefixed
+from kact_cli.errors import DataError, prefixed
 from kact_cli.files.descriptors import copy_range
 from kact_cli.files.part import TargetPart
 from kact_cli.files.target import Target, as_regular_file
 from kact_cli.formats.archive import ArchiveReader, ArchiveWriter, Result
 from kact_cli.formats.npy import Header, write_header
 from kact_cli.formats.npz.checksum import checksum
-from kact_cli.formats.npz.reader import LOCAL, SUFFIX, UTF8, NpzReader
+from kact_cli.formats.npz.reader import LOCAL, SUFFIX, UTF8, NpzReader, leads_out
+from kact_cli.messages import display
 from kact_cli.options import Options
 from kact_cli.parallel.pools import thread_pool
 
@@ -51,6 +52,8 @@ class NpzWriter(ArchiveWriter):
         options: Options,
         like: ArchiveReader,
     ) -> None:
+        if bad := next((r.name for r in results if leads_out(r.name)), None):
+            raise DataError(f"{target.name}: '{display(bad)}' would lead out of an .npz")
         self._results = results
         self._like = like if isinstance(like, NpzReader) else None
         self._options = options
@@ -73,9 +76,14 @@ class NpzWriter(ArchiveWriter):
         start = self._at + LOCAL.size + len(name) + len(_extra(info, extra, local=True))
         if info.compress_type == zipfile.ZIP_STORED:
             info.compress_size = info.file_size
-            yield TargetPart(self._out, start)
-            with prefixed(self._out.name, OSError):
-                info.CRC = checksum(self._out.fd, start, info.file_size, self._options.jobs)
+            part = TargetPart(self._out, start, summed=True)
+            assert part.sums is not None
+            yield part
+            found = part.sums.whole(part.base, info.file_size)
+            if found is None:
+                with prefixed(self._out.name, OSError):
+                    found = checksum(self._out.fd, part.base, info.file_size, self._options.jobs)
+            info.CRC = found
         else:
             with thread_pool(self._options.jobs) as (pool, count):
                 deflated = _Deflated(TargetPart(self._out, start), pool, count + 1)
