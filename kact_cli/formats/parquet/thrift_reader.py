@@ -137,12 +137,12 @@ def _after(data: bytes, kind: int, at: int, depth: int) -> int:
     if kind == BINARY:
         size, at = _varint(data, at)
         return at + size  # beyond the end, where the next byte is missed
-    if kind == STRUCT:
-        return _numbers(data, at, {}, [], [], depth + 1)
     if I16 <= kind <= I64:
         while data[at] > 0x7F:
             at += 1
         return at + 1
+    if kind == STRUCT:
+        return _numbers(data, at, {}, [], [], depth + 1)
     if depth > MAX_DEPTH:
         raise DataError("broken Parquet metadata: nested too deep")
     if kind in (LIST, SET):
