@@ -6,7 +6,7 @@ import contextlib
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -82,16 +82,24 @@ class TableReader(ABC):
         return
 
 
-class TableWriter(Protocol):
+class TableWriter(ABC):
     """Writes record batches of one schema; nothing is complete before `close`."""
 
-    def write(self, batch: pa.RecordBatch) -> None: ...
+    def prepared(self, batch: pa.RecordBatch) -> Any:
+        """What `write` takes of a batch; several threads prepare batches at once."""
+        return batch
 
-    def close(self) -> None: ...
+    @abstractmethod
+    def write(self, prepared: Any) -> None:
+        """Write what `prepared` gave, in the order of the rows."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Write what comes after the last batch."""
+
+    @abstractmethod
     def abandon(self) -> None:
         """Write no more, and above all nothing that makes half a table look whole."""
-        ...
 
 
 class Sink(io.RawIOBase):

@@ -15,7 +15,7 @@ from kact_cli.engine.bfloat16 import as_floats
 from kact_cli.errors import DataError, UsageError
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target, as_regular_file
-from kact_cli.formats.base import TableReader, rows_of
+from kact_cli.formats.base import TableReader, TableWriter, rows_of
 from kact_cli.formats.npy import Header, NpyTensor, write_header
 from kact_cli.messages import listed
 from kact_cli.options import Options
@@ -73,7 +73,7 @@ class NpyTableReader(TableReader):
         self._opened.close()
 
 
-class NpyTableWriter:
+class NpyTableWriter(TableWriter):
     """The columns at some positions as one tensor (rows, columns), in the widest of their dtypes.
 
     One column of lists of one length is a tensor (rows, length), one of tensors (rows, *shape).

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
 
 from kact_cli.chain import Chain
 from kact_cli.errors import DataError, prefixed
@@ -66,10 +69,16 @@ def _pump(
 ) -> int:
     """Read, compute on several threads, write in order; returns the number of rows."""
     rows = 0
+
+    def compute(batch: pa.RecordBatch) -> tuple[int, Any]:
+        computed = run.batch(batch)
+        with prefixed(name, *FAULTS):
+            return computed.num_rows, writer.prepared(computed)
+
     with thread_pool(options.jobs) as (pool, count):
-        for batch in in_order(pool, count + 1, run.batch, reader.batches()):
+        for done, prepared in in_order(pool, count + 1, compute, reader.batches()):
             with prefixed(name, *FAULTS):
-                writer.write(batch)
-            rows += batch.num_rows
-            options.observer.advance(batch.num_rows * len(run.job.selected))
+                writer.write(prepared)
+            rows += done
+            options.observer.advance(done * len(run.job.selected))
     return rows

@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 
 from kact_cli.errors import prefixed
 from kact_cli.formats.arrow.read import ArrowFileReader, ArrowStreamReader
-from kact_cli.formats.base import FAULTS, Sink, TableReader
+from kact_cli.formats.base import FAULTS, Sink, TableReader, TableWriter
 
 if TYPE_CHECKING:
     from kact_cli.files.target import Target
     from kact_cli.options import Options
 
 
-class _ArrowWriter:
+class _ArrowWriter(TableWriter):
     """Record batches as they come, compressed as `like`, an Arrow input, is."""
 
     stream: ClassVar[bool]

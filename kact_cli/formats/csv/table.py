@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
-from kact_cli.formats.base import BATCH_BYTES, TableReader
+from kact_cli.formats.base import BATCH_BYTES, TableReader, TableWriter
 from kact_cli.formats.csv.batches import header, to_csv, to_record_batch
 from kact_cli.formats.csv.compression import codec_for, compress
 from kact_cli.formats.csv.dialect import BOM
@@ -84,7 +84,7 @@ def _column_blocks(parsed: ParsedBlock) -> list[ColumnBlock]:
     ]
 
 
-class CsvWriter:
+class CsvWriter(TableWriter):
     """Record batches as CSV, compressed if the target's name asks for it.
 
     With a header, unless the user says no. From CSV to CSV goes another way.
@@ -106,12 +106,19 @@ class CsvWriter:
             names = header(list(schema.names), self._delimiter)
             self._write(self._encode(memoryview(names)))
 
-    def write(self, batch: pa.RecordBatch) -> None:
+    def prepared(self, batch: pa.RecordBatch) -> list[memoryview]:
+        """The text of the rows, compressed if it is to be: the most of the work."""
         each = _rows_of(batch)
+        texts = []
         for start in range(0, batch.num_rows, each):
             rows = batch.slice(start, each)
             text = to_csv(rows, self._delimiter, float_format=self._format, decimal=self._decimal)
-            self._write(self._encode(text))
+            texts.append(self._encode(text))
+        return texts
+
+    def write(self, prepared: list[memoryview]) -> None:
+        for text in prepared:
+            self._write(text)
 
     def close(self) -> None:
         pass

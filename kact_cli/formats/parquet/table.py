@@ -13,7 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kact_cli.errors import DataError, prefixed
-from kact_cli.formats.base import BATCH_BYTES, FAULTS, Sink, TableReader, rows_of, sound
+from kact_cli.formats.base import (
+    BATCH_BYTES,
+    FAULTS,
+    Sink,
+    TableReader,
+    TableWriter,
+    rows_of,
+    sound,
+)
 from kact_cli.formats.parquet.footer import File
 from kact_cli.formats.parquet.read import (
     CODECS,
@@ -144,7 +152,7 @@ class ParquetReader(TableReader):
         self._coarse.close()
 
 
-class ParquetWriter:
+class ParquetWriter(TableWriter):
     """A Parquet file in the manner of the file that it is made from, if that is Parquet too.
 
     Codec by column, row groups, names in lists and metadata are the source's. `computed` are the
