@@ -71,6 +71,22 @@ def test_list_fits_a_terminal(kact: Kact) -> None:
         assert max(map(len, text.splitlines())) <= 100, text
 
 
+def test_list_says_who_has_which_default(kact: Kact) -> None:
+    said = {
+        "leaky-relu": [
+            "negative_slope (also alpha)",
+            "0.2; 0.3 in Keras's layer",
+            "0.01 in PyTorch",
+        ],
+        "hard_sigmoid": ["Default: 0.2; 1/6 in Keras 3"],
+        "gelu": ["Default: false; true in JAX"],
+        "swish": ["silu(alpha=1)", "called swish"],
+    }
+    for name, words in said.items():
+        text = " ".join(kact("list", name).stdout.decode().split())
+        assert all(w in text for w in words), text
+
+
 def test_bare_kact_and_version(kact: Kact) -> None:
     welcome = kact().stdout.decode()
     assert "kact apply relu" in welcome
