@@ -59,10 +59,10 @@ class ByInput:
         if size == 1:
             pairs = np.array([len(among)])
         else:
-            pairs = np.bincount(among - among.dtype.type(start), minlength=size)
+            pairs = np.bincount((among - among.dtype.type(start)).astype(np.int64), minlength=size)
         most, total = np.zeros(size, np.uint64), np.zeros(size)
         if len(apart):
-            where = bins[apart] - bins.dtype.type(start)
+            where = (bins[apart] - bins.dtype.type(start)).astype(np.int64)
             np.maximum.at(most, where, ulp.astype(np.uint64))
             total += np.bincount(where, ulp, minlength=size)
         return cls(dtype, start, pairs, most, total)

@@ -190,6 +190,7 @@ def test_tables_archives_and_other_orders(kact: Kact, tmp_path: Path) -> None:
 
 
 def test_a_picture(kact: Kact, refused: Kact, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the plot extra is not installed")
     b = np.linspace(1, 2, 1000, dtype="f4")
     np.save(tmp_path / "b.npy", b)
     np.save(tmp_path / "a.npy", off_by(b, np.arange(1000) % 5))
