@@ -18,7 +18,7 @@ from kact_cli.formats.npy import NpyTensor
 from kact_cli.messages import display
 from kact_cli.options import Observer, Options
 from kact_cli.reports.summary import nonfinite
-from kact_cli.reports.values import OpenArchive, open_numbers
+from kact_cli.reports.values import OpenArchive, OpenTable, open_numbers
 from kact_cli.tables.columns import ColumnBlock, Kind, select
 from kact_cli.transform.route import transform
 
@@ -129,10 +129,12 @@ def _count(
         if isinstance(numbers, NpyTensor):
             tensors, columns = [numbers], None
         else:
-            width = 0 if isinstance(numbers, OpenArchive) else len(numbers.columns)
+            named = numbers.columns
+            if isinstance(numbers, OpenTable):
+                width, named = len(named), numbers.reader.fields
             if columns is None:
-                columns = select(numbers.columns, options.columns, options.exclude)
-            columns = [i for i in columns if numbers.columns[i].kind is not Kind.OTHER]
+                columns = select(named, options.columns, options.exclude)
+            columns = [i for i in columns if named[i].kind is not Kind.OTHER]
             if isinstance(numbers, OpenArchive):
                 tensors = [numbers.tensor(i) for i in columns]
             else:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from kact_cli.tables.arrays import block_of
 from kact_cli.tables.columns import Column, ColumnBlock
+from kact_cli.tables.fields import fields_of
 from kact_cli.tables.schema import describe
 
 if TYPE_CHECKING:
@@ -60,10 +61,19 @@ class TableReader(ABC):
         """The columns, by what they hold."""
         return [describe(field) for field in self.schema]
 
+    @property
+    def fields(self) -> Sequence[Column]:
+        """The columns, then the fields of structs in them: whatever may be named."""
+        return [field.column for field in fields_of(self.schema)]
+
     def numbers(self, columns: Sequence[int]) -> Iterator[list[ColumnBlock]]:
-        """The values of the columns at these positions, rising, some rows at a time."""
-        for batch in self.batches(columns):
-            yield [block_of(column) for column in batch.columns]
+        """The values of the `fields` at these positions, rising, some rows at a time."""
+        every = fields_of(self.schema)
+        fields = [every[i] for i in columns]
+        sources = sorted({field.path[0] for field in fields})
+        for batch in self.batches(sources):
+            arrays = dict(zip(sources, batch.columns, strict=True))
+            yield [block_of(field.of(arrays[field.path[0]])) for field in fields]
 
     def facts(self) -> dict[str, Any]:
         """What the file says of itself beside its columns, for `inspect`."""

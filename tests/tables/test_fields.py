@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,18 @@ def test_what_a_name_means() -> None:
     named = own.rename_columns(["id", "emb", "a", "emb.x_p"]).schema
     with pytest.raises(UsageError, match=r"called 'emb\.x_p'"):
         job_of("relu", named, columns=("emb.x",), suffix="_p")
+
+
+@pytest.mark.parametrize("more", [(), ("--suffix", "_p")], ids=["in place", "beside"])
+def test_a_batch_counts_in_fields(more: tuple[str, ...], tmp_path: Path) -> None:
+    rows = [{"x": float("inf")}, None, {"x": float("nan")}, {"x": 1e9}]
+    source = write(pa.table({"id": range(4), "s": pa.array(rows)}), tmp_path / "in.parquet")
+    words = ("batch", "exponential", source, "-o", tmp_path / "out", "-c", "s.x", "-q", *more)
+    assert run_here(*words, "--report", tmp_path / "r.json") == (0, "")
+    (entry,) = json.loads((tmp_path / "r.json").read_text())["files"]
+    assert entry["rows"] == 4
+    assert entry["nan"] == {"in": 1, "out": 1}
+    assert entry["inf"] == {"in": 1, "out": 2}
 
 
 @pytest.mark.parametrize("of", ["parquet", "arrow", "arrows"])

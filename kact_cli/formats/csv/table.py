@@ -37,6 +37,10 @@ class CsvReader(TableReader):
     def columns(self) -> Sequence[Column]:
         return self._text.columns
 
+    @property
+    def fields(self) -> Sequence[Column]:
+        return self.columns
+
     @cached_property
     def _selected(self) -> tuple[list[int], list[int]]:
         return self._text.select()
