@@ -125,7 +125,10 @@ def test_a_dtype_to_compute_in_is_refused() -> None:
         apply("tanh", [1.0], exact=True, compute_dtype=np.dtype(np.float64))
 
 
-CHAINS = ["softplus,softmax(axis=0)", "sigmoid,elu(alpha=0.3),selu,tanh"]
+CHAINS = [
+    "softplus,gelu,softmax(axis=0)",
+    "sigmoid,elu(alpha=0.3),selu,tanh,gelu(true),mish,silu(1.7),tanh_shrink,log_softmax",
+]
 BASELINE = "X86_V3 X86_V4 AVX2 FMA3 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL"
 
 
