@@ -8,9 +8,11 @@ array([-1.,  2.])
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # a Ctrl-C while `typing` is imported would be a traceback
 if TYPE_CHECKING:
+    from typing import Any
+
     from kact_cli.activations import ACTIVATIONS as ACTIVATIONS
     from kact_cli.chain import Chain as Chain
     from kact_cli.engine.apply import apply as apply

@@ -1,9 +1,14 @@
 """`kact`, and `python -m kact_cli`. Ctrl-C ends it from here on, before anything is imported."""
 
+from __future__ import annotations
+
 import os
 import signal
-from types import FrameType
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
 
 
 def main() -> NoReturn:

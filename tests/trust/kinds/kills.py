@@ -72,7 +72,7 @@ def _process(command: Command, place: Path, number: int, after: float) -> Ended:
         process.kill()
         return Ended(-signal.SIGALRM, b"", b"", WALL)
     code = process.returncode
-    if b"Traceback" in err and b"kact_cli" not in err:  # of Python, before kact's first line
+    if b"Traceback" in err and b", in main\n" not in err:  # of Python, before kact's first line
         code, err = -number, b""
     ended = Ended(code, b"", err, time.monotonic() - started)
     return _as_a_program(ended, number)
