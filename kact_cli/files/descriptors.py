@@ -85,6 +85,10 @@ def reserve(fd: int, size: int, base: int = 0) -> None:
     """
     try:
         if size and hasattr(os, "posix_fallocate"):
+            # Some file systems take all that there is, from everybody, before they find too little
+            disk = os.fstatvfs(fd)
+            if size > disk.f_bavail * disk.f_frsize:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.posix_fallocate(fd, base, size)
     except OSError as e:
         if e.errno in _NO_ROOM:
