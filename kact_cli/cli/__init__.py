@@ -7,6 +7,7 @@ Click and nothing else.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -134,7 +134,9 @@ def sniff(
     return Dialect(chosen, line_ending, named, before[: len(head)], header, quoted, spelling)
 
 
-def _by_column(records: list[Record], width: int) -> list[list[str]]:
+def _by_column(records: list[Record], width: int) -> Sequence[Sequence[str]]:
+    if records and all(len(r.cells) == width for r in records):
+        return list(zip(*(r.cells for r in records), strict=True))
     return [[r.cells[i] for r in records if i < len(r.cells)] for i in range(width)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from kact_cli.formats.csv.spelling import Cell, Spelling, bare, shown
 from kact_cli.tables.columns import Column, Kind
@@ -22,7 +23,7 @@ _TYPES = {
 def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spelling) -> Column:
     """The column of that name, with these cells, in records that begin on these lines."""
     if not any(cells):
-        return Column(name, Kind.EMPTY, _TYPES[Kind.EMPTY], guessed=len(cells) > 0)
+        return _empty(name, len(cells) > 0)
     found = [bare(cell) for cell in cells]
     kinds = [spelling.of(cell) for cell in found]
     fractions = kinds.count(Cell.FRACTION) + kinds.count(Cell.NEARLY)
@@ -54,6 +55,11 @@ def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spel
         example=example,
         mixed=mixed,
     )
+
+
+@lru_cache(1)  # a line of commas is a file of columns without a name
+def _empty(name: str, guessed: bool) -> Column:
+    return Column(name, Kind.EMPTY, _TYPES[Kind.EMPTY], guessed=guessed)
 
 
 def _rises(cells: Sequence[str], kinds: Sequence[Cell]) -> bool:
