@@ -179,7 +179,7 @@ def main() -> NoReturn:
         os.environ.setdefault(f"{name}_NUM_THREADS", "1")
     # Read when pyarrow is imported: its own memory pool keeps what it was given
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    # The records of a wide table are many, and live on: looking for rubbish took a third of the time
+    # The records of a wide table are many and live on: looking for rubbish took a third of the time
     gc.set_threshold(20_000)
     try:
         try:
