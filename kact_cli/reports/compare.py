@@ -181,8 +181,10 @@ def _columnwise(files: Sequence[NpyTensor | OpenTable], wanted: Wanted) -> Compa
         for found in in_order(pool, count + 1, done, aligned(rows, names_)):
             for label, part in zip(labels, found, strict=True):
                 total[label] = total[label].merge(part, wanted.top)
-    skipped = [c.name for file in files[:2] for c in _columns(file) if c.kind is Kind.OTHER]
-    return Comparison(total, tuple(dict.fromkeys(skipped)), wanted.tolerance)
+    text = (c.name for file in files[:2] for c in _columns(file) if c.kind is Kind.OTHER)
+    around = {label.rpartition(".")[0] for label in labels}  # structs whose fields are compared
+    skipped = tuple(dict.fromkeys(name for name in text if name not in around))
+    return Comparison(total, skipped, wanted.tolerance)
 
 
 def _chosen(files: Sequence[NpyTensor | OpenTable], options: Options) -> list[list[int]]:
@@ -213,7 +215,7 @@ def _width(tensor: NpyTensor) -> int:
 
 
 def _columns(numbers: NpyTensor | OpenTable) -> Sequence[Column]:
-    return numbers.columns if isinstance(numbers, OpenTable) else []
+    return numbers.fields if isinstance(numbers, OpenTable) else []
 
 
 def _labels(names: Sequence[str]) -> list[str]:
@@ -232,7 +234,8 @@ def _matched(
     """The positions of the columns of the same names, in the order of `a`; `b` may have `more`."""
     found = []
     for table, positions in zip((a, b), chosen, strict=True):
-        labels = _labels([table.columns[i].name for i in positions])
+        fields = table.fields
+        labels = _labels([fields[i].name for i in positions])
         found.append(dict(zip(labels, positions, strict=True)))
     for mine, its, table in ((found[0], found[1], b), (found[1], found[0], a)):
         missing = [name for name in mine if name not in its]

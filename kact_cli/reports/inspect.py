@@ -40,20 +40,24 @@ def describe(numbers: Numbers) -> dict[str, Any]:
 
 def summarize(numbers: Numbers, options: Options) -> dict[int | str, Summary]:
     """The numbers themselves, by a pass over the file: a summary of a whole .npy, under WHOLE, or
-    of each numeric column of a table or tensor of an archive, under its position."""
+    of each numeric column of a table or tensor of an archive, under its position.
+
+    A field of structs is under its name."""
     if isinstance(numbers, NpyTensor):
         return {WHOLE: _summary(numbers, options)}
     with prefixed(numbers.source.name):
-        noun = "member" if isinstance(numbers, OpenArchive) else "column"
-        chosen = numeric(numbers.columns, options, noun)
-    if isinstance(numbers, OpenArchive):
-        return {i: _summary(numbers.tensor(i), options) for i in chosen}
-    found: dict[int | str, Summary] = {i: Summary() for i in chosen}
+        if isinstance(numbers, OpenArchive):
+            members = numeric(numbers.columns, options, "member")
+            return {i: _summary(numbers.tensor(i), options) for i in members}
+        fields, whole = numbers.fields, len(numbers.columns)
+        chosen = numeric(fields, options)
+    keys = [i if i < whole else fields[i].name for i in chosen]
+    found: dict[int | str, Summary] = {key: Summary() for key in keys}
     if chosen:
         with thread_pool(options.jobs) as (pool, count):
             for parts in in_order(pool, count + 1, _summaries, numbers.reader.numbers(chosen)):
-                for i, part in zip(chosen, parts, strict=True):
-                    found[i] = found[i].merge(part)
+                for key, part in zip(keys, parts, strict=True):
+                    found[key] = found[key].merge(part)
     return found
 
 

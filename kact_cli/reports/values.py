@@ -37,6 +37,12 @@ class OpenTable:
     def columns(self) -> Sequence[Column]:
         return self.reader.columns
 
+    @property
+    def fields(self) -> Sequence[Column]:
+        """The columns, then the fields of structs in them: whatever may be named."""
+        columns = self.reader.columns
+        return [*columns, *self.reader.fields[len(columns) :]]
+
 
 @dataclass(frozen=True)
 class OpenArchive:

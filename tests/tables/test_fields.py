@@ -12,7 +12,7 @@ import pytest
 
 from kact_cli.errors import UsageError
 from tests.tools.job import job_of, run
-from tests.tools.run import run_here
+from tests.tools.run import Kact, run_here
 from tests.tools.tables import convert, read_ipc, write
 
 ROWS: list[Any] = [
@@ -152,3 +152,18 @@ def test_in_files(of: str, tmp_path: Path) -> None:
     code, said = run_here("explain", "relu", source, "-c", "emb.x", "--suffix", "_p")
     assert (code, said) == (0, "")
     assert run_here("apply", "relu", source, "-c", "emb.*", "--preview", "result") == (0, "")
+
+
+def test_what_only_reads_knows_them(kact: Kact, tmp_path: Path) -> None:
+    """Each field of numbers is a column to inspect and compare, by default and by name."""
+    source = write(TABLE, tmp_path / "in.parquet", 2)
+    other = convert("relu", source, tmp_path / "o.parquet", columns=("emb.x",))
+    found = json.loads(kact("inspect", "--stats", "--json", source).stdout)
+    assert [c["name"] for c in found["columns"]] == ["id", "emb", "a"]
+    assert list(found["fields"]) == ["emb.x", "emb.y", "emb.deep.z"]
+    assert (found["fields"]["emb.x"]["stats"]["least"]) == -2.5
+    assert b"emb.x" in kact("inspect", "--stats", "-c", "emb.x", source).stdout
+    assert kact("compare", source, other, "--exclude", "emb.x").stdout.endswith(b"equal\n")
+    told = kact("compare", source, other, code=1).stdout.decode()
+    assert "1 value differs" in told
+    assert "emb.deep.t" not in told.partition("not compared")[0]

@@ -149,5 +149,7 @@ def _attach(found: dict[str, Any], summaries: Mapping[int | str, Summary]) -> No
                 "width": histogram.width,
                 "counts": histogram.counts,
             }
-        place = found if key == WHOLE or isinstance(key, str) else found["columns"][key]
+        place = found if key == WHOLE else found["columns"][key] if isinstance(key, int) else {}
         place["stats"] = stats
+        if isinstance(key, str) and key != WHOLE:
+            found.setdefault("fields", {})[key] = place
