@@ -46,7 +46,7 @@ def run(
         from kact_cli.cli.preview import show
         from kact_cli.reports.preview import preview as look
 
-        show(look(chain, source, options, each=preview == "after-each"))
+        show(look(chain, source, options, each=preview == "after-each"), unasked=preview is None)
         return
     watched(options, lambda: transform(chain, source, target, options))
 

@@ -95,10 +95,20 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
-def short(text: str, width: int) -> str:
+def short(text: str, width: int | None = None) -> str:
     """`text` on one line of at most `width` characters, with nothing that moves the cursor."""
     text = display(text)
-    return text if len(text) <= width else text[: width - 1] + "~"
+    if width is None or cells(text) <= width:
+        return text
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width - 1) + "~"
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """`text` with spaces that make it `width` characters wide on a terminal."""
+    spaces = " " * (width - cells(text))
+    return spaces + text if right else text + spaces
 
 
 def bars(counts: Sequence[int]) -> str:
