@@ -45,7 +45,8 @@ def columns(
         lines = []
         for row in rows[1:]:
             pairs = [(f"  {t}", cell) for t, cell in zip(rows[0][1:], row[1:], strict=True)]
-            lines += [*wrapped(row[0], style="bold"), *columns(pairs)]
+            first = f"{rows[0][0]} {row[0]}" if 0 in right else row[0]
+            lines += [*wrapped(first, style="bold"), *columns(pairs)]
         return lines
     from rich.table import Table
     from rich.text import Text

@@ -9,7 +9,7 @@ import click
 
 from kact_cli.cli.help import COMPUTE, FILES, Command, option
 from kact_cli.cli.options import make_options, reading_options
-from kact_cli.cli.show import as_json
+from kact_cli.cli.show import as_json, wrapped
 from kact_cli.cli.types import PathType
 from kact_cli.errors import ExitCode, UsageError
 from kact_cli.files.descriptors import STANDARD
@@ -115,7 +115,8 @@ def command(
     else:
         single = found.errors.get("")
         lines = comparison.one(single) if single else comparison.many(found, noun)
-        for line in (*dtypes, *lines, comparison.verdict(found)):
+        style = "bold green" if found.passed else "bold red"
+        for line in (*dtypes, *lines, *wrapped(comparison.verdict(found), style=style)):
             click.echo(line)
     if output is not None:
         comparison.draw(found, tolerance, output, overwrite)
