@@ -127,11 +127,11 @@ def _axes(frame: Frame, columns: int, height: int, ascii_only: bool) -> list[lis
     across, down = ("-", "|") if ascii_only else ("┄", "┆")
     grid = [[Cell(" ")] * columns for _ in range(height)]
     if frame.left < 0 < frame.right:
-        column = round((columns - 1) * -frame.left / (frame.right - frame.left))
+        column = round((columns - 1) * (-frame.left / (frame.right - frame.left)))
         for row in grid:
             row[column] = Cell(down)
     if frame.bottom < 0 < frame.top:
-        row_number = round((height - 1) * frame.top / (frame.top - frame.bottom))
+        row_number = round((height - 1) * (frame.top / 2 / (frame.top / 2 - frame.bottom / 2)))
         grid[row_number] = [Cell(across)] * columns
     return grid
 

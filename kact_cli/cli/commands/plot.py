@@ -71,7 +71,8 @@ def command(
     """Draw the curve of one chain or several.
 
     A SPEC is what `kact chain` takes: `elu`, `relu(alpha=0.1)`, `softplus,tanh`. Several are drawn
-    over one another, each in its own mark, with its values at both ends. A chain with softmax has no curve.
+    over one another, each in its own mark, with its values at both ends. A chain with softmax has
+    no curve.
     """
     if not (first < last and math.isfinite(last - first)):
         raise UsageError(
