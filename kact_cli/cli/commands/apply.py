@@ -19,6 +19,7 @@ from kact_cli.cli.options import (
     preview_option,
     transform_options,
 )
+from kact_cli.cli.output import REPORT
 from kact_cli.cli.run import looks_like_chain, run, too_many_files
 
 
@@ -97,9 +98,12 @@ def _command(activation: Activation) -> click.Command:
     @input_output
     @transform_options
     @preview_option
-    def callback(input: str, output: str, preview: str | None, **chosen: Any) -> None:
+    @REPORT
+    def callback(
+        input: str, output: str, preview: str | None, report: str | None, **chosen: Any
+    ) -> None:
         step = Step.make(activation.name, {name: chosen.pop(name) for name in names})
-        run(Chain((step,)), input, output, make_options(**chosen), preview)
+        run(Chain((step,)), input, output, make_options(**chosen), preview, report)
 
     made = click.command(
         activation.name,

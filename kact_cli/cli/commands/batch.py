@@ -19,10 +19,12 @@ from kact_cli.chain import Chain
 from kact_cli.cli.console import complain
 from kact_cli.cli.help import FILES, PART, RUNNING, Command, option
 from kact_cli.cli.options import batch_options, make_options
+from kact_cli.cli.output import REPORT
 from kact_cli.cli.run import watched
 from kact_cli.cli.types import ChainType
 from kact_cli.errors import DataError, StrictError, UsageError
 from kact_cli.files import object_store as remote
+from kact_cli.files.descriptors import STANDARD
 from kact_cli.files.object_store import PIECE_BYTES
 from kact_cli.files.source import open_source
 from kact_cli.formats.detect import by_name, by_suffix, check_typed
@@ -85,12 +87,7 @@ from kact_cli.parallel.processes import Inline, Processes, Workers
 )
 @option(RUNNING, "--keep-going", "-k", is_flag=True, help="Finish the rest when a file fails.")
 @option(RUNNING, "--dry-run", "-n", is_flag=True, help="Print what would be done.")
-@option(
-    RUNNING,
-    "--report",
-    metavar="FILE",
-    help="Write what became of each file, with counts, as JSON.",
-)
+@REPORT
 @option(
     RUNNING,
     "--scheduler",
@@ -169,7 +166,7 @@ def command(
             from kact_cli.batch.report import write_report
 
             write_report(report, directory.made, batch.results, [*skipped, *batch.left])
-    if not chosen["quiet"]:
+    if not chosen["quiet"] and report != STANDARD:
         stale = 0 if update else sum(map(directory.is_stale, skipped))
         left = len(skipped) + len(batch.left)
         _print_done(batch.results, left, stale, time.perf_counter() - started)
