@@ -43,12 +43,14 @@ def listed(names: Sequence[str]) -> str:
 
 
 def human(count: float) -> str:
-    """A number of bytes in the largest unit that keeps it above one: `1.5 MiB`."""
+    """A number of bytes in the largest unit that keeps it above one, of 3 digits: `1.5 MiB`."""
     size, units = float(count), ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"]
     while size >= 1024 and len(units) > 1:
         size /= 1024
         units.pop(0)
-    return f"{count:,.0f} bytes" if units[0] == "bytes" else f"{size:.4g} {units[0]}"
+    if units[0] == "bytes":
+        return counted(round(count), "byte")
+    return f"{size:,.0f} {units[0]}" if size >= 999.5 else f"{size:.3g} {units[0]}"
 
 
 def amount(count: float, unit: str) -> str:
@@ -64,6 +66,11 @@ def counted(count: int, one: str, many: str = "") -> str:
 def rate(count: float, seconds: float, unit: str = "bytes") -> str:
     """So many of a unit a second: `150 MiB/s`."""
     return f"{amount(count / max(seconds, 1e-9), unit)}/s"
+
+
+def took(seconds: float) -> str:
+    """A time that is over, of 3 digits: `0.0712 s`; from a minute on as `duration`."""
+    return f"{seconds:.3g} s" if seconds < 59.5 else duration(seconds)
 
 
 def duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""`--report FILE.json`: what became of every file, for programs to read."""
+"""`--report FILE.json`: what became of every file, or of the only one, for programs to read."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import Any
 from kact_cli.batch.inputs import Item
 from kact_cli.batch.manifest import Manifest
 from kact_cli.batch.schedule import Result
+from kact_cli.batch.unit import FileTask, transform_file
+from kact_cli.chain import Chain
 from kact_cli.errors import without_secrets
 from kact_cli.files.object_store import parse
 from kact_cli.files.target import Target
+from kact_cli.messages import describe
+from kact_cli.options import Options
 
 
 def write_report(
@@ -30,6 +34,22 @@ def write_report(
     }
     with Target(path, overwrite=True) as target:
         target.write(memoryview((json.dumps(report, indent=1) + "\n").encode()))
+
+
+def transform_reported(
+    chain: Chain, source: str, target: str, options: Options, report: str
+) -> None:
+    """Transform one file, and write the report of it, be it done or failed. Raises a KactError."""
+    item = Item(source, target, 0)
+    result = Result(item, error="stopped")
+    try:
+        outcome = transform_file(FileTask(chain, source, target, options, count=True))
+        result = Result(item, outcome)
+    except Exception as e:
+        result = Result(item, error=describe(e))
+        raise
+    finally:
+        write_report(report, Manifest.make(chain, options), [result], ())
 
 
 def _entry(item: Item, result: Result | None) -> dict[str, Any]:

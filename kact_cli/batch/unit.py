@@ -32,7 +32,7 @@ class FileTask:
     target: str
     options: Options
     count: bool = False
-    """Whether to count rows, NaN and infinities, which reads both files once more."""
+    """Whether to count rows, NaN and infinities, which reads both files, if they are, once more."""
     strict: bool = False
     """Whether a warning is an error."""
 
@@ -59,10 +59,13 @@ class Outcome:
 
 
 class Listener(Observer):
-    """Keeps what is said for whoever watches the batch; `strict` makes errors of warnings."""
+    """Keeps what is said for whoever watches the batch; `strict` makes errors of warnings.
 
-    def __init__(self, strict: bool) -> None:
-        self.strict = strict
+    `then` is told everything as it comes.
+    """
+
+    def __init__(self, strict: bool, then: Observer | None = None) -> None:
+        self.strict, self.then = strict, then or Observer()
         self.warnings: list[str] = []
         self.notes: list[str] = []
 
@@ -71,27 +74,42 @@ class Listener(Observer):
             raise StrictError(f"{message} (--strict)")
         if message not in self.warnings:
             self.warnings.append(message)
+        self.then.warn(message)
 
     def note(self, message: str) -> None:
         self.notes.append(message)
+        self.then.note(message)
+
+    def tell(self, message: str) -> None:
+        self.then.tell(message)
+
+    def start(self, total: int, passes: int, unit: str = "bytes", files: int = 1) -> None:
+        self.then.start(total, passes, unit, files)
+
+    def advance(self, count: int) -> None:
+        self.then.advance(count)
 
 
 def run_file(task: FileTask) -> Outcome:
+    """Make the directories above the output, and transform one file. Raises a KactError."""
+    if not remote.is_uri(task.target):
+        make_parents(task.target)
+    return transform_file(task)
+
+
+def transform_file(task: FileTask) -> Outcome:
     """Transform one file, whole or not at all. Raises a KactError."""
     started = time.perf_counter()
-    listener = Listener(task.strict)
+    listener = Listener(task.strict, task.options.observer)
     options = replace(task.options, observer=listener)
     sizes: list[int] = []
     counts: list[Counts] = []
 
     def finish(source: Source, target: Target, wanted: Format) -> None:
         sizes.extend(os.fstat(end.fd).st_size for end in (source, target))
-        if task.count:
-            assert target.path is not None
+        if task.count and target.path is not None and source.size is not None:
             counts.extend(_count_both(source, target.path, task.options, wanted))
 
-    if not remote.is_uri(task.target):
-        make_parents(task.target)
     transform(task.chain, task.source, task.target, options, finish=finish)
     read, written = counts or (None, None)
     seconds = time.perf_counter() - started

@@ -39,6 +39,11 @@ COMMANDS = {
 }
 """Every command, in the order of the help: the module of that name, and its help in one line."""
 
+EXAMPLES = (
+    "kact apply softmax logits.npy probabilities.npy",
+    "kact chain elu,softmax -c 'logit_*' table.parquet scores.parquet",
+)
+
 WELCOME = """\
 kact applies Keras activations to tensors in files.
 
@@ -111,6 +116,11 @@ class LazyGroup(click.Group):
         named = [(n, help) for n, help in COMMANDS.items() if n.startswith(incomplete)]
         found: list[CompletionItem[Any]] = [CompletionItem(n, help=help) for n, help in named]
         return found + click.Command.shell_complete(self, ctx, incomplete)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Examples"):
+            for line in EXAMPLES:
+                formatter.write(f"  {line}\n")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -232,7 +242,9 @@ def _command() -> int:
     except click.ClickException as e:
         context = getattr(e, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context else ""
-        _complain(display(e.format_message()) + hint)
+        from kact_cli.cli.help import plain_range
+
+        _complain(display(plain_range(e.format_message())) + hint)
         return ExitCode.USAGE
     except KactError as e:
         # A column's name may hold anything; the lines of a caret are the error's own

@@ -6,6 +6,7 @@ marks of their own, so that they can be told apart without colour.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,11 +15,12 @@ import numpy as np
 from kact_cli.reports.curve import Curve
 from kact_cli.types import Array
 
-MARKS = "*o+x#@%&"
+MARKS = "*o+x#@%&" + string.ascii_lowercase.replace("o", "").replace("x", "")
 COLOURS = ("cyan", "magenta", "green", "red", "blue", "yellow")
 _BRAILLE = 0x2800
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-_LEFT = 9  # the numbers on the left, and a space
+_LEFT = 9  # the numbers on the left, and a space, unless they are longer
+_RUN = 3  # characters that a curve has to itself where others lie on it
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,21 @@ class Frame:
             bottom, top = bottom - room, top + room
         return cls(float(curves[0].x[0]), float(curves[0].x[-1]), bottom, top)
 
+    def at(self, row: int, height: int) -> float:
+        """The y in the middle of a row of characters; the height itself may be too large."""
+        share = row / (height - 1)
+        return self.top * (1 - share) + self.bottom * share
+
 
 def picture(
     curves: Sequence[Curve], width: int, height: int, *, ascii_only: bool
 ) -> list[list[Cell]]:
     """The lines of the picture, `width` characters wide, the axes' numbers included."""
-    frame, columns = Frame.around(curves), max(10, width - _LEFT - 1)
+    frame = Frame.around(curves)
+    labels = _labels([frame.top, frame.at(height // 2, height), frame.bottom])
+    labelled = dict(zip((0, height // 2, height - 1), labels, strict=True))
+    left = max([_LEFT, *(len(label) + 1 for label in labels)])
+    columns = max(10, width - left - 1)
     fine = len(curves) == 1 and not ascii_only
     across, down = (2, 4) if fine else (1, 1)
     grid = _axes(frame, columns, height, ascii_only)
@@ -65,31 +76,28 @@ def picture(
             here = [number for number, found in enumerate(dots) if found[place].any()]
             if here:
                 # Curves that lie on one another take turns
-                number = here[column % len(here)]
+                number = here[column // _RUN % len(here)]
                 mark = _braille(dots[number][place]) if fine else MARKS[number % len(MARKS)]
                 grid[row][column] = Cell(mark, number)
     side = "|" if ascii_only else "│"
     lines = []
     for row, cells in enumerate(grid):
-        labels = {
-            0: frame.top,
-            height // 2: _at(frame, height // 2, height),
-            height - 1: frame.bottom,
-        }
-        label = _label(labels[row]) if row in labels else ""
-        lines.append([Cell(f"{label:>{_LEFT - 1}} {side}"), *cells])
-    lines.append([Cell(_below(frame, columns, ascii_only))])
-    lines.append([Cell(_numbers_below(frame, columns))])
+        lines.append([Cell(f"{labelled.get(row, ''):>{left - 1}} {side}"), *cells])
+    corner, line = ("+", "-") if ascii_only else ("└", "─")
+    lines.append([Cell(" " * left + corner + line * columns)])
+    lines.append([Cell(" " * (left + 1) + _numbers_below(frame, columns))])
     return lines
 
 
-def _at(frame: Frame, row: int, height: int) -> float:
-    """The y in the middle of a row of characters."""
-    return frame.top - (frame.top - frame.bottom) * row / (height - 1)
-
-
-def _label(value: float) -> str:
-    return f"{value:.3g}" if abs(value) >= 1e-12 else "0"
+def _labels(values: Sequence[float]) -> list[str]:
+    """Numbers as short as can be, and no two alike that are not; what is next to nothing is 0."""
+    nothing = 1e-12 * max(map(abs, values))
+    values = [0.0 if abs(v) <= nothing else v for v in values]
+    for digits in range(3, 17):
+        labels = [f"{v:.{digits}g}" for v in values]
+        if len(set(labels)) == len(set(values)):
+            break
+    return labels
 
 
 def _dots(curve: Curve, frame: Frame, columns: int, rows: int) -> Array:
@@ -97,13 +105,14 @@ def _dots(curve: Curve, frame: Frame, columns: int, rows: int) -> Array:
     dots = np.zeros((rows, columns), bool)
     positions = np.linspace(0, len(curve.y) - 1, columns).round().astype(int)
     edges = np.append(positions, len(curve.y) - 1)
-    scale = (rows - 1) / (frame.top - frame.bottom)
+    height = frame.top / 2 - frame.bottom / 2  # the whole of it may be too large for a number
     for column in range(columns):
         part = curve.y[edges[column] : edges[column + 1] + 1]
         part = part[np.isfinite(part)]
         if len(part):
             least, most = float(part.min()), float(part.max())
-            first, last = (round((frame.top - y) * scale) for y in (most, least))
+            above = ((frame.top / 2 - y / 2) / height for y in (most, least))
+            first, last = (round(share * (rows - 1)) for share in above)
             dots[first : last + 1, column] = True
     return dots
 
@@ -118,24 +127,19 @@ def _axes(frame: Frame, columns: int, height: int, ascii_only: bool) -> list[lis
     across, down = ("-", "|") if ascii_only else ("┄", "┆")
     grid = [[Cell(" ")] * columns for _ in range(height)]
     if frame.left < 0 < frame.right:
-        column = round((columns - 1) * -frame.left / (frame.right - frame.left))
+        column = round((columns - 1) * (-frame.left / (frame.right - frame.left)))
         for row in grid:
             row[column] = Cell(down)
     if frame.bottom < 0 < frame.top:
-        row_number = round((height - 1) * frame.top / (frame.top - frame.bottom))
+        row_number = round((height - 1) * (frame.top / 2 / (frame.top / 2 - frame.bottom / 2)))
         grid[row_number] = [Cell(across)] * columns
     return grid
 
 
-def _below(frame: Frame, columns: int, ascii_only: bool) -> str:
-    corner, line = ("+", "-") if ascii_only else ("└", "─")
-    return " " * _LEFT + corner + line * columns
-
-
 def _numbers_below(frame: Frame, columns: int) -> str:
-    """The numbers under the axis: its ends and its middle."""
-    left, right = _label(frame.left), _label(frame.right)
-    middle = _label((frame.left + frame.right) / 2)
+    """The numbers under the axis: its ends and, where there is room, its middle."""
+    left, middle, right = _labels([frame.left, frame.left / 2 + frame.right / 2, frame.right])
     half = (columns - len(middle)) // 2
-    text = left.ljust(half) + middle
-    return " " * (_LEFT + 1) + text.ljust(columns - len(right)) + right
+    if len(left) < half and half + len(middle) + len(right) < columns:
+        left = left.ljust(half) + middle
+    return left + " " * max(1, columns - len(left) - len(right)) + right

@@ -8,12 +8,12 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from kact_cli.cli.figure import write_picture
-from kact_cli.cli.show import bars, columns, number, short
+from kact_cli.cli.show import bars, columns, number, wrapped
+from kact_cli.messages import counted, display, listed
 from kact_cli.reports.by_input import Range, collapsed
 from kact_cli.reports.compare import Comparison
 from kact_cli.reports.errors import PERCENTILES, Errors, Tolerance, Worst
 
-NAME_WIDTH = 24
 LINES = 16
 """How many lines a histogram has."""
 _ROOM = 4
@@ -71,7 +71,7 @@ def _histogram(e: Errors) -> Iterator[str]:
         share = f"{100 * count / e.compared:.3g} %" if count else ""
         label = f"{first:,}" if first == last else f"{first:,} to {last:,}"
         rows.append([label, f"{count:,}", share, mark])
-    yield from columns(rows, right=(0, 1, 2))
+    yield from columns(rows, right=(0, 1, 2), titled=True)
 
 
 def details(e: Errors) -> Iterator[str]:
@@ -83,14 +83,14 @@ def details(e: Errors) -> Iterator[str]:
             inputs = [repr(w.x)] if known else []
             rows.append([number(w.error), _place(w.at), *inputs, repr(w.b), repr(w.a)])
         yield ""
-        yield from columns(rows, right=range(5))
+        yield from columns(rows, right=range(5), titled=True)
     if e.by_input is not None:
         rows = [["input from", "to", "pairs", "max ULP", "mean ULP"]]
         for r in collapsed(list(e.by_input.ranges())):
             counts = [f"{r.pairs:,}", number(r.max_ulp), number(r.mean_ulp, 3)]
             rows.append([number(r.first), number(r.last), *counts])
         yield ""
-        yield from columns(rows, right=range(5))
+        yield from columns(rows, right=range(5), titled=True)
 
 
 def many(found: Comparison, noun: str) -> Iterator[str]:
@@ -104,14 +104,16 @@ def many(found: Comparison, noun: str) -> Iterator[str]:
         p99 = number(e.distribution.percentile(99))
         numbers = [number(ulp, 4), number(e.mean_ulp, 3), p99, number(absolute, 3), at]
         numbers += [f"{e.nan:,}", f"{e.null:,}"]
-        rows.append([short(name, NAME_WIDTH), f"{e.differ:,} of {e.pairs:,}", *numbers])
-    yield from columns(rows, right=range(1, len(titles)))
+        rows.append([display(name), f"{e.differ:,} of {e.pairs:,}", *numbers])
+    yield from columns(rows, right=range(1, len(titles)), titled=True)
     for name, e in found.errors.items():
         lines = list(details(e))
         if lines:
-            yield from ("", f"{noun} {short(name, 60)}", *lines[1:])
+            yield ""
+            yield from wrapped(f"{noun} {display(name)}", style="bold")
+            yield from lines[1:]
     if found.skipped:
-        yield f"not compared (not numeric): {short(', '.join(found.skipped), 200)}"
+        yield from wrapped(f"not compared (not numeric): {display(listed(found.skipped))}")
 
 
 def verdict(found: Comparison) -> str:
@@ -121,11 +123,11 @@ def verdict(found: Comparison) -> str:
     p99 = given.pop("p99-ulp", None)
     limits = " or ".join(f"--{k} {v:g}" for k, v in given.items())
     if found.beyond:
-        values = "1 value differs" if found.beyond == 1 else f"{found.beyond:,} values differ"
+        values = counted(found.beyond, "value differs", "values differ")
         if limits:
             return f"{values} by more than {limits}"
         if p99 is not None:
-            return f"{values}: NaN or null on one side alone"
+            return f"{values}: NaN or null in only one file"
         return f"{values} (no tolerance given; --max-ulp 4 passes last digits)"
     if not found.passed:
         return f"P99 is {found.p99_ulp:,} ULP, more than --p99-ulp {p99:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -63,6 +64,10 @@ class Option(click.Option):
         super().__init__(*args, **attributes)
         self.heading, self.concerns, self.lacking = heading, concerns, lacking
 
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        return record and (record[0], plain_range(record[1]))
+
     def typed(self, ctx: click.Context) -> Concern | None:
         """What the option concerns, if it was typed: in an environment variable it is no wish."""
         source = ctx.get_parameter_source(self.name or "")
@@ -73,6 +78,11 @@ class Option(click.Option):
         return Concern(flag, *self.concerns, self.lacking)
 
 
+def plain_range(text: str) -> str:
+    """`text` with Click's `1<=x<=4` and `x>=0` in words."""
+    return re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", re.sub(r"x>=(\d+)", r"\1 or more", text))
+
+
 def option(heading: str, *flags: str, **attributes: Any) -> Callable[[F], F]:
     """Declare an option under a heading of the help; otherwise as `click.option`."""
     return click.option(*flags, cls=Option, heading=heading, **attributes)
@@ -81,8 +91,8 @@ def option(heading: str, *flags: str, **attributes: Any) -> Callable[[F], F]:
 class Command(click.Command):
     """A command whose help groups its options and ends with `examples`, each a line of shell.
 
-    The examples run where there are the files that they name: logits.npy and table.parquet, or
-    whatever the ones before have made.
+    The examples run where there are the files that they name: logits.npy and table.parquet,
+    device.npy and expected.npy of one shape.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, Where, opti
 from kact_cli.cli.output import WRITE, decorated
 from kact_cli.cli.progress import Progress
 from kact_cli.cli.quantize import quantize_options, rounded
-from kact_cli.cli.types import ColumnsType, PathType, SizeType, ValueType
+from kact_cli.cli.types import ColumnsType, DtypeType, PathType, SizeType, ValueType
 from kact_cli.formats.declared import CSV, FORMATS, IN_UNITS, NAMED, TABLES, TENSORS
 from kact_cli.messages import human
 from kact_cli.options import Options
@@ -75,7 +75,7 @@ _READ = (
         "--dtype-in",
         "source_dtype",
         concerns=("input", TENSORS),
-        type=click.Choice(_DTYPES[:1]),
+        type=DtypeType(_DTYPES[:1]),
         metavar="DTYPE",
         envvar="KACT_DTYPE_IN",
         callback=_dtype,
@@ -158,7 +158,7 @@ _PLAN = (
     option(
         COMPUTE,
         "--dtype",
-        type=click.Choice(_DTYPES),
+        type=DtypeType(_DTYPES),
         metavar="DTYPE",
         envvar="KACT_DTYPE",
         callback=_dtype,
@@ -167,7 +167,7 @@ _PLAN = (
     option(
         COMPUTE,
         "--compute-dtype",
-        type=click.Choice(_DTYPES[2:]),
+        type=DtypeType(_DTYPES[2:]),
         metavar="DTYPE",
         callback=_dtype,
         envvar="KACT_COMPUTE_DTYPE",

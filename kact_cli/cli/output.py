@@ -34,6 +34,14 @@ WRITE = (
 )
 """How an output is written, whatever it is."""
 
+REPORT = option(
+    RUNNING,
+    "--report",
+    metavar="FILE",
+    help="Write what became of each file, with counts, as JSON (-: to standard output).",
+)
+"""Of the commands that make files of files."""
+
 
 def decorated(command: F, options: Sequence[Callable[[F], F]]) -> F:
     """`command` with all these options, in this order."""

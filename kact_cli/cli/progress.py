@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from kact_cli.cli.console import COLOURS, UNWRITABLE, Console, is_terminal
-from kact_cli.messages import amount, display, duration, human, rate
+from kact_cli.messages import amount, display, duration, human, rate, took
 
 PATIENCE = 1.0
 """Seconds of work before anything is said of it."""
@@ -83,7 +83,7 @@ class Progress(Console):
             seconds = time.monotonic() - self._created
             speed = f", {rate(self._done, seconds, self._unit)}" if self._done else ""
             self.note(
-                f"{amount(self._done, self._unit)} in {seconds:.2f} s{speed}, "
+                f"{amount(self._done, self._unit)} in {took(seconds)}{speed}, "
                 f"peak memory {human(peak_memory())}"
             )
 

@@ -32,9 +32,16 @@ def too_many_files(chain: str, files: Sequence[str]) -> str:
 
 
 def run(
-    chain: Chain, source: str, target: str, options: Options, preview: str | None = None
+    chain: Chain,
+    source: str,
+    target: str,
+    options: Options,
+    preview: str | None = None,
+    report: str | None = None,
 ) -> None:
     """Apply `chain` to `source` and write `target`, or show a preview: `result` or `after-each`.
+
+    `report` is where what became of the file is written.
 
     Standard output that is a terminal gets a preview, whatever was said.
     """
@@ -42,13 +49,20 @@ def run(
         raise UsageError("no INPUT: name a file, or give one on standard input")
     if preview is not None and target != STANDARD:
         raise UsageError("--preview shows what OUTPUT would get; leave OUTPUT out")
+    if report is not None and STANDARD in (source, target):
+        raise UsageError("--report is of files: name an INPUT and an OUTPUT")
     if preview or (target == STANDARD and sys.stdout is not None and sys.stdout.isatty()):
         from kact_cli.cli.preview import show
         from kact_cli.reports.preview import preview as look
 
-        show(look(chain, source, options, each=preview == "after-each"))
+        show(look(chain, source, options, each=preview == "after-each"), unasked=preview is None)
         return
-    watched(options, lambda: transform(chain, source, target, options))
+    if report is None:
+        watched(options, lambda: transform(chain, source, target, options))
+        return
+    from kact_cli.batch.report import transform_reported
+
+    watched(options, lambda: transform_reported(chain, source, target, options, report))
 
 
 def watched(options: Options, work: Callable[[], None]) -> None:

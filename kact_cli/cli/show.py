@@ -45,7 +45,8 @@ def columns(
         lines = []
         for row in rows[1:]:
             pairs = [(f"  {t}", cell) for t, cell in zip(rows[0][1:], row[1:], strict=True)]
-            lines += [*wrapped(row[0], style="bold"), *columns(pairs)]
+            first = f"{rows[0][0]} {row[0]}" if 0 in right else row[0]
+            lines += [*wrapped(first, style="bold"), *columns(pairs)]
         return lines
     from rich.table import Table
     from rich.text import Text
@@ -95,10 +96,20 @@ def cells(text: str) -> int:
     return cell_len(text)
 
 
-def short(text: str, width: int) -> str:
+def short(text: str, width: int | None = None) -> str:
     """`text` on one line of at most `width` characters, with nothing that moves the cursor."""
     text = display(text)
-    return text if len(text) <= width else text[: width - 1] + "~"
+    if width is None or cells(text) <= width:
+        return text
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width - 1) + "~"
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """`text` with spaces that make it `width` characters wide on a terminal."""
+    spaces = " " * (width - cells(text))
+    return spaces + text if right else text + spaces
 
 
 def bars(counts: Sequence[int]) -> str:

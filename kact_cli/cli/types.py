@@ -14,6 +14,13 @@ from kact_cli.errors import UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+_DTYPES = {
+    **dict.fromkeys(("fp16", "half", "f2", "f16", "e", "halffloat"), "float16"),
+    **dict.fromkeys(("fp32", "single", "float", "f4", "f32", "f"), "float32"),
+    **dict.fromkeys(("fp64", "double", "f8", "f64", "d"), "float64"),
+    **dict.fromkeys(("bf16", "bf2", "brain", "v2"), "bfloat16"),
+}
+"""What dtypes are called elsewhere."""
 _SIZE = r"(?i)(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?"
 
 
@@ -33,6 +40,20 @@ class SizeType(click.ParamType[int]):
         if not 1 <= size <= 2**40:
             self.fail(f"'{value}' is not between 1 byte and 1 TiB", param, ctx)
         return int(size)
+
+
+class DtypeType(click.Choice[str]):
+    """The name of a dtype; what it is called elsewhere is told."""
+
+    name = "dtype"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in self.choices:
+            return str(value)
+        found = _DTYPES.get(str(value).lower().lstrip("<>=|").removeprefix("torch."))
+        hint = f"; did you mean {found}?" if found in self.choices else ""
+        known = ", ".join(map(str, self.choices))
+        raise click.BadParameter(f"'{value}' is none of {known}{hint}", ctx, param)
 
 
 class ColumnsType(click.ParamType[str]):
@@ -95,5 +116,7 @@ class ValueType(click.ParamType[Value]):
     ) -> Value:
         try:
             return parse_value(self.parameter, str(value))
-        except UsageError as e:
-            self.fail(str(e), param, ctx)
+        except UsageError as e:  # which begins with the parameter's name, as the option's does
+            name = self.parameter.name
+            message = str(e).replace(name, f"--{name.replace('_', '-')}", 1)
+            raise click.UsageError(message, ctx) from e

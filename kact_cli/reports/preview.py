@@ -7,6 +7,7 @@ the output would not have.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,9 @@ SAMPLE = 1 << 20
 PIECES = 16
 """A sample of a file that is larger comes from so many places, the first and last included."""
 
+MOST_TEXT = 200
+"""Characters of a cell that a preview takes along."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -57,6 +61,10 @@ class Preview:
     sampled: int
     total: int | None
     """Rows of the sample, and of the file; None: it was not read to its end."""
+    kept: tuple[str, ...] = ()
+    """The other columns of a table, which stay as they are."""
+    kept_rows: Sequence[Sequence[Any]] = ()
+    """What is in them, in the shown rows: numbers, text, or None for null."""
 
 
 def preview(
@@ -170,6 +178,7 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
     import pyarrow as pa
 
     from kact_cli.tables.job import TableJob, TableRun
+    from kact_cli.tables.schema import type_name
 
     reader = table.reader
     job = TableJob.make(chain, reader.schema, options)
@@ -205,7 +214,11 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
         result = done(prefix)
         layers.append(Layer(label, cells(result)))
     size = "rows" if total is None else f"{total:,} rows"
-    types = sorted(set(map(str, job.types.values())))
+    types = sorted(set(map(type_name, job.types.values())))
+    kept = [i for i in range(len(reader.schema)) if i not in job.sources]
+    others = [
+        pa.chunked_array([b.column(i) for b in batches], reader.schema.types[i]) for i in kept
+    ]
     how = "computed" if options.suffix is None else f"computed and added as NAME{options.suffix}"
     return Preview(
         f"{size}, {len(job.names)} of {len(reader.schema)} columns {how}: {', '.join(types)}",
@@ -215,7 +228,23 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
         _summary(result),
         count,
         total,
+        tuple(reader.schema.names[i] for i in kept),
+        [[_kept(column[row]) for column in others] for row in shown],
     )
+
+
+def _kept(scalar: pa.Scalar) -> Any:
+    """A value that nothing is computed from: a number, the start of a text, or None."""
+    import pyarrow as pa
+
+    if not scalar.is_valid:
+        return None
+    if pa.types.is_integer(scalar.type) or pa.types.is_floating(scalar.type):
+        return scalar.as_py()
+    for text in (lambda: scalar.cast(pa.string()).as_py(), lambda: str(scalar.as_py())):
+        with contextlib.suppress(pa.ArrowException, ValueError, OverflowError):
+            return text()[:MOST_TEXT]
+    return str(scalar.type)
 
 
 def _quietly(options: Options) -> Options:

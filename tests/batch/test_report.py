@@ -81,6 +81,32 @@ def test_report_counts_what_is_there(kact: Kact, tmp_path: Path) -> None:
     kact("batch", "softsign", tmp_path / "in", "-o", out, "--report", report, "-k", code=2)
 
 
+def test_one_file_has_the_same_report(kact: Kact, refused: Kact, tmp_path: Path) -> None:
+    source, out, report = tmp_path / "t.csv", tmp_path / "o.csv", tmp_path / "r.json"
+    source.write_text("n,v\n1,nan\n2,\n5,inf\n4,-0.5\n")
+    kact("batch", "relu", source, "-o", tmp_path / "many", "--report", report)
+    many = json.loads(report.read_text())
+    for command in ("apply", "chain"):
+        args = (command, "relu", source, out, "--overwrite", "--report")
+        done = kact(*args, report)
+        one = json.loads(report.read_text())
+        assert "column 'n' holds whole numbers" in done.stderr.decode()
+        assert one["files"][0]["warnings"] == many["files"][0]["warnings"]
+        assert one["files"][0].keys() == many["files"][0].keys()
+        assert {k: v for k, v in one.items() if k != "files"} == {
+            k: v for k, v in many.items() if k != "files"
+        }
+        assert json.loads(kact(*args, "-").stdout)["files"][0]["rows"] == 4
+    kact("apply", "relu", source, tmp_path / "2.csv", "--report", report, "--jobs", "2")
+    refused("apply", "relu", source, out, "--report", report, code=2)
+    found = json.loads(report.read_text())
+    assert (found["failed"], found["files"][0]["status"]) == (1, "failed")
+    assert "o.csv exists" in found["files"][0]["error"]
+    refused("apply", "relu", source, "--report", report, code=2, stdin=b"")
+    again = kact("batch", "relu", source, "-o", tmp_path / "more", "--report", "-").stdout
+    assert json.loads(again)["done"] == 1
+
+
 def test_conversions_are_counted_too(kact: Kact, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([[1.0, np.nan], [np.inf, 2.0]]))
     for name, to in (("a.npy", "csv"), ("1/a.csv", "npy"), ("2/a.npy", "parquet")):

@@ -34,7 +34,7 @@ def test_verbose_says_what_was_decided(kact: Kact, tmp_path: Path) -> None:
     lines = said.decode().splitlines()
     assert lines[0].endswith("npy to npy, a thread for each core")
     assert re.fullmatch(
-        r"kact: 7.629 MiB in [\d.]+ s, [\d.]+ [GM]iB/s, peak memory [\d.]+ MiB", lines[-1]
+        r"kact: 7.63 MiB in [\d.]+ s, [\d.]+ [GM]iB/s, peak memory [\d.]+ MiB", lines[-1]
     )
     text = kact("apply", "tanh", "-v", stdin=b"a,b\n1.5,x\n").stderr.decode()
     assert "columns: a" in text

@@ -36,6 +36,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the files that the examples name."""
     place = tmp_path_factory.mktemp("examples")
     np.save(place / "logits.npy", np.random.default_rng(0).normal(0, 3, (20, 10)).astype("f4"))
+    for name in ("device", "expected"):
+        np.save(place / f"{name}.npy", np.zeros((20, 10), "f4"))
     write(measured(), place / "table.parquet", 1000)
     return place
 

@@ -81,6 +81,34 @@ def test_command(kact: Kact) -> None:
     assert all(len(line) <= 30 for line in narrow.splitlines())
 
 
+@pytest.mark.parametrize("width", [50, 80])
+@pytest.mark.parametrize(
+    ("first", "last", "labels"),
+    [
+        (-2000, 2000, ["3.02e+307", "-2e+03"]),
+        (-7e307, 7e307, ["7e+307", "-7e+307"]),
+        (1, 1.0001, ["1.0001", "1.00005"]),
+        (1e-30, 3e-30, ["3e-30", "1e-30"]),
+    ],
+)
+def test_labels_have_room(width: int, first: float, last: float, labels: list[str]) -> None:
+    drawn = curve("exponential" if last == 2000 else "linear", first, last)
+    found = lines(drawn, width=width)
+    assert all(len(line) == width for line in found[:-1])
+    assert len(found[-1]) == width
+    assert all(label in " ".join(found).split() for label in labels)
+    assert "inf" not in "".join(found)
+
+
+def test_eight_curves_are_told_apart_without_colour(kact: Kact) -> None:
+    specs = ["elu", "selu", "relu", "gelu", "silu", "mish", "softplus", "leaky_relu", "tanh"]
+    shown = kact("plot", *specs, PYTHONIOENCODING="utf-8", COLUMNS="50").stdout.decode()
+    legend = [line.split() for line in shown.splitlines()[-len(specs) :]]
+    assert [words[1] for words in legend] == specs
+    assert len({words[0] for words in legend}) == len(specs)
+    assert legend[1][2:] == ["-1.746", "to", "5.254"]  # the values at -5 and 5
+
+
 def test_what_has_no_curve(refused: Kact) -> None:
     assert b"axis" in refused("plot", "elu,softmax", code=2).stderr
     refused("plot", "--from", "3", "--to", "3", "tanh", code=2)

@@ -103,3 +103,33 @@ def test_a_file_may_be_called_like_an_activation(
     done = CliRunner().invoke(cli, ["chain", "relu", "softmax", "out.csv"])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "out.csv").read_text() == "a,b\n1.5,2.5\n"
+
+
+DTYPES = [
+    ("fp16", "did you mean float16?"),
+    ("half", "did you mean float16?"),
+    ("<f2", "did you mean float16?"),
+    ("double", "did you mean float64?"),
+    ("BF16", "did you mean bfloat16?"),
+    ("int8", "none of bfloat16, float16, float32, float64"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), DTYPES)
+def test_a_dtype_from_elsewhere_is_known(name: str, words: str) -> None:
+    assert words in told("apply", "relu", "--dtype", name, "x.npy", "y.npy")
+
+
+def test_an_option_is_named_once() -> None:
+    said = told("apply", "leaky_relu", "--negative-slope", "x")
+    assert "--negative-slope takes a number, not 'x'" in said
+    assert "alpha" not in said
+
+
+def test_what_is_missing_is_a_directory(tmp_path: Path) -> None:
+    said = told("inspect", str(tmp_path / "no" / "x.npy"))
+    assert said.endswith(f"there is no directory {tmp_path / 'no'}")
+
+
+def test_a_chain_for_apply() -> None:
+    assert "kact chain 'elu,softmax'" in told("apply", "elu,softmax", "x.npy")

@@ -39,7 +39,10 @@ def test_where_nothing_can_be_written(refused: Kact, source: Path, tmp_path: Pat
 def test_where_nothing_can_be(refused: Kact, source: Path, tmp_path: Path) -> None:
     for flag in ((), ("--overwrite",)):
         assert b"is a directory" in refused("apply", "relu", source, tmp_path, *flag).stderr
-        assert b"no such file" in refused("apply", "relu", source, tmp_path / "a/b", *flag).stderr
+        assert (
+            b"there is no directory"
+            in refused("apply", "relu", source, tmp_path / "a/b", *flag).stderr
+        )
         refused("apply", "relu", source, source / "b.npy", *flag)
         refused("apply", "relu", source, "", *flag)
         refused("apply", "relu", source, tmp_path / ("n" * 256), *flag)

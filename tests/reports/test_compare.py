@@ -212,3 +212,13 @@ def test_columns_of_one_name_are_each_by_itself(tmp_path: Path) -> None:
         if suffix == "parquet":
             sizes = [column["bytes"] for column in found["columns"]]
             assert len(set(sizes)) > 1
+
+
+def test_quiet_is_the_exit_code_alone(kact: Kact, refused: Kact, tmp_path: Path) -> None:
+    for name, value in (("a", 0.0), ("b", 0.0), ("c", 1.0)):
+        np.save(tmp_path / f"{name}.npy", np.full(3, value))
+    a, b, c = (tmp_path / f"{name}.npy" for name in "abc")
+    assert kact("compare", "-q", a, b).stdout == b""
+    done = kact("compare", "-q", a, c, code=1)
+    assert done.stdout == done.stderr == b""
+    refused("compare", "-q", "--json", a, b, code=2)

@@ -13,6 +13,7 @@ import pytest
 from kact_cli import apply
 from kact_cli.chain import Chain
 from kact_cli.cli.preview import lines
+from kact_cli.cli.show import cells
 from kact_cli.errors import UsageError
 from kact_cli.options import Options
 from kact_cli.reports.preview import SAMPLE, preview
@@ -113,6 +114,7 @@ def test_a_terminal_gets_a_preview_and_no_bytes(tmp_path: Path) -> None:
     os.close(theirs)
     assert (done.returncode, done.stderr) == (0, b"")
     assert "0.5" in shown
+    assert "nothing was written; name an OUTPUT" in shown
     assert "\x1b" not in shown
 
 
@@ -120,3 +122,65 @@ def test_with_an_output_there_is_none(refused: Kact, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 2)))
     args = ("--preview", "result", tmp_path / "x.npy", tmp_path / "y.npy")
     refused("apply", "tanh", *args, code=2)
+
+
+def labelled(tmp_path: Path) -> Path:
+    """A table with ids, labels of wide characters, numbers and lists."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(0)
+    numbers = pa.array(rng.normal(0, 3, 20 * 16).astype("f4"))
+    columns = {
+        "customer": [f"cust-{i:05}" for i in range(20)],
+        "name": ["cat", "ねこ猫", None, "dog"] * 5,
+        "a logit of a long name": rng.normal(size=20),
+        "embedding": pa.FixedSizeListArray.from_arrays(numbers, 16),
+    }
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("width", "expected", "least"),
+    [
+        (40, ["cust-00000", "..."], 0),
+        (80, ["cust-00000", "cat", "a logit of a long name"], 1),
+        (140, ["cust-00000", "cat", "a logit of a long name"], 6),
+    ],
+)
+def test_ids_and_labels_are_shown(
+    tmp_path: Path, width: int, expected: list[str], least: int
+) -> None:
+    found = preview(CHAIN, str(labelled(tmp_path)), Options())
+    shown = [line for line, _ in lines(found, width)]
+    assert max(map(cells, shown)) <= width
+    assert all(any(word in line for line in shown[1:]) for word in expected)
+    named = [line for line in shown if "cust-" in line]
+    lists = [line[line.index("[") :] for line in named if "[" in line]
+    assert min([line.count(",") for line in lists], default=0) >= least
+    assert len({cells(line) for line in named}) == 1  # wide characters take two
+
+
+def test_columns_of_any_type_are_kept(tmp_path: Path) -> None:
+    import datetime
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    day = datetime.date(2026, 1, 2)
+    columns = {
+        "day": pa.array([day, None]),
+        "at": pa.array([-(2**62), 2**62], pa.timestamp("ns")),
+        "raw": pa.array([b"\xff\x00", b"\x1b[2J"]),
+        "of": pa.array([{"a": 1}, None]),
+        "n": pa.array([2**60, None]),
+        "x": pa.array([0.5, None]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    found = preview(Chain.parse("tanh"), str(tmp_path / "t.parquet"), Options())
+    assert found.kept == ("day", "at", "raw", "of", "n")
+    assert [row[0] for row in found.kept_rows] == ["2026-01-02", None]
+    assert [row[4] for row in found.kept_rows] == [2**60, None]
+    assert not any("\x1b" in line for line, _ in lines(found, 140))

@@ -19,6 +19,7 @@ from kact_cli.cli.options import (
     preview_option,
     transform_options,
 )
+from kact_cli.cli.output import REPORT
 from kact_cli.cli.run import looks_like_chain, run, too_many_files
 
 
@@ -44,6 +45,8 @@ class ActivationGroup(Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            if looks_like_chain(args[0]):
+                ctx.fail(f"several activations are a chain: kact chain '{args[0]}' ...")
             ctx.fail(f"unknown activation '{args[0]}'{meant(args[0])}")
         return super().resolve_command(ctx, args)
 
@@ -95,9 +98,12 @@ def _command(activation: Activation) -> click.Command:
     @input_output
     @transform_options
     @preview_option
-    def callback(input: str, output: str, preview: str | None, **chosen: Any) -> None:
+    @REPORT
+    def callback(
+        input: str, output: str, preview: str | None, report: str | None, **chosen: Any
+    ) -> None:
         step = Step.make(activation.name, {name: chosen.pop(name) for name in names})
-        run(Chain((step,)), input, output, make_options(**chosen), preview)
+        run(Chain((step,)), input, output, make_options(**chosen), preview, report)
 
     made = click.command(
         activation.name,

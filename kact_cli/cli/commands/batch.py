@@ -19,14 +19,16 @@ from kact_cli.chain import Chain
 from kact_cli.cli.console import complain
 from kact_cli.cli.help import FILES, PART, RUNNING, Command, option
 from kact_cli.cli.options import batch_options, make_options
+from kact_cli.cli.output import REPORT
 from kact_cli.cli.run import watched
 from kact_cli.cli.types import ChainType
 from kact_cli.errors import DataError, StrictError, UsageError
 from kact_cli.files import object_store as remote
+from kact_cli.files.descriptors import STANDARD
 from kact_cli.files.object_store import PIECE_BYTES
 from kact_cli.files.source import open_source
 from kact_cli.formats.detect import by_name, by_suffix, check_typed
-from kact_cli.messages import display, human, rate
+from kact_cli.messages import counted, display, human, rate, took
 from kact_cli.options import Options
 from kact_cli.parallel.pools import usable_cores
 from kact_cli.parallel.processes import Inline, Processes, Workers
@@ -85,12 +87,7 @@ from kact_cli.parallel.processes import Inline, Processes, Workers
 )
 @option(RUNNING, "--keep-going", "-k", is_flag=True, help="Finish the rest when a file fails.")
 @option(RUNNING, "--dry-run", "-n", is_flag=True, help="Print what would be done.")
-@option(
-    RUNNING,
-    "--report",
-    metavar="FILE",
-    help="Write what became of each file, with counts, as JSON.",
-)
+@REPORT
 @option(
     RUNNING,
     "--scheduler",
@@ -169,7 +166,7 @@ def command(
             from kact_cli.batch.report import write_report
 
             write_report(report, directory.made, batch.results, [*skipped, *batch.left])
-    if not chosen["quiet"]:
+    if not chosen["quiet"] and report != STANDARD:
         stale = 0 if update else sum(map(directory.is_stale, skipped))
         left = len(skipped) + len(batch.left)
         _print_done(batch.results, left, stale, time.perf_counter() - started)
@@ -220,20 +217,20 @@ def _print_plan(items: Sequence[Item], todo: Sequence[Item]) -> None:
         click.echo(f"{item.name} -> {shown(item.target)} ({how})")
     skipped = len(items) - len(todo)
     left = f", {skipped:,} left as they are" if skipped else ""
-    click.echo(f"{_files(len(todo))}, {human(sum(item.size for item in todo))}{left}")
+    click.echo(f"{counted(len(todo), 'file')}, {human(sum(item.size for item in todo))}{left}")
 
 
 def _print_done(results: Sequence[Result], skipped: int, stale: int, seconds: float) -> None:
     changed = f", {stale:,} of them older than their inputs: --update does these" if stale else ""
     if skipped and not results:
-        outputs = "1 output exists" if skipped == 1 else f"{skipped:,} outputs exist"
+        outputs = counted(skipped, "output exists", "outputs exist")
         click.echo(f"nothing to do: {outputs}{changed}")
         return
     done = [r.outcome for r in results if r.outcome is not None]
     size = sum(outcome.source_bytes for outcome in done)
     left = f", {skipped:,} left as they were{changed}" if skipped else ""
-    speed = f"{human(size)} in {seconds:.1f} s, {rate(size, seconds)}"
-    click.echo(f"{_files(len(done))} done ({speed}){left}")
+    speed = f"{human(size)} in {took(seconds)}, {rate(size, seconds)}"
+    click.echo(f"{counted(len(done), 'file')} done ({speed}){left}")
 
 
 def _raise_failures(results: Sequence[Result], files: int, *, keep_going: bool) -> None:
@@ -243,7 +240,7 @@ def _raise_failures(results: Sequence[Result], files: int, *, keep_going: bool) 
         complain(display(str(result.error)))
     if failed:
         kind = StrictError if all(result.strict for result in failed) else DataError
-        message = f"{len(failed):,} of {_files(files)} failed"
+        message = f"{len(failed):,} of {counted(files, 'file')} failed"
         if not keep_going and files > 1:
             message += f"; {_progress(results, files)}, --keep-going does the rest in any case"
         raise kind(message)
@@ -252,8 +249,4 @@ def _raise_failures(results: Sequence[Result], files: int, *, keep_going: bool) 
 def _progress(results: Sequence[Result], files: int) -> str:
     """How far a run has come that did not end well, and what goes on from there."""
     done = sum(result.outcome is not None for result in results)
-    return f"{done:,} of {_files(files)} done; --skip-existing goes on from there"
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
+    return f"{done:,} of {counted(files, 'file')} done; --skip-existing goes on from there"

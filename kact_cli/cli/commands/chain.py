@@ -11,6 +11,7 @@ import click
 from kact_cli.chain import Chain
 from kact_cli.cli.help import Command
 from kact_cli.cli.options import input_output, make_options, preview_option, transform_options
+from kact_cli.cli.output import REPORT
 from kact_cli.cli.run import looks_like_chain, run, too_many_files
 from kact_cli.cli.types import ChainType
 from kact_cli.errors import UsageError
@@ -38,7 +39,10 @@ def _too_many(given: Sequence[str]) -> str:
 @input_output
 @transform_options
 @preview_option
-def command(spec: Chain, input: str, output: str, preview: str | None, **chosen: Any) -> None:
+@REPORT
+def command(
+    spec: Chain, input: str, output: str, preview: str | None, report: str | None, **chosen: Any
+) -> None:
     """Apply several activations, left to right.
 
     SPEC is `relu(alpha=0.1,max_value=6),softmax(axis=0)` or, needing no quotes in a shell,
@@ -47,4 +51,4 @@ def command(spec: Chain, input: str, output: str, preview: str | None, **chosen:
     """
     if looks_like_chain(input):
         raise UsageError(_too_many([str(spec), input, *([] if output == STANDARD else [output])]))
-    run(spec, input, output, make_options(**chosen), preview)
+    run(spec, input, output, make_options(**chosen), preview, report)

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from kact_cli.cli.help import COMPUTE, FILES, Command, option
+from kact_cli.cli.help import COMPUTE, FILES, RUNNING, Command, option
 from kact_cli.cli.options import make_options, reading_options
-from kact_cli.cli.show import as_json
+from kact_cli.cli.show import as_json, wrapped
 from kact_cli.cli.types import PathType
 from kact_cli.errors import ExitCode, UsageError
 from kact_cli.files.descriptors import STANDARD
@@ -24,8 +24,8 @@ from kact_cli.types import dtype_name
 @click.command(
     cls=Command,
     examples=[
-        "kact compare logits.npy logits.npy",
-        "kact compare --max-ulp 4 --input logits.npy --top 3 logits.npy logits.npy",
+        "kact compare --max-ulp 4 device.npy expected.npy",
+        "kact compare --input logits.npy --top 3 device.npy expected.npy",
     ],
 )
 @click.argument("a", type=PathType())
@@ -42,6 +42,7 @@ from kact_cli.types import dtype_name
 )
 @option(COMPUTE, "--top", type=click.IntRange(1, 10_000), metavar="N", help="Show the N worst.")
 @option(COMPUTE, "--json", "as_json_", is_flag=True, help="Print JSON.")
+@option(RUNNING, "--quiet", "-q", is_flag=True, help="Print nothing; the exit code says it.")
 @option(
     FILES,
     "--input",
@@ -70,6 +71,7 @@ def command(
     p99_ulp: int | None,
     top: int | None,
     as_json_: bool,
+    quiet: bool,
     inputs: str | None,
     output: str | None,
     overwrite: bool,
@@ -99,7 +101,10 @@ def command(
         check_picture(output)
         if inputs is None:
             raise UsageError("--output draws errors over the input: give --input")
-    options, tolerance = make_options(**chosen), Tolerance(max_ulp, rtol, atol, p99_ulp)
+    if quiet and as_json_:
+        raise UsageError("--quiet prints nothing and --json does: give one of them")
+    options = make_options(quiet=quiet, **chosen)
+    tolerance = Tolerance(max_ulp, rtol, atol, p99_ulp)
     paths = [a, b, *([inputs] if inputs is not None else [])]
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(open_numbers(path, options)) for path in paths]
@@ -112,10 +117,11 @@ def command(
 
     if as_json_:
         click.echo(as_json(comparison.plain(found, names, dtypes)))
-    else:
+    elif not quiet:
         single = found.errors.get("")
         lines = comparison.one(single) if single else comparison.many(found, noun)
-        for line in (*dtypes, *lines, comparison.verdict(found)):
+        style = "bold green" if found.passed else "bold red"
+        for line in (*dtypes, *lines, *wrapped(comparison.verdict(found), style=style)):
             click.echo(line)
     if output is not None:
         comparison.draw(found, tolerance, output, overwrite)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from itertools import groupby, zip_longest
 from typing import Any
 
@@ -13,6 +14,7 @@ from click.formatting import wrap_text
 from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value, plugins
 from kact_cli.chain import declared, format_value
 from kact_cli.cli.help import COMPUTE, Command, option, shown
+from kact_cli.cli.show import colourful, width
 from kact_cli.errors import PluginError
 
 
@@ -40,30 +42,44 @@ def command(name: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_as_json(a) for a in everything], indent=2))
     else:
-        width = max(len(a.name) for a in everything)
-        for number, (group, members) in enumerate(groupby(everything, lambda a: a.group)):
-            click.echo(("\n" if number else "") + group)
-            for activation in members:
-                known = [*_signature(activation), *_origin(activation)]
-                lines = [*shown(activation), *([f"  {', '.join(known)}"] if known else [])]
-                for name, line in zip_longest([activation.name], lines, fillvalue=""):
-                    click.echo(f"  {name:{width}}  {line}")
+        click.echo("\n".join(_table(everything)))
     for broken in others:
         if isinstance(broken, PluginError):
             click.echo(f"kact: {broken}", err=True)
 
 
-def _in_full(activation: Activation) -> list[str]:
-    lines = [f"{activation.name}({', '.join(_signature(activation))})", "", activation.summary, ""]
-    lines += [*(f"    {line}" for line in shown(activation)), ""]
+def _table(everything: Sequence[Activation]) -> Iterator[str]:
+    names = max(len(a.name) for a in everything)
+    for number, (group, members) in enumerate(groupby(everything, lambda a: a.group)):
+        yield from [""] if number else []
+        yield click.style(group, bold=True) if colourful() else group
+        for activation in members:
+            known = [*_signature(activation), *_origin(activation)]
+            lines = [*shown(activation), *([f"  {', '.join(known)}"] if known else [])]
+            for name, line in zip_longest([activation.name], lines, fillvalue=""):
+                indent = line[: len(line) - len(line.lstrip())]
+                first = f"  {name:{names}}  {indent}"
+                rest = " " * (len(first) + (0 if indent else 2))
+                yield from wrap_text(line.strip(), width(), first, rest).split("\n")
+
+
+def _in_full(activation: Activation) -> Iterator[str]:
+    yield from _folded(f"{activation.name}({', '.join(_signature(activation))})", "", "    ")
+    yield from ("", *_folded(activation.summary), "")
+    for line in shown(activation):
+        yield from _folded(line, "    ", "      ")
+    yield ""
     for parameter in activation.parameters:
-        text = f"{parameter.name}{_more(parameter)}"
-        lines += wrap_text(text, 80, "  ", "    ").split("\n")
-    lines += [""] if activation.parameters else []
+        yield from _folded(f"{parameter.name}{_more(parameter)}", "  ", "    ")
+    yield from [""] if activation.parameters else []
     origin = _origin(activation)
-    lines += [f"Also {', '.join(origin)}.", ""] if origin else []
-    lines += [activation.notes] if activation.notes else []
-    return lines
+    yield from [f"Also {', '.join(origin)}.", ""] if origin else []
+    yield from _folded(activation.notes) if activation.notes else []
+
+
+def _folded(text: str, first: str = "", rest: str = "") -> list[str]:
+    """A text, its paragraphs too, in lines that a terminal has room for and that read easily."""
+    return wrap_text(text, min(80, width()), first, rest, True).split("\n")
 
 
 def _more(parameter: Parameter) -> str:

@@ -12,7 +12,7 @@ import click
 from kact_cli.chain import Chain
 from kact_cli.cli.figure import write_picture
 from kact_cli.cli.help import COMPUTE, FILES, Command, option
-from kact_cli.cli.show import colourful, short, unicode
+from kact_cli.cli.show import cells, colourful, number, padded, short, unicode
 from kact_cli.cli.types import ChainType, PathType
 from kact_cli.errors import UsageError
 
@@ -71,10 +71,13 @@ def command(
     """Draw the curve of one chain or several.
 
     A SPEC is what `kact chain` takes: `elu`, `relu(alpha=0.1)`, `softplus,tanh`. Several are drawn
-    over one another, each in its own mark. A chain with softmax has no curve.
+    over one another, each in its own mark, with its values at both ends. A chain with softmax has
+    no curve.
     """
-    if not (math.isfinite(first) and math.isfinite(last) and first < last):
-        raise UsageError(f"--from {first:g} --to {last:g} is no stretch of the x axis")
+    if not (first < last and math.isfinite(last - first)):
+        raise UsageError(
+            f"--from {first:g} must be less than --to {last:g}, and the distance finite"
+        )
     from kact_cli.reports.curve import Curve
 
     curves = [Curve.of(chain, first, last, POINTS, derivative=derivative) for chain in specs]
@@ -97,11 +100,14 @@ def _draw(curves: Sequence[Curve]) -> None:
             fg = COLOURS[cell.curve % len(COLOURS)] if colours and cell.curve is not None else None
             text += click.style(cell.text, fg=fg) if fg else cell.text
         click.echo(text.rstrip(), color=colours)
-    for number, curve in enumerate(curves):
-        mark = MARKS[number % len(MARKS)] if plain or len(curves) > 1 else "⠶"
-        fg = COLOURS[number % len(COLOURS)] if colours else None
-        name = short(curve.name, size.columns - 14)
-        click.echo(f"{'':10}{click.style(mark, fg=fg) if fg else mark} {name}", color=colours)
+    names = [short(curve.name, max(12, size.columns // 2)) for curve in curves]
+    widest = max(map(cells, names))
+    for n, curve in enumerate(curves):
+        mark = MARKS[n % len(MARKS)] if plain or len(curves) > 1 else "⠶"
+        fg = COLOURS[n % len(COLOURS)] if colours else None
+        ends = f"{number(float(curve.y[0]), 4)} to {number(float(curve.y[-1]), 4)}"
+        named = f"{padded(names[n], widest)}  {ends}"
+        click.echo(f"  {click.style(mark, fg=fg) if fg else mark} {named}", color=colours)
 
 
 def _write(curves: Sequence[Curve], output: str, overwrite: bool) -> None:

@@ -12,7 +12,7 @@ from kact_cli.cli.help import COMPUTE, PART, Command, option
 from kact_cli.cli.options import make_options
 from kact_cli.cli.output import writing_options
 from kact_cli.cli.run import watched
-from kact_cli.cli.types import ChainType, PathType
+from kact_cli.cli.types import ChainType, DtypeType, PathType
 from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
 
@@ -26,7 +26,7 @@ DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16",
         "kact values float32 --chain relu:max_value=6,tanh sample.safetensors",
     ],
 )
-@click.argument("dtype", type=click.Choice(DTYPES), metavar="DTYPE")
+@click.argument("dtype", type=DtypeType(DTYPES), metavar="DTYPE")
 @click.argument("output", default=STANDARD, metavar="[OUTPUT]", type=PathType())
 @option(COMPUTE, "--all", "every", is_flag=True, help="Every bit pattern, in the order of bits.")
 @option(
