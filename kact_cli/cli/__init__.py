@@ -13,12 +13,12 @@ import signal
 import sys
 from collections.abc import Iterator
 from importlib import import_module
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from kact_cli.cleanup import remove_all
+from kact_cli.cli.signals import Terminated, catch_signals, ignore_signals, termination
 from kact_cli.errors import ChainSyntaxError, ExitCode, KactError, reason, without_secrets
 from kact_cli.messages import describe, display, nearest
 
@@ -57,14 +57,6 @@ kact applies Keras activations to tensors in files.
 `kact --help` shows every command,
 `kact COMMAND --help` its options and examples.
 """
-
-
-class Terminated(BaseException):
-    """A signal asks the process to end; unwinds like Ctrl-C, so that nothing is left behind."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 @contextlib.contextmanager
@@ -176,11 +168,6 @@ def _refuse_other_systems() -> None:
         sys.exit(ExitCode.DATA)
 
 
-def _signals() -> tuple[signal.Signals, ...]:
-    """The signals that ask the process to end; not every system has them."""
-    return signal.SIGINT, signal.SIGTERM, signal.SIGHUP
-
-
 def main() -> NoReturn:
     """Run kact and end the process with its exit code."""
     _refuse_other_systems()
@@ -195,9 +182,9 @@ def main() -> NoReturn:
         try:
             code = _run()
         finally:
-            _ignore_signals()
+            ignore_signals()
     except Terminated as e:  # as late as in what says what went wrong
-        _ignore_signals()
+        ignore_signals()
         code = 128 + e.number
     finally:
         remove_all()
@@ -210,16 +197,13 @@ def main() -> NoReturn:
 def _run() -> int:
     """Run the command line, and say what went wrong; the exit code."""
     try:
-        for number in _signals():
-            if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup kact` stays nohup
-                signal.signal(number, _terminate)
-        sys.unraisablehook = _unraisable
+        catch_signals()
         return _command()
     except Terminated as e:
         return 128 + e.number
     except BaseException as e:
         # Python makes another error of a signal that comes while it creates a class
-        cause = _termination(e)
+        cause = termination(e)
         if cause is None:
             raise
         return 128 + cause.number
@@ -266,38 +250,6 @@ def _command() -> int:
             raise
         _complain("the system starts no more threads (see ulimit -u and -v)")
         return ExitCode.DATA
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    # `timeout` sends its signal twice: the second must not end the clearing up after the first
-    _ignore_signals()
-
-    def again(*_: object) -> None:
-        """Python drops an exception that comes within a destructor or its own compiler."""
-        if _termination(sys.exception()) is None:
-            raise Terminated(number)
-
-    signal.signal(signal.SIGALRM, again)
-    signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
-    raise Terminated(number)
-
-
-def _ignore_signals() -> None:
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    for number in _signals():
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _unraisable(dropped: sys.UnraisableHookArgs) -> None:
-    if not isinstance(dropped.exc_value, Terminated):  # it is raised again
-        sys.__unraisablehook__(dropped)
-
-
-def _termination(error: BaseException | None) -> Terminated | None:
-    """The signal that an error, or what was being handled when it came, goes back to."""
-    while error is not None and not isinstance(error, Terminated):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _complain(message: str) -> None:
