@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, NoReturn
 
 from kact_cli.activations import Activation, Parameter, Value, find
-from kact_cli.activations.elsewhere import OTHERS, REFUSED, SPELLINGS
+from kact_cli.activations.elsewhere import OTHERS, PARAMETERS, REFUSED, SPELLINGS
 from kact_cli.activations.registry import known_names, spelled
 from kact_cli.errors import ChainSyntaxError, UsageError
 from kact_cli.messages import nearest
@@ -255,6 +255,7 @@ class _Parser:
             parameter = activation.parameter(spelled(word))
             if parameter is None:
                 close = nearest(word, [n for p in activation.parameters for n in p.names])
+                close = PARAMETERS.get(spelled(word), close)
                 self.fail(f"{activation.name} has no parameter '{word}'{close} (it has {has})")
             self.at += 2
             named = True

@@ -27,6 +27,12 @@ SPELLINGS = {
 }
 """What a name stands for, in kact's words."""
 
+PARAMETERS = {
+    "temperature": "; a temperature of 2 is rescaling(scale=1/2) before it",
+    "t": "; a temperature of 2 is rescaling(scale=1/2) before it",
+}
+"""What is said of parameters that an activation has elsewhere."""
+
 _HALVES = "it halves its axis, and kact keeps every shape"
 _WEIGHTS = "its slopes are weights that a model has learned"
 REFUSED = {

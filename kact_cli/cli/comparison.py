@@ -37,7 +37,7 @@ def _worst(worst: Worst | None) -> str:
 
 def one(e: Errors) -> Iterator[str]:
     """The lines for two tensors."""
-    percentiles = [number(e.distribution.percentile(p)) or "none" for p in PERCENTILES]
+    percentiles = [number(e.percentile(p)) or "none" for p in PERCENTILES]
     names = ", ".join(f"P{p:g}" for p in PERCENTILES)
     rows = [
         ("different", _share(e.differ, e.pairs)),
@@ -101,7 +101,7 @@ def many(found: Comparison, noun: str) -> Iterator[str]:
         worst = e.ulp or e.absolute
         at = _place(worst.at) if worst and worst.error else ""
         ulp, absolute = (w.error if w else None for w in (e.ulp, e.absolute))
-        p99 = number(e.distribution.percentile(99))
+        p99 = number(e.percentile(99))
         numbers = [number(ulp, 4), number(e.mean_ulp, 3), p99, number(absolute, 3), at]
         numbers += [f"{e.nan:,}", f"{e.null:,}"]
         rows.append([display(name), f"{e.differ:,} of {e.pairs:,}", *numbers])
@@ -155,7 +155,7 @@ def _plain(e: Errors) -> dict[str, Any]:
         "absolute": _pair(e.absolute),
         "mean_ulp": e.mean_ulp,
         "mean_absolute": e.mean_absolute,
-        "percentiles": {f"{p:g}": e.distribution.percentile(p) for p in PERCENTILES},
+        "percentiles": {f"{p:g}": e.percentile(p) for p in PERCENTILES},
         "histogram": [
             {"from": first, "to": last, "pairs": count}
             for first, last, count in e.distribution.powers()

@@ -127,7 +127,7 @@ _READ = (
 )
 
 
-def _select(default: str) -> tuple[Callable[[F], F], ...]:
+def _select(default: str, excluded: str = "leave unchanged") -> tuple[Callable[[F], F], ...]:
     return (
         option(
             PART,
@@ -149,7 +149,7 @@ def _select(default: str) -> tuple[Callable[[F], F], ...]:
             multiple=True,
             metavar="LIST",
             envvar="KACT_EXCLUDE",
-            help="Columns to leave unchanged.",
+            help=f"Columns to {excluded}.",
         ),
     )
 
@@ -288,7 +288,7 @@ def plan_options(command: F) -> F:
 
 def reading_options(command: F) -> F:
     """The options of the commands that only read: how, and which columns."""
-    return decorated(command, (*_select("all that hold numbers"), *_READ))
+    return decorated(command, (*_select("all that hold numbers", "leave out"), *_READ))
 
 
 def make_options(

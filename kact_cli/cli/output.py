@@ -15,7 +15,7 @@ WRITE = (
         "--overwrite",
         is_flag=True,
         envvar="KACT_OVERWRITE",
-        help="Replace OUTPUT if it exists; it may be INPUT itself.",
+        help="Replace OUTPUT if it exists.",
     ),
     option(
         FILES,

@@ -116,8 +116,7 @@ class Progress(Console):
         done, total, unit = self._done, self._total, self._unit
         names = ", ".join(name.rpartition("/")[2] for name in self._names)
         shown = names if len(names) <= NAMES else names[: NAMES - 1] + "…"
-        files = f"{self._ended:,}/{self._files:,} files" + (f" ({shown})" if shown else "")
-        parts = [files] if self._files > 1 else []
+        parts = [f"{self._ended:,}/{self._files:,} files"] if self._files > 1 else []
         if 0 < done <= total:
             parts += [f"{100 * done // total} %", f"{amount(done, unit)} of {amount(total, unit)}"]
             parts += [rate(done, seconds, unit), f"{duration(seconds * (total / done - 1))} left"]
@@ -126,7 +125,8 @@ class Progress(Console):
                 parts.append(f"pass {number} of {self._passes}")
         else:
             parts += [amount(done, unit), rate(done, seconds, unit)]
-        return ", ".join(parts)
+        # The names last: where there is no room for all, they can be done without
+        return ", ".join(parts) + (f" ({shown})" if shown and self._files > 1 else "")
 
     def _draw(self, state: str) -> None:
         """Draw the bar and the state, in one line however narrow the terminal is."""

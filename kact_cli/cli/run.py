@@ -45,8 +45,6 @@ def run(
 
     Standard output that is a terminal gets a preview, whatever was said.
     """
-    if source == STANDARD and sys.stdin is not None and sys.stdin.isatty():
-        raise UsageError("no INPUT: name a file, or give one on standard input")
     if preview is not None and target != STANDARD:
         raise UsageError("--preview shows what OUTPUT would get; leave OUTPUT out")
     if report is not None and STANDARD in (source, target):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from kact_cli.errors import DataError, prefixed
+from kact_cli.errors import DataError, UsageError, prefixed
 from kact_cli.files.descriptors import (
     STANDARD,
     Stamp,
@@ -135,7 +135,8 @@ class Source:
 def open_source(path: str) -> Source:
     """Open INPUT: a path, a URI, or `-` for standard input.
 
-    What a URI names is read into a temporary file first. Raises DataError saying why it cannot.
+    What a URI names is read into a temporary file first. Raises DataError saying why it cannot,
+    and UsageError where nobody but a person at a terminal could give one.
     """
     if "://" in path:
         from kact_cli.files.object_store import Uri, parse
@@ -147,6 +148,8 @@ def open_source(path: str) -> Source:
     name = "standard input" if path == STANDARD else display(path)
     fd = descriptor(path, standard=0)
     owned = fd is None
+    if fd is not None and os.isatty(fd):
+        raise UsageError("no INPUT: name a file, or give one on standard input")
     with contextlib.ExitStack() as failed, prefixed(name, OSError, ValueError):
         if fd is None:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

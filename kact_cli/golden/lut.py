@@ -88,10 +88,10 @@ def as_c(lut: Lut, name: str) -> bytes:
     rows = [cells[i : i + each] for i in range(0, len(cells), each)]
     body = "\n".join("    " + " ".join(f"{c + ',':>{width - 1}}" for c in row) for row in rows)
     facts = "\n".join(f" * {line}" for line in lut.facts())
-    kind = f"{lut.values.dtype}_t"
+    kind, guard = f"{lut.values.dtype}_t", f"{name.upper()}_H"
     text = (
-        f"/*\n{facts}\n */\n#include <stdint.h>\n\n"
-        f"static const {kind} {name}[{len(cells)}] = {{\n{body}\n}};\n"
+        f"/*\n{facts}\n */\n#ifndef {guard}\n#define {guard}\n\n#include <stdint.h>\n\n"
+        f"static const {kind} {name}[{len(cells)}] = {{\n{body}\n}};\n\n#endif\n"
     )
     return text.encode()
 

@@ -40,9 +40,9 @@ class Comparison:
         return sum(e.beyond for e in self.errors.values())
 
     @property
-    def p99_ulp(self) -> int:
+    def p99_ulp(self) -> float:
         """The largest of the columns' 99th percentiles of ULP."""
-        return max((e.distribution.percentile(99) or 0 for e in self.errors.values()), default=0)
+        return max((e.percentile(99) or 0 for e in self.errors.values()), default=0)
 
     @property
     def passed(self) -> bool:
@@ -181,9 +181,11 @@ def _columnwise(files: Sequence[NpyTensor | OpenTable], wanted: Wanted) -> Compa
         for found in in_order(pool, count + 1, done, aligned(rows, names_)):
             for label, part in zip(labels, found, strict=True):
                 total[label] = total[label].merge(part, wanted.top)
-    text = (c.name for file in files[:2] for c in _columns(file) if c.kind is Kind.OTHER)
+    text = (c.name for f in files[:2] for c in _columns(f) if c.kind is Kind.OTHER)
     around = {label.rpartition(".")[0] for label in labels}  # structs whose fields are compared
-    skipped = tuple(dict.fromkeys(name for name in text if name not in around))
+    skipped = (
+        () if wanted.options.columns else tuple(dict.fromkeys(n for n in text if n not in around))
+    )
     return Comparison(total, skipped, wanted.tolerance)
 
 

@@ -90,6 +90,11 @@ class Errors:
     def mean_ulp(self) -> float | None:
         return self.ulp_sum / self.compared if self.compared else None
 
+    def percentile(self, percent: float) -> float | None:
+        """The error in ULP that at least `percent` of the pairs do not exceed; None of none."""
+        found = self.distribution.percentile(percent)
+        return found if found is None or self.ulp is None else min(found, self.ulp.error)
+
     @property
     def mean_absolute(self) -> float | None:
         return self.absolute_sum / self.absolute_count if self.absolute_count else None

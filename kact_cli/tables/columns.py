@@ -181,15 +181,18 @@ def _default(
         which = columns_named(mixed)
         warn(f"{which} passes as text, though there are numbers in it ({first.example})")
     if not chosen and whole:
-        chosen = set(values or whole)
-        taken = listed([clipped(columns[i].name) for i in sorted(chosen)])
+        chosen = set(values or (i for i in whole if not _identifies(columns, i)))
+        taken = listed([clipped(columns[i].name) for i in sorted(chosen or whole)])
+        if not chosen:
+            raise UsageError(f"no {noun} holds numbers but identifiers: {taken}; -c takes them in")
         warn(f"no floating-point {noun}s; taking the integer ones: {taken}")
     elif any(columns[i].guessed for i in values):
         names = [columns[i].name for i in values if columns[i].guessed]
         which = clipped(",".join(names))
+        every = listed([clipped(columns[i].name) for i in sorted({*chosen, *values})])
         warn(
             f"{columns_named(names)} holds whole numbers and is left out: "
-            f"-c {which} takes it in, --exclude {which} leaves it out"
+            f"-c {which} takes it in, --exclude {which} leaves it out; all are {every}"
         )
     if all(c.kind is Kind.EMPTY and not c.guessed for c in columns):
         chosen = set(rest)  # a CSV of nothing but its header

@@ -26,6 +26,7 @@ from kact_cli.files.source import Source, open_source
 from kact_cli.files.target import Target
 from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import check_tensors, check_typed, detect, output_format
+from kact_cli.messages import counted
 from kact_cli.options import Options
 
 WAYS = {"npy": "tensor", "csv": "csv", "parquet": "parquet"}
@@ -57,7 +58,7 @@ def transform(
         check_typed(options, [found], [wanted])
         if options.quantize_in or options.quantize_out:
             check_tensors(found, wanted)
-        jobs = "a thread for each core" if options.jobs is None else f"{options.jobs} jobs"
+        jobs = "a thread for each core" if options.jobs is None else counted(options.jobs, "job")
         options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
         with out:
             name = WAYS.get(found.name, "table") if found is wanted else "table"

@@ -85,8 +85,8 @@ def test_files_are_counted_and_named(clock: Clock, capfd: pytest.CaptureFixture[
     clock.now += 6
     shown.ended("in/a_file_whose_name_is_long.npy")
     assert capfd.readouterr().err == (
-        "kact: 0/3 files (a.npy, a_file_whose_nam…), 33 %, 1 MiB of 3 MiB, 512 KiB/s, 4 s left\n"
-        "kact: 1/3 files (a.npy), 33 %, 1 MiB of 3 MiB, 128 KiB/s, 16 s left\n"
+        "kact: 0/3 files, 33 %, 1 MiB of 3 MiB, 512 KiB/s, 4 s left (a.npy, a_file_whose_nam…)\n"
+        "kact: 1/3 files, 33 %, 1 MiB of 3 MiB, 128 KiB/s, 16 s left (a.npy)\n"
     )
 
 
@@ -128,7 +128,7 @@ def test_names_are_shown_as_they_are(clock: Clock, terminal: Terminal) -> None:
         clock.now += 2
         shown.advance(2**19)
         shown.finish()
-    assert "0/2 files ([bold]:dog:.npy), 50 %" in terminal.getvalue()
+    assert "([bold]:dog:.npy)" in terminal.getvalue()
 
 
 def test_a_dumb_terminal_gets_lines(

@@ -128,6 +128,7 @@ def command(
     if (skip_existing or update) and chosen["overwrite"]:
         flag = "--update" if update else "--skip-existing"
         raise UsageError(f"{flag} keeps outputs and --overwrite does not: give one of them")
+    again = "the same command" if skip_existing or update else "--skip-existing"
     options = make_options(**chosen)
     given = [*inputs, *(_names(files_from, b"\0" if nul else b"\n") if files_from else ())]
     if not given:
@@ -157,7 +158,7 @@ def command(
         watched(options, lambda: batch.run(workers))
     except BaseException as e:
         if not isinstance(e, Exception) and not chosen["quiet"]:  # a signal
-            complain(f"stopped; {_progress(batch.results, len(todo))}", "")
+            complain(f"stopped; {_progress(batch.results, len(todo), again)}", "")
         raise
     finally:
         made = [result.item for result in batch.results if result.outcome is not None]
@@ -170,7 +171,7 @@ def command(
         stale = 0 if update else sum(map(directory.is_stale, skipped))
         left = len(skipped) + len(batch.left)
         _print_done(batch.results, left, stale, time.perf_counter() - started)
-    _raise_failures(batch.results, len(items), keep_going=keep_going)
+    _raise_failures(batch.results, len(items), again, keep_going=keep_going)
 
 
 def _names(path: str, end: bytes) -> list[str]:
@@ -233,7 +234,7 @@ def _print_done(results: Sequence[Result], skipped: int, stale: int, seconds: fl
     click.echo(f"{counted(len(done), 'file')} done ({speed}){left}")
 
 
-def _raise_failures(results: Sequence[Result], files: int, *, keep_going: bool) -> None:
+def _raise_failures(results: Sequence[Result], files: int, again: str, *, keep_going: bool) -> None:
     """Name every file that failed, and how to go on. Raises DataError where one has."""
     failed = sorted((r for r in results if r.error is not None), key=lambda r: r.item.target)
     for result in failed:
@@ -242,11 +243,12 @@ def _raise_failures(results: Sequence[Result], files: int, *, keep_going: bool) 
         kind = StrictError if all(result.strict for result in failed) else DataError
         message = f"{len(failed):,} of {counted(files, 'file')} failed"
         if not keep_going and files > 1:
-            message += f"; {_progress(results, files)}, --keep-going does the rest in any case"
+            way = _progress(results, files, again)
+            message += f"; {way}, --keep-going does the rest in any case"
         raise kind(message)
 
 
-def _progress(results: Sequence[Result], files: int) -> str:
-    """How far a run has come that did not end well, and what goes on from there."""
+def _progress(results: Sequence[Result], files: int, again: str) -> str:
+    """How far a run has come that did not end well, and what (`again`) goes on from there."""
     done = sum(result.outcome is not None for result in results)
-    return f"{done:,} of {counted(files, 'file')} done; --skip-existing goes on from there"
+    return f"{done:,} of {counted(files, 'file')} done; {again} goes on from there"
