@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import numpy as np
@@ -69,6 +70,9 @@ def squareplus(
     """
     if b == 0:
         m.positive(x, x)
+        return
+    if b == math.inf:
+        x += b
         return
     np.absolute(x, out=tmp)
     root = np.sqrt(tmp * tmp + b)
