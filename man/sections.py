@@ -130,8 +130,9 @@ MAIN: dict[str, Rules] = {
             "The output is written under a temporary name, `.kact-*.tmp`, in the directory where "
             "it is to be, and renamed at the end: it is whole or absent. Its space is reserved "
             "before any work. What a killed run has left is removed by the next one that "
-            "writes the same output. Symbolic links are followed, modes kept; a device or a named pipe is written to, and "
-            "never replaced. `--fsync` makes it survive a loss of power.",
+            "writes the same output. Symbolic links are followed, modes kept; a device or a "
+            "named pipe is written to, and never replaced. "
+            "`--fsync` makes it survive a loss of power.",
         ),
         (
             "Temporary files",
@@ -191,8 +192,8 @@ BATCH: dict[str, Rules] = {
             "This file in the output directory says which chain, options and version made "
             "what is there, and the size and time of each input. It is written before any "
             "work. A run that differs in chain, options or version is refused, so that "
-            "`--skip-existing` and `--update` never mix two; remove it with the outputs to begin anew. `--jobs`, "
-            "`--overwrite` and `--fsync` may differ.",
+            "`--skip-existing` and `--update` never mix two; remove it with the outputs to begin "
+            "anew. `--jobs`, `--overwrite` and `--fsync` may differ.",
         ),
     ),
     "OBJECT STORES": (

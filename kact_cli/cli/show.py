@@ -17,8 +17,8 @@ from kact_cli.messages import display
 
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = ".:-=+*#@"
-FOLDED = 12
-"""To how few characters a column of text may be folded."""
+LONGEST = 32
+"""Words of more characters may be broken."""
 
 
 def number(value: float | int | None, digits: int = 6) -> str:
@@ -35,13 +35,18 @@ def columns(
 ) -> list[str]:
     """Rows of cells as lines; those in the columns `right` flush so, the first row may be titles.
 
-    On a terminal, text wraps between words; where the numbers alone are too wide for it, each row
-    becomes a block with a line for each title.
+    On a terminal, text wraps between words; where that alone is too wide for it, each row becomes
+    a block with a line for each title.
     """
     right = frozenset(right)
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
-    needed = sum(w if i in right else min(w, FOLDED) for i, w in enumerate(widths))
-    if titled and needed + 2 * (len(widths) - 1) > width():
+    least = [
+        width
+        if i in right
+        else min(LONGEST, max(cells(w) for row in rows for w in ["", *row[i].split()]))
+        for i, width in enumerate(widths)
+    ]
+    if titled and sum(least) + 2 * (len(widths) - 1) > width():
         lines = []
         for row in rows[1:]:
             pairs = [(f"  {t}", cell) for t, cell in zip(rows[0][1:], row[1:], strict=True)]
@@ -54,7 +59,8 @@ def columns(
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for i in range(len(widths)):
         flush: Any = "right" if i in right else "left"
-        grid.add_column(justify=flush, no_wrap=i in right, overflow="fold")
+        least_width = least[i] if titled else None
+        grid.add_column(justify=flush, no_wrap=i in right, overflow="fold", min_width=least_width)
     for number, row in enumerate(rows):
         style = "bold" if titled and number == 0 else ""
         grid.add_row(*(Text(cell, style) for cell in row))
