@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kact_cli.cli.help import COMPUTE, FILES, RUNNING, Command, option
+from kact_cli.cli.classes import COMPUTE, FILES, RUNNING, Command, option
 from kact_cli.cli.options import make_options, reading_options
 from kact_cli.cli.screen.show import as_json, wrapped
 from kact_cli.cli.types import PathType

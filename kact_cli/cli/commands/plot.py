@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kact_cli.chain import Chain
-from kact_cli.cli.help import COMPUTE, FILES, Command, option
+from kact_cli.cli.classes import COMPUTE, FILES, Command, option
 from kact_cli.cli.screen.figure import write_picture
 from kact_cli.cli.screen.show import cells, colourful, number, padded, short, unicode
 from kact_cli.cli.types import ChainType, PathType
