@@ -43,10 +43,10 @@ def _pandas(
     text: bytes, before: pa.Schema, after: pa.Schema, changed: Sequence[tuple[int, int]]
 ) -> bytes:
     """https://pandas.pydata.org/docs/development/developer.html"""
-    import orjson  # few tables have been pandas's
+    import json  # few tables have been pandas's
 
     try:
-        noted = orjson.loads(text)
+        noted = json.loads(text)
         columns: list[dict[str, Any]] = noted["columns"]
         known = {column.get("field_name", column["name"]): column for column in columns}
         for i, at in changed:
@@ -58,7 +58,7 @@ def _pandas(
                     old |= new
                 else:
                     columns.append({**new, "name": name, "field_name": name})
-        return orjson.dumps(noted)
+        return json.dumps(noted, ensure_ascii=False).encode()
     except (ValueError, LookupError, TypeError, AttributeError):
         return text  # It was never read by pandas
 

@@ -199,7 +199,7 @@ REFUSED = [
     (("float16", "--chain", "sigmoid"), "a sample of float32 or float64"),
     (("float32", "--chain", "softmax"), "works along an axis"),
     (("float32", "--all", "--specials"), "leave out --specials"),
-    (("float8",), "is not one of"),
+    (("float8",), "is none of"),
     (("float16", "out.parquet"), "written as .npy or .safetensors"),
 ]
 
