@@ -26,8 +26,10 @@ def softplus(x: Tile, tmp: Tile, m: Math, /) -> None:
     where `log1p` takes that; tf_keras.activations.softplus.
     """
     if m.log1p_of_any:
-        np.minimum(x, _LARGE, out=tmp)
-        m.exp(tmp, tmp)
+        small = x
+        if not x.max(initial=0) <= _LARGE:
+            small = np.minimum(x, _LARGE, out=tmp)
+        m.exp(small, tmp)
         m.log1p(tmp, tmp)
         np.maximum(x, tmp, out=x)
         return
