@@ -91,7 +91,7 @@ class ByInput:
         whole = self
         if len(self.pairs) < BINS:
             arrays = [np.zeros(BINS, a.dtype) for a in (self.pairs, self.most, self.total)]
-            whole = ByInput(other.dtype, 0, *arrays, other.whole)._add(self)
+            whole = ByInput(other.dtype, 0, *arrays, whole=other.whole)._add(self)
         return whole._add(other)
 
     def _add(self, other: ByInput) -> ByInput:
