@@ -43,8 +43,8 @@ def transform_reported(
     item = Item(source, target, 0)
     result = Result(item, error="stopped")
     try:
-        outcome = transform_file(FileTask(chain, source, target, options, count=True))
-        result = Result(item, outcome)
+        task = FileTask(chain, source, target, options, count=True)
+        result = Result(item, transform_file(task, options.observer))
     except Exception as e:
         result = Result(item, error=describe(e))
         raise

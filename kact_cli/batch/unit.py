@@ -97,10 +97,10 @@ def run_file(task: FileTask) -> Outcome:
     return transform_file(task)
 
 
-def transform_file(task: FileTask) -> Outcome:
-    """Transform one file, whole or not at all. Raises a KactError."""
+def transform_file(task: FileTask, then: Observer | None = None) -> Outcome:
+    """Transform one file, whole or not at all, and tell `then` of it. Raises a KactError."""
     started = time.perf_counter()
-    listener = Listener(task.strict, task.options.observer)
+    listener = Listener(task.strict, then)
     options = replace(task.options, observer=listener)
     sizes: list[int] = []
     counts: list[Counts] = []

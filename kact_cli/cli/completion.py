@@ -168,7 +168,10 @@ class _Shell(ShellComplete):
 
 class _Bash(_Shell):
     """Bash. The whole line goes out, since bash would cut its words
-    at `:` and `=`; what comes back is the part of the word that bash is going to replace."""
+    at `:` and `=`; what comes back is the part of the word that bash is going to replace.
+
+    It runs in bash 3.2, which macOS has and which lacks `compopt`: without it, names of files would
+    be inserted unquoted, so that there bash completes them by itself (`-o default`)."""
 
     name: ClassVar[str] = "bash"
     source_template: ClassVar[str] = r"""
@@ -178,7 +181,7 @@ class _Bash(_Shell):
     while IFS=, read -r type value; do
         case $type in
             file)
-                compopt -o filenames +o nospace 2>/dev/null
+                compopt -o filenames +o nospace 2>/dev/null || return
                 while IFS= read -r value; do
                     COMPREPLY+=("$value")
                 done < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}") ;;
@@ -188,7 +191,11 @@ class _Bash(_Shell):
     done < <(COMP_LINE="${COMP_LINE:0:COMP_POINT}" COMP_WORDBREAKS="$COMP_WORDBREAKS" \
         %(complete_var)s=bash_complete "$1" 2>/dev/null)
 }
-complete -o nospace -F %(complete_func)s %(prog_name)s
+if ((BASH_VERSINFO[0] < 4)); then
+    complete -o default -o nospace -F %(complete_func)s %(prog_name)s
+else
+    complete -o nospace -F %(complete_func)s %(prog_name)s
+fi
 """
 
     def get_completion_args(self) -> tuple[list[str], str]:

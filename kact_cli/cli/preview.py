@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from kact_cli.cli.show import cells, colourful, number, padded, short
+from kact_cli.cli.show import cells, colourful, number, padded, shared, short
 from kact_cli.messages import counted
 from kact_cli.reports.preview import Preview
 
@@ -118,13 +118,11 @@ def _fitting(found: Preview, room: int) -> tuple[list[_Column], list[_Column]]:
     if len(shown) < len(found.columns):
         left -= len(MORE)
         shown = _first(computed, left) or computed[:1]
-    left -= sum(column.least + 1 for column in shown)
-    for column in (*others, *shown):
-        column.width = column.least
-    while left > 0 and (narrow := [c for c in (*others, *shown) if c.width < c.most]):
-        for column in narrow[:left]:
-            column.width += 1
-        left -= len(narrow)
+    both = [*others, *shown]
+    least = [column.least for column in both]
+    room = left + sum(least[: len(others)]) - len(shown)
+    for column, width in zip(both, shared(least, [c.most for c in both], room), strict=True):
+        column.width = width
     return others, shown
 
 

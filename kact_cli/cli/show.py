@@ -17,8 +17,8 @@ from kact_cli.messages import display
 
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = ".:-=+*#@"
-FOLDED = 12
-"""To how few characters a column of text may be folded."""
+LONGEST = 32
+"""Words of more characters may be broken."""
 
 
 def number(value: float | int | None, digits: int = 6) -> str:
@@ -35,13 +35,19 @@ def columns(
 ) -> list[str]:
     """Rows of cells as lines; those in the columns `right` flush so, the first row may be titles.
 
-    On a terminal, text wraps between words; where the numbers alone are too wide for it, each row
-    becomes a block with a line for each title.
+    On a terminal, text wraps between words; where that alone is too wide for it, each row becomes
+    a block with a line for each title.
     """
     right = frozenset(right)
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
-    needed = sum(w if i in right else min(w, FOLDED) for i, w in enumerate(widths))
-    if titled and needed + 2 * (len(widths) - 1) > width():
+    least = [
+        width
+        if i in right
+        else min(LONGEST, max(cells(w) for row in rows for w in ["", *row[i].split()]))
+        for i, width in enumerate(widths)
+    ]
+    room = width() - 2 * (len(widths) - 1)
+    if titled and sum(least) > room:
         lines = []
         for row in rows[1:]:
             pairs = [(f"  {t}", cell) for t, cell in zip(rows[0][1:], row[1:], strict=True)]
@@ -52,13 +58,30 @@ def columns(
     from rich.text import Text
 
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    for i in range(len(widths)):
+    fitting = shared(least, widths, room) if sum(least) <= room else [None] * len(widths)
+    for i, fixed in enumerate(fitting):
         flush: Any = "right" if i in right else "left"
-        grid.add_column(justify=flush, no_wrap=i in right, overflow="fold")
+        grid.add_column(justify=flush, no_wrap=i in right, overflow="fold", width=fixed)
     for number, row in enumerate(rows):
         style = "bold" if titled and number == 0 else ""
         grid.add_row(*(Text(cell, style) for cell in row))
     return _rendered(grid)
+
+
+def shared(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
+    """Widths of columns, each at least so wide and at most so wide, that share what room is left.
+
+    The columns get it a character at a time, the first ones first.
+    """
+    if sum(most) <= room:
+        return [*most]
+    widths = [*least]
+    left = room - sum(widths)
+    while left > 0 and (narrow := [i for i, w in enumerate(widths) if w < most[i]]):
+        for i in narrow[:left]:
+            widths[i] += 1
+        left -= len(narrow)
+    return widths
 
 
 def wrapped(text: str, *, style: str = "", indent: int = 0) -> list[str]:

@@ -103,6 +103,7 @@ def _tensor(job: TensorJob, jobs: int | None) -> dict[str, Any]:
             }
             for stage in plan.stages
         ],
+        "output_bytes": job.result.end,
         "workers": estimate.workers,
         "memory": estimate.memory,
         "temporary_disk": estimate.disk,

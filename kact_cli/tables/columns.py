@@ -189,10 +189,10 @@ def _default(
     elif any(columns[i].guessed for i in values):
         names = [columns[i].name for i in values if columns[i].guessed]
         which = clipped(",".join(names))
-        every = listed([clipped(columns[i].name) for i in sorted({*chosen, *values})])
+        every = clipped(",".join(columns[i].name for i in sorted({*chosen, *values})))
         warn(
             f"{columns_named(names)} holds whole numbers and is left out: "
-            f"-c {which} takes it in, --exclude {which} leaves it out; all are {every}"
+            f"-c {which} takes it in, --exclude {which} leaves it out (all: -c {every})"
         )
     if all(c.kind is Kind.EMPTY and not c.guessed for c in columns):
         chosen = set(rest)  # a CSV of nothing but its header

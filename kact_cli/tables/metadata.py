@@ -54,10 +54,10 @@ def _pandas(
 
     Names that are numbers, dates or tuples become text where a column is added, whose name is.
     """
-    import orjson  # few tables have been pandas's
+    import json  # few tables have been pandas's
 
     try:
-        noted = orjson.loads(text)
+        noted = json.loads(text)
         columns: list[dict[str, Any]] = noted["columns"]
         known = {column.get("field_name", column["name"]): column for column in columns}
         for i, at in changed:
@@ -72,7 +72,7 @@ def _pandas(
         kinds = [index["pandas_type"] for index in noted.get("column_indexes") or ()]
         if any(at != i for i, at in changed) and kinds not in ([], ["unicode"], ["empty"]):
             noted["column_indexes"] = [_NAMES]
-        return orjson.dumps(noted)
+        return json.dumps(noted, ensure_ascii=False).encode()
     except (ValueError, LookupError, TypeError, AttributeError):
         return text  # It was never read by pandas
 

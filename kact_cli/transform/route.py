@@ -60,11 +60,11 @@ def transform(
             check_tensors(found, wanted)
         jobs = "a thread for each core" if options.jobs is None else counted(options.jobs, "job")
         options.observer.note(f"{opened.name}: {found.name} to {wanted.name}, {jobs}")
+        name = WAYS.get(found.name, "table") if found is wanted else "table"
+        if "archive" in (found.kind, wanted.kind):
+            name = "archive"
+        way = import_module(f"kact_cli.transform.{name}")
         with out:
-            name = WAYS.get(found.name, "table") if found is wanted else "table"
-            if "archive" in (found.kind, wanted.kind):
-                name = "archive"
-            way = import_module(f"kact_cli.transform.{name}")
             with prefixed(opened.name):
                 way.transform(chain, opened, found, out, wanted, options)
             finish(opened, out, wanted)

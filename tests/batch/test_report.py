@@ -86,8 +86,8 @@ def test_one_file_has_the_same_report(kact: Kact, refused: Kact, tmp_path: Path)
     source.write_text("n,v\n1,nan\n2,\n5,inf\n4,-0.5\n")
     kact("batch", "relu", source, "-o", tmp_path / "many", "--report", report)
     many = json.loads(report.read_text())
-    for one in ("apply", "chain"):
-        args = (one, "relu", source, out, "--overwrite", "--report")
+    for name in ("apply", "chain"):
+        args = (name, "relu", source, out, "--overwrite", "--report")
         done = kact(*args, report)
         one = json.loads(report.read_text())
         assert "column 'n' holds whole numbers" in done.stderr.decode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import shlex
 import shutil
@@ -20,7 +21,7 @@ import pytest
 
 from kact_cli.activations import ACTIVATIONS
 from kact_cli.cli.completion import complete_chain, complete_columns
-from tests.tools.run import environment
+from tests.tools.run import command, environment
 from tests.tools.tables import write
 
 START = {
@@ -154,6 +155,20 @@ def test_nothing_that_a_column_is_called_is_run(
     line = f"kact inspect table.parquet -c {typed}\t{quote}"
     assert type_(line) == ["inspect", "table.parquet", "-c", name]
     assert not (place / "ran").exists()
+
+
+NEWER = r"declare -[Agn]|local -[An]|mapfile|readarray|&>>|\|&|\$\{\w+[,^@]|;;?&|coproc|\[\[ -v"
+"""What bash 3.2, which macOS has, does not know."""
+
+
+def test_the_script_of_bash_is_one_for_3_2() -> None:
+    env = environment(_KACT_COMPLETE="bash_source")
+    script = subprocess.run(command(), env=env, capture_output=True, text=True, check=True).stdout
+    assert "complete -o nospace" in script
+    assert not re.search(NEWER, script)
+    # It has no compopt, without which nothing that comes after may insert a name as it is
+    assert "compopt -o filenames +o nospace 2>/dev/null || return" in script
+    assert script.count("compopt") == 1
 
 
 def values(text: str) -> list[str]:

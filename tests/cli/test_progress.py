@@ -120,7 +120,10 @@ def test_one_line_on_a_terminal(
     assert all(len(state) < columns for state in states(said))
 
 
-def test_names_are_shown_as_they_are(clock: Clock, terminal: Terminal) -> None:
+def test_names_are_shown_as_they_are(
+    clock: Clock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     with redirect_stderr(terminal):
         shown = Progress()
         shown.start(2**20, 1, files=2)

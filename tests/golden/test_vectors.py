@@ -201,7 +201,7 @@ REFUSED = [
     (("float32", "--all", "--seed", "0"), "--seed is for a sample of float32 or float64"),
     (("float32", "--chain", "softmax"), "so no value has an edge by itself"),
     (("float32", "--all", "--specials"), "leave out --specials"),
-    (("float8",), "is not one of"),
+    (("float8",), "is none of"),
     (("float16", "out.parquet"), "written as .npy or .safetensors"),
 ]
 

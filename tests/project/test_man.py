@@ -13,6 +13,8 @@ import pytest
 
 from kact_cli.activations import ACTIVATIONS
 from kact_cli.cli import COMMANDS
+from kact_cli.errors import ExitCode
+from kact_cli.formats.declared import FORMATS
 from tests.tools.run import environment
 
 MAN = Path(__file__).parent.parent.parent / "man"
@@ -40,6 +42,20 @@ def test_each_command_and_each_activation_has_its_place() -> None:
         assert f".SS {', '.join(activation.names)}\n" in apply
         for parameter in activation.parameters:
             assert parameter.help.split("`")[0].replace("-", "\\-") in apply
+
+
+def test_rules_files_and_places_are_there() -> None:
+    kact, batch = ((MAN / "man1" / f"{name}.1").read_text() for name in ("kact", "kact-batch"))
+    for title in ("FORMATS", "WHAT TAKES PART", "NULLS", "CSV", "FILES", "SYSTEMS", "EXAMPLES"):
+        assert f".SH {title}\n" in kact
+    for format_ in FORMATS:
+        assert all(suffix in kact for suffix in format_.suffixes)
+    for code in ExitCode:
+        assert f"\\fB{int(code)}\\fR" in kact
+    for title in ("FILES", "OBJECT STORES", "DASK"):
+        assert f".SH {title}\n" in batch
+    for name in ("kact\\-batch.json", "AWS_PROFILE", "AbortIncompleteMultipartUpload", "TLS"):
+        assert name in batch
 
 
 @pytest.mark.skipif(not FOUND, reason="no program that formats man pages")

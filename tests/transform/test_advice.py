@@ -54,7 +54,8 @@ def explained(chain: Chain, path: Path, options: Options) -> None:
 
 
 def batched(chain: Chain, path: Path, options: Options) -> None:
-    task = FileTask(chain, str(path), f"{path}.out", replace(options, overwrite=True, jobs=1))
+    own = replace(options, overwrite=True, jobs=1, observer=Observer())
+    task = FileTask(chain, str(path), f"{path}.out", own)
     for message in run_file(task).warnings:
         options.observer.warn(message)
 

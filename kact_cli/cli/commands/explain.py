@@ -82,6 +82,7 @@ def _tensor(name: str, t: Mapping[str, Any]) -> Iterator[str]:
         passes = counted(stage["passes"], "pass", "passes")
         chunks = f"{counted(stage['chunks'], 'chunk')} of {human(stage['chunk_bytes'])}"
         facts.append((title, f"{passes} over the tensor, in {chunks}"))
+    facts.append(("output", human(t["output_bytes"])))
     yield from columns([*facts, *_needs(t)])
 
 

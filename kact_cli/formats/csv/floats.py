@@ -9,6 +9,13 @@ read every such text as the same float64, and `nan`, `inf` and `-inf` beside it.
 
 from __future__ import annotations
 
+# orjson imports these when it is imported, and ends the process where a signal comes meanwhile
+import dataclasses  # noqa: F401
+import datetime  # noqa: F401
+import enum  # noqa: F401
+import json  # noqa: F401
+import uuid  # noqa: F401
+import zoneinfo  # noqa: F401
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -8,6 +8,7 @@ fractions as years do, nobody knows.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from kact_cli.errors import DataError
@@ -41,9 +42,11 @@ def has_header(
         return True
     names = any(top[i] not in NUMBERS and top[i] is not Cell.NULL for i in over)
     numbers = [i for i in over if top[i] in NUMBERS]
+    row = numbers[-1:] == [numbers[0] + len(numbers) - 1] if numbers else False
     years = all(top[i] in WHOLE for i in numbers) and _stand_as_years(
         [bare(first[i]) for i in numbers],
         [spelling.of(bare(cell)) for i in numbers for cell in below[i]],
+        row,
     )
     if (names and numbers and not years) or (years and not names):
         raise _open(first)
@@ -52,13 +55,18 @@ def has_header(
     return not all(cell in NUMBERS or cell is Cell.NULL for cell in top)
 
 
-def _stand_as_years(top: Sequence[str], below: Sequence[Cell]) -> bool:
-    """Whether whole numbers stand over fractions for the most part, or count up over some."""
-    fractions = below.count(Cell.FRACTION)
-    if not top or not fractions:
+def _stand_as_years(top: Sequence[str], below: Sequence[Cell], row: bool) -> bool:
+    """Whether whole numbers stand over fractions for the most part, or count up as names do.
+
+    Names that count up are years, or begin with 0 or 1 in a `row` of columns side by side.
+    """
+    if not top:
         return False
-    counts = [*map(int, top)] == [int(top[0]) + i for i in range(len(top))]
-    return 2 * fractions >= sum(cell in NUMBERS for cell in below) or (counts and len(top) > 1)
+    years = all(re.fullmatch("[12][0-9]{3}", cell) for cell in top)
+    if len(top) > 1 and (years or (row and top[0] in ("0", "1"))):
+        return [*top] == [str(int(top[0]) + i) for i in range(len(top))]
+    fractions = below.count(Cell.FRACTION)
+    return 0 < 2 * fractions >= sum(cell in NUMBERS for cell in below)
 
 
 def _alone(first: Sequence[str], top: Sequence[Cell]) -> bool:

@@ -1,0 +1,267 @@
+"""What the man pages say beside what the commands declare: rules, files, places, examples.
+
+`generate.py` prints it. A section is questions with their answers; what is between backquotes is
+typed.
+"""
+
+from __future__ import annotations
+
+from kact_cli.batch.manifest import NAME
+from kact_cli.cleanup import PLACES
+from kact_cli.cli import EXAMPLES as FIRST
+from kact_cli.errors import ExitCode
+from kact_cli.files.object_store import SCHEMES
+from kact_cli.formats.csv.spelling import NULL_NAMES
+from kact_cli.formats.declared import FORMATS
+
+Rules = tuple[tuple[str, str], ...]
+
+KINDS = {
+    "tensor": "One tensor",
+    "table": "A table",
+    "archive": "An archive of tensors",
+}
+CSV = (
+    (
+        "What is a header?",
+        "The first record, where its cells are names over numbers. A number on top of a column of "
+        "numbers means that there is no header, unless the record is 0, 1, 2, ... or 1, 2, 3, ... "
+        "(after an empty cell or not), or is quoted while the numbers are not, as pandas and R "
+        "write names. Where columns disagree, and where whole numbers on top may be names (years, a run "
+        "beside a name, over fractions), kact asks for `--header` or `--no-header`. Without a header the columns are c0, c1, ... "
+        "Blank lines, lines that begin with # and a line `sep=;` before it are kept.",
+    ),
+    (
+        "What is a number?",
+        "`1`, `-1.5`, `.5`, `1e-3`, `nan`, `inf`, in quotes and between spaces or not, and with "
+        "`--decimal ,` numbers such as `1,5`, which are written so too. Thousands separators, "
+        "`1D0` and other signs than - and + are not read. In a column of numbers any other cell is "
+        "an error that names its record and line, at the start of the file and at its end.",
+    ),
+    (
+        "What is null?",
+        f"{', '.join(NULL_NAMES)}, in upper or lower case, and what `--null` names, letter by "
+        "letter. A null takes no part and is written back as it was. nan is a number.",
+    ),
+    (
+        "What takes part?",
+        "The columns whose first cells are numbers, some with a fraction or an exponent. Columns "
+        "of whole numbers are left out with a warning, or taken where there are no others; "
+        "`--columns` and `--exclude` decide. A fraction that turns up later in a column that was "
+        "left out is an error. Text is not computed, nor are whole numbers with zeros in front, "
+        "as 007; where most of a column of text are numbers, a warning says so.",
+    ),
+    (
+        "What is an identifier?",
+        "A column of whole numbers called id, index or uuid, something_id or Unnamed: 0, or a "
+        "first column without a name, or one that counts: 0, 1, 2, ... or from any other number "
+        "on. It is left out without a word.",
+    ),
+    (
+        "What does --suffix add?",
+        "Cells after the last one of each record, and names after the last one of the header, "
+        "quoted where all names are; without a header, cells alone. An added cell is what would "
+        "have replaced its source; for a null it is empty, or NA between runs of spaces. A name "
+        "that there is already is an error.",
+    ),
+    (
+        "What is kept?",
+        "Every byte that is not a computed number: quotes, line endings, delimiters (a comma, tab, "
+        "semicolon, bar or run of spaces, which is found). A computed number is the shortest text "
+        "that reads back the same (`1.0`, `1e+16`, `1.5e-7`), or as `--float-format` says. "
+        "Compressed files are read by their first bytes and written by the suffix of their name: "
+        ".gz at level 6, .zst at zstd's default.",
+    ),
+)
+"""The rules of CSV, as one asks for them."""
+
+MAIN: dict[str, Rules] = {
+    "FORMATS": (
+        *((f.name, f"{KINDS[f.kind]}: {', '.join(f.suffixes)}") for f in FORMATS),
+        (
+            "How is a format found?",
+            "That of an input by its first bytes, whatever its name is, unless `--from` says it. "
+            "That of an output by its suffix, or by `--to`; without either it is the input's. A "
+            "pipe has no suffix. A CSV is the last resort: text that is nothing else. "
+            "A tensor to a table gives a column for each value of a row, c0, c1, ...; a table to "
+            "a tensor drops the columns that are not computed, with a warning.",
+        ),
+        (
+            "What may have to be spooled?",
+            "A pipe whose format is not read in order (Parquet, an Arrow file, an archive), or "
+            "that has to be read twice (a softmax down more rows than a chunk holds), is written "
+            "to a temporary file first. `kact explain` says when, and how large.",
+        ),
+    ),
+    "WHAT TAKES PART": (
+        (
+            "",
+            "In a .npy the whole tensor. In a table the columns of floating-point numbers, of "
+            "decimals, and of lists of them; where there are none, those of integers. `--columns` "
+            "names others: integers, booleans, fields of structs (`struct.field`). `--exclude` "
+            "leaves columns unchanged. In an archive every tensor of floating-point numbers.",
+        ),
+        (
+            "Across the columns",
+            "The columns of numbers are one tensor of shape (rows, columns): a softmax along its "
+            "last axis, the default, makes the numbers of each row sum to 1, and along axis 0 "
+            "those of each column. A column of lists is a tensor of its own: there a softmax "
+            "works within each list.",
+        ),
+        (
+            "What is kept?",
+            "Everything else: order, names, text, types, metadata, row groups, codecs. In "
+            "CSV and Parquet what is not computed stays the same bytes. With "
+            "`--suffix TEXT` the columns stay as well, and the results are added after the last.",
+        ),
+    ),
+    "NULLS": (
+        (
+            "",
+            "A null stays null and takes no part: a softmax is over the other values of its row, "
+            "column or list. NaN is a number: NaN in is NaN out, and a softmax that has one in it "
+            "is NaN. A .npy has no nulls: there they become NaN, and one of integers is refused.",
+        ),
+    ),
+    "CSV": CSV,
+    "FILES": (
+        (
+            "The output",
+            "The output is written under a temporary name, `.kact-*.tmp`, in the directory where "
+            "it is to be, and renamed at the end: it is whole or absent. Its space is reserved "
+            "before any work. What a killed run has left is removed by the next one that "
+            "writes the same output. Symbolic links are followed, modes kept; a device or a "
+            "named pipe is written to, and never replaced. "
+            "`--fsync` makes it survive a loss of power.",
+        ),
+        (
+            "Temporary files",
+            "Pipes that are spooled and objects of a store are in `kact-*.stage`, in TMPDIR, "
+            f"TEMP or TMP, or in {' or '.join(PLACES)}. These files are removed at the end, "
+            "and after a signal, but not after SIGKILL.",
+        ),
+        (NAME, "`kact batch` keeps this file in its output directories; see kact-batch(1)."),
+    ),
+    "SYSTEMS": (
+        (
+            "",
+            "Linux and macOS; on Windows in WSL. On Linux alone: worker processes are forked where "
+            "that is safe, which starts them in a tenth of the time; pipes are made larger; the "
+            "quota and the affinity of cores are known, by which `--jobs` is chosen; some kernels "
+            "use AVX-512. Where a system reserves no space (macOS), a full disk is met while "
+            "writing, and the output is absent all the same.",
+        ),
+        (
+            "Completion",
+            '`eval "$(_KACT_COMPLETE=bash_source kact)"` in ~/.bashrc, `zsh_source` in ~/.zshrc '
+            "after compinit, `_KACT_COMPLETE=fish_source kact | source` in config.fish. In bash "
+            "3.2, which macOS has, names of files are completed by bash itself.",
+        ),
+    ),
+}
+"""The sections of kact(1)."""
+
+BATCH: dict[str, Rules] = {
+    "INPUTS AND OUTPUTS": (
+        (
+            "",
+            "From a directory come the files with the suffix of a format, or those that "
+            "`--include` names; none whose name starts with a dot, and none through links to "
+            "directories. Two files that would become one are an error before any work, and so "
+            "is an output that exists, unless `--overwrite`, `--skip-existing` or `--update` says "
+            "what to do. The largest files are done first. A .npy of 128 MiB and more is cut into "
+            "ranges that all workers share.",
+        ),
+        (
+            "After a failure or Ctrl-C",
+            "The outputs that are done stay, each whole, and the last line says how many. The "
+            "same command with `--skip-existing` goes on from there; with `--keep-going` a failure "
+            "does not end the run: every one is listed with its cause, and the exit code is 1.",
+        ),
+        (
+            "The report",
+            "`--report` is JSON: kact's version, chain and options, how many are done, skipped and "
+            "failed, and for each file input, output, status, error, bytes, seconds, rows, NaN, "
+            "infinities and warnings. To count, each file is read once more. `kact apply` and "
+            "`kact chain` write the same of one file.",
+        ),
+    ),
+    "FILES": (
+        (
+            NAME,
+            "This file in the output directory says which chain, options and version made "
+            "what is there, and the size and time of each input. It is written before any "
+            "work. A run that differs in chain, options or version is refused, so that "
+            "`--skip-existing` and `--update` never mix two; remove it with the outputs to begin "
+            "anew. `--jobs`, `--overwrite` and `--fsync` may differ.",
+        ),
+    ),
+    "OBJECT STORES": (
+        (
+            "",
+            f"URIs: {', '.join(f'{s}://' for s in SCHEMES)} and file://. An object is fetched into "
+            "a temporary file, and put from one: TMPDIR needs room for both, for each worker, and "
+            "memory does not grow. It becomes visible when its upload ends: of a file that fails, "
+            "nothing does.",
+        ),
+        (
+            "Credentials",
+            "Credentials, region and endpoint come from the environment, as for the stores' own "
+            "tools: AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_REGION, "
+            "AWS_ENDPOINT_URL; GOOGLE_APPLICATION_CREDENTIALS. Messages and reports show no "
+            "secret that is in a URI.",
+        ),
+        (
+            "What a killed run leaves",
+            "An upload that nobody ends costs what its parts do: the lifecycle rule "
+            "AbortIncompleteMultipartUpload of the bucket removes it.",
+        ),
+    ),
+    "DASK": (
+        (
+            "",
+            "`pip install 'kact-cli[dask]'`, the same version here and on every worker; "
+            "`dask scheduler --host 10.0.0.1`, `dask worker tcp://10.0.0.1:8786 --nthreads 1` on "
+            "every machine, `kact batch SPEC INPUT -o DIR --scheduler tcp://10.0.0.1:8786`. Paths "
+            "mean the same on every machine: a shared file system, or URIs with each worker's own "
+            "credentials. The work of a worker that is lost goes to another. After Ctrl-C, workers "
+            "finish the files that they are at.",
+        ),
+        (
+            "Security",
+            "Who can reach the scheduler can run code on every worker, and traffic is not "
+            "encrypted unless Dask's TLS is set up: keep it in a network that you trust.",
+        ),
+    ),
+}
+"""The sections of kact-batch(1)."""
+
+EXIT_CODES: Rules = (
+    (str(int(ExitCode.DONE)), "Done. Of `kact compare`: every pair passes."),
+    (
+        str(int(ExitCode.DATA)),
+        "The data, or reading or writing it, is at fault; the output is absent, or as it was. "
+        "Of `kact compare`: a pair does not pass.",
+    ),
+    (str(int(ExitCode.USAGE)), "The command line is at fault, or with `--strict` a warning."),
+    ("128 + n", "Signal n ended kact: 130 for Ctrl-C, 141 for a closed pipe, 143 for SIGTERM."),
+)
+ENVIRONMENT: Rules = (
+    (
+        "KACT_...",
+        "The default of an option; the commands' pages name them. KACT_COLUMNS is one list a line.",
+    ),
+    ("TMPDIR, TEMP, TMP", "Where temporary files go: the first that is a directory."),
+    ("NO_COLOR", "Where it is set and not empty, nothing is coloured; nor where TERM is `dumb`."),
+    ("COLUMNS, LINES", "The size of the terminal, instead of what it says."),
+    ("AWS_..., GOOGLE_APPLICATION_CREDENTIALS", "See kact-batch(1)."),
+)
+EXAMPLES = (
+    *FIRST,
+    "kact apply softmax -c embedding --suffix _p table.parquet more.parquet",
+    "kact apply sigmoid --dtype float16 --report report.json logits.npy half.npy",
+    "cat logits.npy | kact chain relu:max_value=6,softmax > out.npy",
+    "kact batch softmax logits/ -o probabilities/ --update",
+    "kact inspect --stats probabilities.npy",
+    "kact compare --max-ulp 4 device.npy expected.npy",
+)
