@@ -90,8 +90,9 @@ class ByInput:
             return self
         whole = self
         if len(self.pairs) < BINS:
-            arrays = [np.zeros(BINS, a.dtype) for a in (self.pairs, self.most, self.total)]
-            whole = ByInput(other.dtype, 0, *arrays, whole=other.whole)._add(self)
+            kinds = (self.pairs, self.most, self.total)
+            pairs, most, total = (np.zeros(BINS, a.dtype) for a in kinds)
+            whole = ByInput(other.dtype, 0, pairs, most, total, other.whole)._add(self)
         return whole._add(other)
 
     def _add(self, other: ByInput) -> ByInput:

@@ -19,8 +19,8 @@ from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
 from kact_cli.reports.errors import Errors, Given, Place, Tolerance, errors
+from kact_cli.reports.numbers import Numbers, OpenArchive, OpenTable, numeric
 from kact_cli.reports.pairs import Piece, aligned, blocks, pieces, seekable
-from kact_cli.reports.values import Numbers, OpenArchive, OpenTable, numeric
 from kact_cli.tables.columns import Column, ColumnBlock, Kind
 
 

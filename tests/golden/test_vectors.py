@@ -18,7 +18,7 @@ from kact_cli.golden.floats import Numbering
 from kact_cli.golden.sample import stratified
 from kact_cli.golden.vectors import Vectors, write
 from kact_cli.options import Options
-from kact_cli.reports.values import OpenArchive, open_numbers
+from kact_cli.reports.numbers import OpenArchive, open_numbers
 from kact_cli.types import BFLOAT16, Array, dtype_named
 from tests.tools.run import Kact
 
