@@ -37,6 +37,12 @@ def dtype_named(name: str) -> np.dtype[Any]:
     return BFLOAT16 if name == "bfloat16" else np.dtype(name)
 
 
+def every_value(dtype: np.dtype[Any]) -> Array:
+    """Every value of a dtype of one or two bytes, in the order of their bits as an integer."""
+    bits = np.arange(1 << 8 * dtype.itemsize).astype(f"u{dtype.itemsize}")
+    return bits.astype(bits.dtype.newbyteorder(dtype.byteorder)).view(dtype)
+
+
 @dataclass(frozen=True)
 class Quantization:
     """How numbers are kept as integers: `x = (q - zero_point) * scale`.

@@ -16,7 +16,7 @@ from sections import BATCH, ENVIRONMENT, EXAMPLES, EXIT_CODES, MAIN
 
 from kact_cli.activations import ACTIVATIONS
 from kact_cli.cli import COMMANDS, cli
-from kact_cli.cli.help import Command
+from kact_cli.cli.classes import Command
 from kact_cli.version import VERSION
 
 PLACE = Path(__file__).parent / "man1"

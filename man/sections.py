@@ -27,9 +27,9 @@ CSV = (
         "The first record, where its cells are names over numbers. A number on top of a column of "
         "numbers means that there is no header, unless the record is 0, 1, 2, ... or 1, 2, 3, ... "
         "(after an empty cell or not), or is quoted while the numbers are not, as pandas and R "
-        "write names. Where columns disagree, and where whole numbers on top may be names (years, "
-        "a run beside a name, over fractions), kact asks for `--header` or `--no-header`. Without "
-        "a header the columns are c0, c1, ... "
+        "write names. Where columns disagree, and where whole numbers on top may be "
+        "names (years, a run beside a name, over fractions), kact asks for `--header` or "
+        "`--no-header`. Without a header the columns are c0, c1, ... "
         "Blank lines, lines that begin with # and a line `sep=;` before it are kept.",
     ),
     (

@@ -1,6 +1,6 @@
 """Activations of other packages, found by their entry points in the group `kact.activations`.
 
-An entry point has the activation's name and names its kernel:
+An entry point has the activation's name, in any spelling, and names its kernel:
 
     [project.entry-points."kact.activations"]
     squared_relu = "my_package:squared_relu"
@@ -29,7 +29,16 @@ def find(name: str) -> Activation | None:
     Raises PluginError, in one line, for a plug-in that cannot be loaded.
     """
     name = spelled(name)
-    return declared_as(name) or plugin(name)
+    found = declared_as(name)
+    if found is not None and (found.own or found.package):
+        return found
+    # A module that another name has loaded may have declared it
+    found = plugin(found.name if found is not None else name) or found
+    if found is None and name.isidentifier() and not name.startswith("_"):
+        for _ in plugins():  # which join the table: it may be an alias
+            pass
+        found = declared_as(name)
+    return found
 
 
 def plugin(name: str) -> Activation | None:
@@ -39,7 +48,7 @@ def plugin(name: str) -> Activation | None:
     """
     if not name.isidentifier() or name.startswith("_"):
         return None
-    found = [entry for entry in _entries() if entry.name == name]
+    found = [entry for entry in _entries() if spelled(entry.name) == name]
     if len(found) > 1:
         packages = " and ".join(sorted(map(_package, found)))
         raise PluginError(f"activation '{name}' is declared by {packages}: uninstall one of them")
@@ -49,12 +58,13 @@ def plugin(name: str) -> Activation | None:
 def plugins() -> Iterator[Activation | PluginError]:
     """Every activation of another package, or the error that says why it cannot be loaded."""
     for entry in sorted(_entries(), key=lambda e: (_package(e), e.name)):
-        known = declared_as(entry.name)
+        name = spelled(entry.name)
+        known = declared_as(name)
         if known is not None and known.own:
             yield _broken(entry, "kact has an activation of that name")
             continue
         try:
-            found = plugin(entry.name)
+            found = plugin(name)
         except PluginError as e:
             yield e
         else:
@@ -78,15 +88,16 @@ def _broken(entry: EntryPoint, why: str) -> PluginError:
 
 
 def _load(entry: EntryPoint) -> Activation:
-    known = ACTIVATIONS.get(entry.name)
+    name = spelled(entry.name)
+    known = ACTIVATIONS.get(name)
     if known is None or not known.package:
         try:
             kernel = entry.load()
         except Exception as e:
             raise _broken(entry, f"{type(e).__name__}: {e}") from e
-        known = ACTIVATIONS.get(entry.name)
+        known = ACTIVATIONS.get(name)
         if known is None or known.kernel is not kernel:
-            raise _broken(entry, f"{entry.value} is no kernel '{entry.name}' under @activation")
+            raise _broken(entry, f"{entry.value} is no kernel '{name}' under @activation")
         try:
             assert known.parameters is not None
             assert known.formula

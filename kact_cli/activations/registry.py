@@ -276,8 +276,10 @@ def activation(kernel: _K | None = None, /, **more: Any) -> _K | Callable[[_K], 
 
 
 def register(made: Activation) -> None:
-    """Add an activation to the table; ValueError for a name that is taken."""
+    """Add an activation to the table; ValueError for a name that is taken, or cannot be found."""
     for name in made.names:
+        if name != spelled(name):
+            raise ValueError(f"activation {name} has to be called {spelled(name)}")
         if name in _NAMES:
             raise ValueError(f"activation {name} is declared twice")
     ACTIVATIONS[made.name] = made

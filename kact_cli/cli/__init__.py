@@ -226,7 +226,7 @@ def _command() -> int:
     except click.ClickException as e:
         context = getattr(e, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context else ""
-        from kact_cli.cli.help import plain_range
+        from kact_cli.cli.classes import plain_range
 
         _complain(display(plain_range(e.format_message())) + hint)
         return ExitCode.USAGE

@@ -9,7 +9,7 @@ import click
 
 from kact_cli.activations import Parameter
 from kact_cli.chain import format_value
-from kact_cli.cli.help import COMPUTE, FILES, PART, RUNNING, Option, Where, option
+from kact_cli.cli.classes import COMPUTE, FILES, PART, RUNNING, Option, Where, option
 from kact_cli.cli.output import WRITE, decorated
 from kact_cli.cli.progress import Progress
 from kact_cli.cli.quantize import quantize_options, with_rounding

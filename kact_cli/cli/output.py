@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from kact_cli.cli.help import FILES, RUNNING, option
+from kact_cli.cli.classes import FILES, RUNNING, option
 
 F = TypeVar("F", bound=Callable[..., Any])
 

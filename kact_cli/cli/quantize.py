@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kact_cli.cli.help import COMPUTE, option
+from kact_cli.cli.classes import COMPUTE, option
 from kact_cli.cli.output import F, decorated
 from kact_cli.errors import UsageError
 from kact_cli.formats.declared import TENSORS

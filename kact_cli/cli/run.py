@@ -50,7 +50,7 @@ def run(
     if report is not None and STANDARD in (source, target):
         raise UsageError("--report is of files: name an INPUT and an OUTPUT")
     if preview or _is_terminal(target):
-        from kact_cli.cli.preview import show
+        from kact_cli.cli.screen.preview import show
         from kact_cli.reports.preview import preview as look
 
         show(look(chain, source, options, each=preview == "after-each"), unasked=preview is None)

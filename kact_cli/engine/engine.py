@@ -17,11 +17,12 @@ import numpy as np
 
 from kact_cli.activations import arithmetic
 from kact_cli.engine import bfloat16
-from kact_cli.engine.float16 import LookupTable, narrow, widen
+from kact_cli.engine.float16 import narrow, widen
 from kact_cli.engine.groups import as_groups, from_groups
+from kact_cli.engine.lookup import LookupTable
 from kact_cli.engine.plan import Reduction
 from kact_cli.engine.program import Program
-from kact_cli.engine.quantize import Affine, IntegerTable, dequantize, quantize
+from kact_cli.engine.quantize import Affine, dequantize, quantize
 from kact_cli.engine.rounding import narrow_to_odd, one_nan, round_exactly
 from kact_cli.types import BFLOAT16, Array, ReductionState, Shape, State
 
@@ -62,7 +63,7 @@ class Engine:
         self._rounds_exactly = program.exact and not self.reductions and few
         self._channels = tuple(channels) or (None, None)
         self._buffers: dict[str, Array] = {}
-        self._table: LookupTable | IntegerTable | None = None
+        self._table: LookupTable | None = None
 
     def buffer(self, name: str, dtype: np.dtype[Any], size: int) -> Array:
         buffer = self._buffers.get(name)
@@ -219,10 +220,7 @@ class Engine:
             def function(x: Array, y: Array) -> None:
                 self._transform_tile(x, y, {}, None)
 
-            if halves:
-                self._table = LookupTable.of(source, function)
-            else:
-                self._table = IntegerTable.of(source, result, function)
+            self._table = LookupTable.of(source, result, function)
         x, y = block.reshape(-1), out.reshape(-1)
         for a in range(0, x.size, LOOK_UPS):
             part = slice(a, a + LOOK_UPS)

@@ -1,63 +1,25 @@
 """Float16 in and out of float32, exactly and many times faster than NumPy's casts.
 
 NumPy converts float16 one element at a time, and takes some 70 ns for a float32 whose float16 is
-subnormal. There are only 65,536 float16 values, so whatever is elementwise is a look-up in a table
-of all of them; only results that depend on more than one element need `widen` and `narrow`.
+subnormal. Whatever is elementwise is a look-up (see `lookup`); only results that depend on more
+than one element need `widen` and `narrow`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kact_cli.engine import bfloat16
-from kact_cli.types import Array
+from kact_cli.types import every_value
 
 Float16 = NDArray[np.float16]
 Float32 = NDArray[np.float32]
 
 # Bits of float16, and of the float32 65536, which stands for inf.
-_INF, _MINUS_INF, _TOO_LARGE = 0x7C00, 0xFC00, 0x47800000
-
-
-class LookupTable(NamedTuple):
-    """The results of an elementwise function for every float16 or bfloat16, by their bits."""
-
-    values: Array
-    rectifies: int
-    """The bits of -inf, where the results are those of relu: 0 wherever the sign bit is set, but
-    for a NaN with it. Else 0."""
-
-    @classmethod
-    def of(cls, dtype: np.dtype[Any], function: Callable[[Array, Array], None]) -> LookupTable:
-        """Those that `function(x, out)` writes to `out` for every value of `dtype`."""
-        bits = np.arange(1 << 16).astype(np.uint16)
-        x = bits.view(dtype)
-        values = np.empty_like(x)
-        function(x, values)
-        minus_inf = _MINUS_INF if dtype == np.float16 else bfloat16.MINUS_INF
-        rectified = np.maximum(bits.view(np.int16), 0)[: minus_inf + 1]
-        rectifies = np.array_equal(values.view(np.int16)[: minus_inf + 1], rectified)
-        return cls(values, minus_inf if rectifies else 0)
-
-    def look_up(self, x: Array, out: Array, scratch: NDArray[np.intp]) -> None:
-        """Write the results of x to `out`, which may be x; all are 1-D, contiguous, of one length.
-
-        In native byte order.
-        """
-        numbers = x.view(np.uint16)
-        if self.rectifies and numbers.max(initial=0) <= self.rectifies:
-            signs = scratch.view(np.int16)[: x.size]
-            np.right_shift(x.view(np.int16), 15, out=signs)
-            np.invert(signs, out=signs)
-            np.bitwise_and(x.view(np.int16), signs, out=out.view(np.int16))
-            return
-        np.copyto(scratch, numbers)  # `take` would allocate it
-        self.values.view(np.uint16).take(scratch, out=out.view(np.uint16), mode="wrap")
+_INF, MINUS_INF, _TOO_LARGE = 0x7C00, 0xFC00, 0x47800000
 
 
 def widen(x: Float16, out: Float32) -> None:
@@ -65,7 +27,7 @@ def widen(x: Float16, out: Float32) -> None:
 
     Its bits, moved to where a float32 has them, are x times 2**-112, if x is finite.
     """
-    if x.view(np.int16).max(initial=0) >= _INF or x.view(np.uint16).max(initial=0) >= _MINUS_INF:
+    if x.view(np.int16).max(initial=0) >= _INF or x.view(np.uint16).max(initial=0) >= MINUS_INF:
         _every_float16().take(x.view(np.uint16), out=out, mode="wrap")
         return
     bits = out.view(np.int32)
@@ -108,6 +70,6 @@ def narrow(x: Float32, tmp: Float32, out: Float16) -> None:
 
 @cache
 def _every_float16() -> NDArray[Any]:
-    values = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+    values = every_value(np.dtype(np.float16)).astype(np.float32)
     values.flags.writeable = False
     return values

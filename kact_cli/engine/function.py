@@ -6,7 +6,10 @@ from collections.abc import Callable
 from functools import cache
 from inspect import Parameter as Argument
 from inspect import Signature
+from operator import index
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from kact_cli.activations import Parameter, Value
 from kact_cli.chain import Chain, Step, declared, parse_value
@@ -22,7 +25,8 @@ def function(name: str) -> Callable[..., NDArray[Any]]:
 
     `x` is any array-like; the result is an array of its shape, of the dtype that `apply` gives.
     Raises UsageError for an unknown name and for an axis that x does not have, TypeError for
-    parameters that the activation does not have, DataError for dtypes that are not numeric.
+    parameters that the activation does not have or that are given twice, and for values of another
+    type than theirs, DataError for dtypes that are not numeric.
     """
     activation = declared(name)
     x = Argument("x", Argument.POSITIONAL_OR_KEYWORD)
@@ -36,6 +40,9 @@ def function(name: str) -> Callable[..., NDArray[Any]]:
         for parameter in activation.parameters:
             for alias in parameter.aliases:
                 if alias in values:
+                    if parameter.name in values:
+                        twice = f"multiple values for argument '{parameter.name}'"
+                        raise TypeError(f"{activation.name}() got {twice}")
                     values[parameter.name] = values.pop(alias)
         bound = signature.bind(*args, **values).arguments
         tensor: ArrayLike = bound.pop("x")
@@ -53,8 +60,24 @@ def _plain(parameter: Parameter, value: Any) -> Value:
     """A parameter's value, given as Python, NumPy or the grammar of chains has it."""
     if isinstance(value, str):
         return parse_value(parameter, value)
-    if isinstance(value, list | tuple):
-        return tuple(int(axis) for axis in value)
-    if value is None or parameter.is_axis or not parameter.is_flag:
-        return getattr(value, "item", lambda: value)()  # type: ignore[no-any-return]
-    return bool(value)
+    if value is None and parameter.optional:
+        return None
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.item() if value.size == 1 else value.tolist()
+    try:
+        if parameter.is_axis:
+            return tuple(map(_axis, value)) if isinstance(value, list | tuple) else _axis(value)
+        if parameter.is_flag:
+            return {False: False, True: True}[value]
+        return int(value) if isinstance(value, int) else float(value)
+    except (TypeError, KeyError):
+        kind = "True or False" if parameter.is_flag else "a number"
+        kind = "an integer, a tuple" if parameter.is_axis else kind
+        or_none = " or None" if parameter.optional else ""
+        raise TypeError(f"{parameter.name} takes {kind}{or_none}, not {value!r}") from None
+
+
+def _axis(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    return index(value)

@@ -1,19 +1,20 @@
 """A chain resolved for a dtype.
 
 A chain computes in one floating dtype: float64 for float64 and wide integers, and where a step asks
-for it (`in_float64`), float32 for the rest (float16 and bfloat16 are rounded once, at the end);
-`--compute-dtype` overrides it. An integer
-tensor stays what it is through the steps that keep integers (relu with whole parameters), and
-becomes floating at the first one that does not. An exact result is computed in float64, whatever
-the tensor is.
+for it (`in_float64`) or has a parameter beyond float32; float32 for the rest (float16 and bfloat16
+are rounded once, at the end). `--compute-dtype` overrides it. An integer tensor stays what it is
+through the steps that keep integers (relu with whole parameters), and becomes floating at the first
+one that does not. An exact result is computed in float64, whatever the tensor is.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from kact_cli.activations import Value
 from kact_cli.chain import Chain
 from kact_cli.engine.plan import Stage
 from kact_cli.engine.quantize import check_held, resolved
@@ -81,7 +82,11 @@ class Program(NamedTuple):
         floating = path[-1].kind in "fV"
         # A parameter is a float32 where the tensor is of bfloat16
         natural = np.dtype("f4") if path[-1] == BFLOAT16 else path[-1].newbyteorder("=")
-        steep = any(step.activation.in_float64(step.arguments) for step in chain.steps)
+        steep = any(
+            step.activation.in_float64(step.arguments)
+            or any(map(_beyond_float32, step.arguments.values()))
+            for step in chain.steps
+        )
         wide = exact or steep or natural.itemsize == 8
         work = compute_dtype or np.dtype(np.float64 if wide else np.float32)
         result = dtype.newbyteorder(source.byteorder) if dtype is not None else path[-1]
@@ -123,6 +128,13 @@ class Program(NamedTuple):
 def _given(source: np.dtype[Any], quantize_in: Quantization | None) -> np.dtype[Any]:
     """The dtype of what a tensor stands for."""
     return source if quantize_in is None else np.dtype("f4").newbyteorder(source.byteorder)
+
+
+def _beyond_float32(value: Value) -> bool:
+    """Whether a parameter is a finite number that float32 rounds to inf, or another to 0."""
+    if not isinstance(value, int | float):
+        return False
+    return 0 < abs(value) <= 2**-150 or 2**128 - 2**103 <= abs(value) < math.inf
 
 
 def dtype_path(chain: Chain, source: np.dtype[Any]) -> list[np.dtype[Any]]:

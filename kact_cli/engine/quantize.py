@@ -14,7 +14,7 @@ tanh and softmax have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -147,28 +147,3 @@ def dequantized(q: Array, quantization: Quantization) -> Array:
     out = np.empty(q.shape, np.float32)
     dequantize(q, Affine.of(quantization, q.shape, (0,) * q.ndim, axis), out)
     return out
-
-
-class IntegerTable(NamedTuple):
-    """The results of an elementwise function for every integer of a dtype, by their bits."""
-
-    values: Array
-
-    @classmethod
-    def of(
-        cls,
-        source: np.dtype[Any],
-        result: np.dtype[Any],
-        function: Callable[[Array, Array], None],
-    ) -> IntegerTable:
-        """Those that `function(x, out)` writes to `out`, for every value of `source`."""
-        bits = np.arange(1 << 8 * source.itemsize).astype(f"u{source.itemsize}")
-        x = bits.view(source.newbyteorder("=")).astype(source)
-        values = np.empty(x.shape, result)
-        function(x, values)
-        return cls(values)
-
-    def look_up(self, x: Array, out: Array, scratch: Array) -> None:
-        """Write the results of x to `out`; all are 1-D, contiguous, of one length."""
-        np.copyto(scratch, x.view(x.dtype.str.replace("i", "u")))  # `take` would allocate it
-        self.values.take(scratch, out=out, mode="wrap")

@@ -22,7 +22,7 @@ from kact_cli.files.target import Target
 from kact_cli.formats.npy import Header, write_header
 from kact_cli.messages import listed
 from kact_cli.options import Options
-from kact_cli.types import Array, Quantization
+from kact_cli.types import Array, Quantization, every_value
 from kact_cli.version import version
 
 _ACROSS = 100
@@ -54,8 +54,7 @@ class Lut:
         quantize_out = resolved(quantize_out, quantize_in.dtype, "--quantize-out")
         dtype = quantize_in.dtype
         assert dtype is not None
-        bits = np.arange(1 << 8 * dtype.itemsize).astype(f"u{dtype.itemsize}")
-        inputs = bits.view(dtype)
+        inputs = every_value(dtype)
         values = apply(chain, inputs, quantize_in=quantize_in, quantize_out=quantize_out)
         return cls(chain, quantize_in, quantize_out, inputs, values)
 

@@ -124,6 +124,21 @@ def test_no_cut_into_tiles_changes_a_bit(
     assert np.isnan(np.concatenate(tiles)[nan]).all()
 
 
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("dtype", [np.float16, *FLOATS])
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_no_neighbour_changes_a_bit(name: str, dtype: Any, exact: bool) -> None:
+    rng = np.random.default_rng(3)
+    x = np.concatenate([rng.normal(0, scale, 300) for scale in (1e-3, 1, 10, 80)]).astype(dtype)
+    bits = f"u{x.itemsize}"
+    want = kact_cli.apply(name, x, exact=exact).view(bits)
+    for far in (100, -100, 6e4, -6e4, INF, -INF, NAN):
+        got = kact_cli.apply(name, np.append(x, dtype(far)), exact=exact)[:-1]
+        assert np.array_equal(got.view(bits), want), far
+    alone = [kact_cli.apply(name, x[i : i + 1], exact=exact)[0] for i in range(0, x.size, 29)]
+    assert np.array_equal(np.array(alone).view(bits), want[::29])
+
+
 def keras_relu(
     x: Array, alpha: float = 0, max_value: float | None = None, threshold: float = 0
 ) -> Array:

@@ -39,6 +39,9 @@ def tensor(tmp_path: Path) -> Path:
         (("apply", "Squared-ReLU", "-s", "0.5"), None),
         (("apply", "squared_relu", "--s", "0.5"), [0, 0, 4.5]),
         (("apply", "squared_relu", "--exact"), [0, 0, 9]),
+        (("apply", "relu_squared"), [0, 0, 9]),
+        (("chain", "Relu-Squared,half"), [0, 0, 4.5]),
+        (("apply", "halved"), [-1, 0, 1.5]),
         (("chain", "tanh,squared_relu:scale=2"), [0, 0, 2 * np.tanh(np.float32(3)) ** 2]),
         (("batch", "squared_relu(2)", "--jobs", "2"), [0, 0, 18]),
     ],
@@ -72,6 +75,17 @@ def test_a_broken_one_is_one_line(name: str, words: str, tensor: Path) -> None:
         assert "Traceback" not in said
         assert not (tensor.parent / "y.npy").exists()
     assert len(said.strip().split("\n")) == 1
+
+
+def test_a_second_one_of_a_module_that_is_broken_is_one_line_too(tensor: Path) -> None:
+    said = run("chain", "squared_relu,faulty", tensor, tensor.parent / "y.npy", code=2).stderr
+    assert "plug-in 'faulty' of kact-sample is broken: ValueError: no such luck" in said
+    assert len(said.strip().split("\n")) == 1
+
+
+def test_an_unknown_name_is_compared_with_those_of_plug_ins(tensor: Path) -> None:
+    said = run("apply", "squared_rel", tensor, tensor.parent / "y.npy", code=2).stderr
+    assert "did you mean 'squared_relu'" in said
 
 
 def test_it_is_listed_with_its_package() -> None:

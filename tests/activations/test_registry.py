@@ -170,6 +170,17 @@ def test_a_name_can_be_declared_only_once() -> None:
         activation(relu)
 
 
+def test_a_name_that_no_spelling_finds_is_refused() -> None:
+    def Upper(x: Tile, tmp: Tile, /) -> None:
+        """A kernel.
+
+        x
+        """
+
+    with pytest.raises(ValueError, match="has to be called upper"):
+        activation(Upper)
+
+
 def test_a_parameter_without_help_is_an_error() -> None:
     def undocumented(x: Tile, tmp: Tile, /, *, alpha: float = 1.0) -> None:
         """A kernel.

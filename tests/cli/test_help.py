@@ -12,7 +12,7 @@ import pytest
 
 from kact_cli.activations import ACTIVATIONS
 from kact_cli.cli import COMMANDS, cli
-from kact_cli.cli.help import HEADINGS, Command, Option
+from kact_cli.cli.classes import HEADINGS, Command, Option
 from tests.tools.run import Kact
 from tests.tools.tables import measured, write
 

@@ -9,7 +9,7 @@ import pytest
 
 from kact_cli import apply
 from kact_cli.chain import Chain
-from kact_cli.cli.canvas import MARKS, Frame, picture
+from kact_cli.cli.screen.canvas import MARKS, Frame, picture
 from kact_cli.reports.curve import Curve
 from tests.tools.run import Kact
 

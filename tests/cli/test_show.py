@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kact_cli.cli import show
+from kact_cli.cli.screen import show
 
 ROWS = [
     ["column", "type", "what happens", "bytes"],

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kact_cli import apply
 from kact_cli.engine.bfloat16 import as_bfloat16, as_floats
 from kact_cli.engine.engine import TILE_BYTES
-from kact_cli.engine.float16 import LookupTable
+from kact_cli.engine.lookup import LookupTable
 from kact_cli.types import BFLOAT16, dtype_name, dtype_named
 
 BITS = np.arange(1 << 16, dtype=np.uint16)
@@ -101,7 +101,7 @@ def test_relu_by_its_sign_bit_keeps_nan() -> None:
     def relu(x: NDArray[Any], out: NDArray[Any]) -> None:
         out[:] = apply("relu", x)
 
-    table = LookupTable.of(BFLOAT16, relu)
+    table = LookupTable.of(BFLOAT16, BFLOAT16, relu)
     assert table.rectifies
     out = np.empty_like(EVERY)
     table.look_up(EVERY, out, np.empty(EVERY.size, np.intp))

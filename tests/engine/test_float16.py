@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kact_cli.engine import float16
+from kact_cli.engine.lookup import LookupTable
 from tests.tools.numbers import apply
 
 HALF = np.dtype(np.float16)
@@ -65,7 +66,7 @@ def test_two_million_float32_of_every_exponent_are_narrowed_as_a_cast_does() -> 
     assert_same_bits(narrowed(x), cast(x))
 
 
-def looked_up(table: float16.LookupTable, x: NDArray[Any]) -> NDArray[Any]:
+def looked_up(table: LookupTable, x: NDArray[Any]) -> NDArray[Any]:
     out = np.empty_like(x)
     table.look_up(x, out, np.empty(x.size, np.intp))
     return out
@@ -80,14 +81,14 @@ def test_a_table_holds_what_the_function_gives_each_float16() -> None:
     def negated(x: NDArray[Any], out: NDArray[Any]) -> None:
         np.negative(x, out=out)
 
-    table = float16.LookupTable.of(HALF, negated)
+    table = LookupTable.of(HALF, HALF, negated)
     assert not table.rectifies
     assert_same_bits(looked_up(table, EVERY[::-1].copy()), -EVERY[::-1])
 
 
 @pytest.mark.parametrize("last", [None, -1023])
 def test_relu_takes_the_sign_bit_for_it_but_not_that_of_nan(last: int | None) -> None:
-    table = float16.LookupTable.of(HALF, relu)
+    table = LookupTable.of(HALF, HALF, relu)
     assert table.rectifies
     x = EVERY[:last]  # the last 1,023 are NaN with a minus
     assert_same_bits(looked_up(table, x), table.values[:last])
@@ -97,12 +98,12 @@ def test_relu_that_drops_nan_is_looked_up() -> None:
     def drops(x: NDArray[Any], out: NDArray[Any]) -> None:
         out[:] = np.where(x > 0, x, 0)
 
-    assert not float16.LookupTable.of(HALF, drops).rectifies
+    assert not LookupTable.of(HALF, HALF, drops).rectifies
 
 
 @pytest.mark.parametrize("parameters", [{"alpha": 0.1}, {"max_value": 6.0}, {"threshold": 1.0}])
 def test_relu_with_parameters_is_looked_up(parameters: dict[str, float]) -> None:
-    assert not float16.LookupTable.of(HALF, partial(relu, **parameters)).rectifies
+    assert not LookupTable.of(HALF, HALF, partial(relu, **parameters)).rectifies
 
 
 @pytest.mark.parametrize("odd", [[], [np.inf], [-np.inf], [np.nan], [-np.nan]])

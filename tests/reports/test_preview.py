@@ -12,8 +12,8 @@ import pytest
 
 from kact_cli import apply
 from kact_cli.chain import Chain
-from kact_cli.cli.preview import lines
-from kact_cli.cli.show import cells
+from kact_cli.cli.screen.preview import lines
+from kact_cli.cli.screen.show import cells
 from kact_cli.errors import UsageError
 from kact_cli.options import Options
 from kact_cli.reports.preview import SAMPLE, preview

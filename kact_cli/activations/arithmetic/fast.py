@@ -118,7 +118,4 @@ class Fast(Floating):
             t /= below
             polynomial(_TAIL, t.astype(np.float32), result)
             tail *= result
-            self.positive(part, result)
-            result -= tail
-            if not part.min() > -np.inf:
-                np.copyto(result, np.nan, where=part == -np.inf)
+            self.without_tail(part, tail, result)

@@ -61,10 +61,14 @@ class Floating(Math):
             part, result = x[first : first + block], out[first : first + block]
             buffers = [buffer[: part.size] for buffer in self._buffers]
             self._upper_tail(part, buffers)
-            self.positive(part, result)
-            result -= buffers[0]
-            if not part.min() > -np.inf:
-                np.copyto(result, np.nan, where=part == -np.inf)
+            self.without_tail(part, buffers[0], result)
+
+    def without_tail(self, x: Tile, tail: Tile, out: Tile) -> None:
+        """max(x, 0) - tail, and NaN for -inf, where gelu is 0 times an infinity."""
+        self.positive(x, out)
+        out -= tail
+        if not x.min() > -np.inf:
+            np.copyto(out, np.nan, where=x == -np.inf)
 
     def _upper_tail(self, x: Tile, buffers: list[Tile]) -> None:
         """Write |x| * (1 - cdf(|x|)) to the first of the buffers."""

@@ -76,11 +76,13 @@ def celu(
 
     x if x > 0, alpha * (exp(x / alpha) - 1) otherwise
 
-    An alpha of 0 is its limit, relu. keras.activations.celu; Barron 2017,
+    An alpha of 0 is its limit, relu, and an infinite one x. keras.activations.celu; Barron 2017,
     https://arxiv.org/abs/1704.07483.
     """
     if alpha == 0:
         m.positive(x, x)
+        return
+    if math.isinf(alpha):
         return
     np.minimum(x, 0, out=tmp)
     tmp /= alpha

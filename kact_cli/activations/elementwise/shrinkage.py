@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import numpy as np
@@ -50,6 +51,10 @@ def soft_shrink(
     keras.activations.soft_shrink.
     """
     bend = m.rounded(threshold)
+    if bend == math.inf:
+        np.absolute(x, out=tmp)
+        np.copyto(x, 0, where=tmp <= bend)
+        return
     np.copyto(tmp, x)
     np.copyto(tmp, -bend, where=x < -bend)
     np.copyto(tmp, bend, where=x > bend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import numpy as np
@@ -12,7 +13,7 @@ from kact_cli.activations.registry import Doc, activation
 GROUP = "Smooth rectifiers"
 
 _LARGE = 64
-"""Up to here exp is far from overflowing, in float32 too."""
+"""From here on the result is x, and exp is far from overflowing, in float32 too."""
 
 
 @activation
@@ -21,12 +22,14 @@ def softplus(x: Tile, tmp: Tile, m: Math, /) -> None:
 
     log(exp(x) + 1)
 
-    Computed as max(x, 0) + log1p(exp(-abs(x))), or with half of the work as log1p(exp(x)) where
-    `log1p` takes that and nothing overflows; tf_keras.activations.softplus.
+    Computed as max(x, 0) + log1p(exp(-abs(x))), or with half of the work as max(x, log1p(exp(x)))
+    where `log1p` takes that; tf_keras.activations.softplus.
     """
-    if m.log1p_of_any and x.max(initial=0) <= _LARGE:
-        m.exp(x, x)
-        m.log1p(x, x)
+    if m.log1p_of_any:
+        np.minimum(x, _LARGE, out=tmp)
+        m.exp(tmp, tmp)
+        m.log1p(tmp, tmp)
+        np.maximum(x, tmp, out=x)
         return
     np.absolute(x, out=tmp)
     np.negative(tmp, out=tmp)
@@ -67,6 +70,9 @@ def squareplus(
     """
     if b == 0:
         m.positive(x, x)
+        return
+    if b == math.inf:
+        x += b
         return
     np.absolute(x, out=tmp)
     root = np.sqrt(tmp * tmp + b)

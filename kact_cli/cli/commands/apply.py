@@ -11,7 +11,7 @@ import click
 
 from kact_cli.activations import ACTIVATIONS, Activation, find, plugins
 from kact_cli.chain import Chain, Step, meant
-from kact_cli.cli.help import Command, Group, shown
+from kact_cli.cli.classes import Command, Group, shown
 from kact_cli.cli.options import (
     input_output,
     make_options,

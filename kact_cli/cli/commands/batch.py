@@ -16,8 +16,8 @@ from kact_cli.batch.manifest import Manifest, OutputDirectory
 from kact_cli.batch.ranges import CUT_BYTES
 from kact_cli.batch.schedule import Batch, Result, sweep
 from kact_cli.chain import Chain
+from kact_cli.cli.classes import FILES, PART, RUNNING, Command, option
 from kact_cli.cli.console import complain
-from kact_cli.cli.help import FILES, PART, RUNNING, Command, option
 from kact_cli.cli.options import batch_options, make_options
 from kact_cli.cli.output import REPORT
 from kact_cli.cli.run import watched

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from kact_cli.chain import Chain
-from kact_cli.cli.help import Command
+from kact_cli.cli.classes import Command
 from kact_cli.cli.options import input_output, make_options, preview_option, transform_options
 from kact_cli.cli.output import REPORT
 from kact_cli.cli.run import looks_like_chain, run, too_many_files

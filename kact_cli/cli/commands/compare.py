@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from kact_cli.cli.help import COMPUTE, FILES, RUNNING, Command, option
+from kact_cli.cli.classes import COMPUTE, FILES, RUNNING, Command, option
 from kact_cli.cli.options import make_options, reading_options
-from kact_cli.cli.show import as_json, wrapped
+from kact_cli.cli.screen.show import as_json, wrapped
 from kact_cli.cli.types import PathType
 from kact_cli.errors import ExitCode, UsageError
 from kact_cli.files.descriptors import STANDARD
@@ -96,7 +96,7 @@ def command(
     if [a, b, inputs].count(STANDARD) > 1:
         raise UsageError("two of the files are standard input; only one can be")
     if output is not None:
-        from kact_cli.cli.figure import check_picture
+        from kact_cli.cli.screen.figure import check_picture
 
         check_picture(output)
         if inputs is None:
@@ -113,7 +113,7 @@ def command(
         dtypes = _dtypes(files[0], files[1])
         noun = "tensor" if isinstance(files[0], OpenArchive) else "column"
         names = [file.source.name for file in files]
-    from kact_cli.cli import comparison
+    from kact_cli.cli.screen import comparison
 
     if as_json_:
         click.echo(as_json(comparison.plain(found, names, dtypes)))

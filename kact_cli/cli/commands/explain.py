@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from kact_cli.chain import Chain
-from kact_cli.cli.help import COMPUTE, Command, option
+from kact_cli.cli.classes import COMPUTE, Command, option
 from kact_cli.cli.options import make_options, plan_options
-from kact_cli.cli.show import as_json, columns, wrapped
+from kact_cli.cli.screen.show import as_json, columns, wrapped
 from kact_cli.cli.types import ChainType, PathType
 from kact_cli.messages import counted, display, human, listed
 from kact_cli.reports.explain import explain

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from kact_cli.cli.help import COMPUTE, Command, option
+from kact_cli.cli.classes import COMPUTE, Command, option
 from kact_cli.cli.options import make_options, reading_options
-from kact_cli.cli.show import as_json, bars, columns, number, short
+from kact_cli.cli.screen.show import as_json, bars, columns, number, short
 from kact_cli.cli.types import PathType
 from kact_cli.errors import UsageError
 from kact_cli.formats.detect import check_typed

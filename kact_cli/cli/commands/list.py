@@ -13,8 +13,8 @@ from click.formatting import wrap_text
 
 from kact_cli.activations import ACTIVATIONS, Activation, Parameter, Value, plugins
 from kact_cli.chain import declared, format_value
-from kact_cli.cli.help import COMPUTE, Command, option, shown
-from kact_cli.cli.show import colourful, width
+from kact_cli.cli.classes import COMPUTE, Command, option, shown
+from kact_cli.cli.screen.show import colourful, width
 from kact_cli.errors import PluginError
 
 

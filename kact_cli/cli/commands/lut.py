@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kact_cli.chain import Chain
-from kact_cli.cli.help import FILES, Command, option
+from kact_cli.cli.classes import FILES, Command, option
 from kact_cli.cli.options import make_options
 from kact_cli.cli.output import target_options
 from kact_cli.cli.quantize import quantization_options

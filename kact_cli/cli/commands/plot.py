@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kact_cli.chain import Chain
-from kact_cli.cli.figure import write_picture
-from kact_cli.cli.help import COMPUTE, FILES, Command, option
-from kact_cli.cli.show import cells, colourful, number, padded, short, unicode
+from kact_cli.cli.classes import COMPUTE, FILES, Command, option
+from kact_cli.cli.screen.figure import write_picture
+from kact_cli.cli.screen.show import cells, colourful, number, padded, short, unicode
 from kact_cli.cli.types import ChainType, PathType
 from kact_cli.errors import UsageError
 
@@ -88,7 +88,7 @@ def command(
 
 
 def _draw(curves: Sequence[Curve]) -> None:
-    from kact_cli.cli.canvas import COLOURS, MARKS, picture
+    from kact_cli.cli.screen.canvas import COLOURS, MARKS, picture
 
     size = shutil.get_terminal_size()
     colours = colourful()

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from kact_cli.chain import Chain
-from kact_cli.cli.help import COMPUTE, PART, Command, option
+from kact_cli.cli.classes import COMPUTE, PART, Command, option
 from kact_cli.cli.options import make_options
 from kact_cli.cli.output import writing_options
 from kact_cli.cli.run import check_no_terminal, watched

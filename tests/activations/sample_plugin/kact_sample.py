@@ -31,6 +31,15 @@ def squared_relu(
     x *= scale
 
 
+@activation(aliases=("half",))
+def halved(x: Tile, tmp: Tile, m: Math, /) -> None:
+    """Half of it.
+
+    x / 2
+    """
+    x /= 2
+
+
 @activation
 def faulty(x: Tile, tmp: Tile, m: Math, /) -> None:
     """Fails.

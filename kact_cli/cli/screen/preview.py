@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from kact_cli.cli.show import cells, colourful, number, padded, shared, short
+from kact_cli.cli.screen.show import cells, colourful, number, padded, shared, short
 from kact_cli.messages import counted
 from kact_cli.reports.preview import Preview
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from kact_cli.cli.figure import write_picture
-from kact_cli.cli.show import bars, columns, number, wrapped
+from kact_cli.cli.screen.figure import write_picture
+from kact_cli.cli.screen.show import bars, columns, number, wrapped
 from kact_cli.messages import counted, display, listed
 from kact_cli.reports.by_input import Range, collapsed
 from kact_cli.reports.compare import Comparison

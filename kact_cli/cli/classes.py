@@ -1,4 +1,4 @@
-"""Help that teaches: options under headings, and at the end examples that run."""
+"""The classes of options and commands: help under headings, with examples at its end."""
 
 from __future__ import annotations
 
