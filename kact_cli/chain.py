@@ -25,7 +25,7 @@ from kact_cli.errors import ChainSyntaxError, UsageError
 from kact_cli.messages import nearest
 
 # Patterns, compiled when they are first used and not at every start
-_NUMBER = r"(?a)[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"
+NUMBER = r"(?a)[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"
 _INTEGER = r"(?a)[+-]?\d+"
 _FRACTION = r"(?a)[+-]?\d{1,24}/0*[1-9]\d{0,23}"
 _TOKEN = r"[(),:=]|[^\s(),:=]+"
@@ -62,7 +62,7 @@ def parse_value(parameter: Parameter, text: str) -> Value:
     if re.fullmatch(_FRACTION, word):
         above, _, below = word.partition("/")
         return int(above) / int(below)
-    if not re.fullmatch(_NUMBER, word):
+    if not re.fullmatch(NUMBER, word):
         or_none = " or none" if parameter.optional else ""
         raise UsageError(f"{parameter.name} takes a number{or_none}, not '{text}'")
     if re.fullmatch(_INTEGER, word) and len(word) < 25 and abs(int(word)) <= _EXACT:
@@ -171,6 +171,15 @@ class Chain:
     def parse(cls, text: str) -> Chain:
         """The chain that `text` spells; ChainSyntaxError shows the column where it goes wrong."""
         return cls(tuple(_Parser(text).chain()))
+
+    def check_elementwise(self, so: str) -> None:
+        """Raise UsageError for a chain that works along an axis; `so` says what follows."""
+        for step in self.steps:
+            if step.axis_name:
+                raise UsageError(
+                    f"{step.name} works along an axis: what it makes of a value depends on the "
+                    f"others, so {so}"
+                )
 
     def __str__(self) -> str:
         return ",".join(map(str, self.steps))

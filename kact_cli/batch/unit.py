@@ -17,8 +17,8 @@ from kact_cli.formats.declared import Format
 from kact_cli.formats.npy import NpyTensor
 from kact_cli.messages import display
 from kact_cli.options import Observer, Options
+from kact_cli.reports.numbers import OpenArchive, OpenTable, open_numbers
 from kact_cli.reports.summary import nonfinite
-from kact_cli.reports.values import OpenArchive, OpenTable, open_numbers
 from kact_cli.tables.columns import ColumnBlock, Kind, select
 from kact_cli.transform.route import transform
 

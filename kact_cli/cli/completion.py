@@ -104,7 +104,7 @@ def _names(path: str | None) -> list[str]:
         return []
     from kact_cli.errors import KactError
     from kact_cli.formats.npy import NpyTensor
-    from kact_cli.reports.values import open_numbers
+    from kact_cli.reports.numbers import open_numbers
 
     try:
         with open_numbers(path) as numbers:

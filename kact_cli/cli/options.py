@@ -12,7 +12,7 @@ from kact_cli.chain import format_value
 from kact_cli.cli.classes import COMPUTE, FILES, PART, RUNNING, Option, Where, option
 from kact_cli.cli.output import WRITE, decorated
 from kact_cli.cli.progress import Progress
-from kact_cli.cli.quantize import quantize_options, rounded
+from kact_cli.cli.quantize import quantize_options, with_rounding
 from kact_cli.cli.types import ColumnsType, DtypeType, PathType, SizeType, ValueType
 from kact_cli.formats.declared import CSV, FORMATS, IN_UNITS, NAMED, TABLES, TENSORS
 from kact_cli.messages import human
@@ -307,7 +307,7 @@ def make_options(
     return Options(
         columns=tuple(columns),
         exclude=tuple(exclude),
-        **rounded(chosen),
+        **with_rounding(chosen),
         observer=observer,
         typed=tuple(concern for concern in given if concern is not None),
     )

@@ -9,7 +9,7 @@ from kact_cli.cli.classes import FILES, RUNNING, option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-WRITE = (
+_TARGET = (
     option(
         FILES,
         "--overwrite",
@@ -24,6 +24,9 @@ WRITE = (
         envvar="KACT_FSYNC",
         help="Flush to disk before renaming (survives power loss; slower).",
     ),
+)
+WRITE = (
+    *_TARGET,
     option(
         RUNNING,
         "--progress/--no-progress",
@@ -48,6 +51,11 @@ def decorated(command: F, options: Sequence[Callable[[F], F]]) -> F:
     for decorate in reversed(options):
         command = decorate(command)
     return command
+
+
+def target_options(command: F) -> F:
+    """The options of a command that makes a small file of nothing."""
+    return decorated(command, _TARGET)
 
 
 def writing_options(command: F) -> F:

@@ -65,7 +65,7 @@ def quantization_options(command: F) -> F:
     return decorated(command, quantize_options(end=None))
 
 
-def rounded(chosen: dict[str, Any]) -> dict[str, Any]:
+def with_rounding(chosen: dict[str, Any]) -> dict[str, Any]:
     """The keyword arguments of a command, with --rounding made a part of --quantize-out."""
     rounding = chosen.pop("rounding", None)
     out = chosen.get("quantize_out")

@@ -49,7 +49,7 @@ def run(
         raise UsageError("--preview shows what OUTPUT would get; leave OUTPUT out")
     if report is not None and STANDARD in (source, target):
         raise UsageError("--report is of files: name an INPUT and an OUTPUT")
-    if preview or (target == STANDARD and sys.stdout is not None and sys.stdout.isatty()):
+    if preview or _is_terminal(target):
         from kact_cli.cli.screen.preview import show
         from kact_cli.reports.preview import preview as look
 
@@ -61,6 +61,16 @@ def run(
     from kact_cli.batch.report import transform_reported
 
     watched(options, lambda: transform_reported(chain, source, target, options, report))
+
+
+def check_no_terminal(target: str) -> None:
+    """Raise UsageError for standard output that is a terminal: bytes would garble it."""
+    if _is_terminal(target):
+        raise UsageError("no OUTPUT: name a file, or send standard output to a pipe")
+
+
+def _is_terminal(target: str) -> bool:
+    return target == STANDARD and sys.stdout is not None and sys.stdout.isatty()
 
 
 def watched(options: Options, work: Callable[[], None]) -> None:

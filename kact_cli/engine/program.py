@@ -60,9 +60,10 @@ class Program(NamedTuple):
         """
         if source != BFLOAT16 and (source.kind not in "fiub" or source.itemsize > 8):
             raise DataError(f"dtype {source} is not one that activations are defined for")
+        if compute_dtype is not None and (exact or quantize_in or quantize_out):
+            flag = "--exact" if exact else "--quantize-in" if quantize_in else "--quantize-out"
+            raise UsageError(f"{flag} computes in float64: leave out --compute-dtype")
         exact = exact or bool(quantize_in or quantize_out)
-        if exact and compute_dtype is not None:
-            raise UsageError("an exact result is computed in float64: leave out --compute-dtype")
         if quantize_in is not None:
             check_held(quantize_in, source)
             quantize_in = resolved(quantize_in, source, "--quantize-in")

@@ -12,6 +12,7 @@ import re
 
 import numpy as np
 
+from kact_cli.chain import NUMBER
 from kact_cli.engine.quantize import DTYPES, resolved
 from kact_cli.errors import UsageError
 from kact_cli.files.source import open_source
@@ -62,10 +63,9 @@ def _numbers(text: str, what: str, flag: str) -> list[float]:
     """A number, or those in a .npy."""
     if text.lower().endswith(".npy"):
         return [*_read(text, flag).tolist()]
-    try:
-        return [float(text)]
-    except ValueError:
-        raise UsageError(f"{flag}: {what} is a number or a .npy, not '{text}': {GRAMMAR}") from None
+    if not re.fullmatch(NUMBER, text.lower()):
+        raise UsageError(f"{flag}: {what} is a number or a .npy, not '{text}': {GRAMMAR}")
+    return [float(text)]
 
 
 def _read(path: str, flag: str) -> Array:

@@ -11,7 +11,6 @@ import numpy as np
 
 from kact_cli.chain import Chain
 from kact_cli.engine.apply import apply
-from kact_cli.errors import UsageError
 from kact_cli.golden.floats import Numbering
 from kact_cli.types import Array
 
@@ -19,15 +18,6 @@ NEIGHBOURS = 2
 """How many values on each side of a threshold are taken."""
 TIES = 1024
 """How many of the inputs that are hard to round are taken."""
-
-
-def check_elementwise(chain: Chain) -> None:
-    """Raise UsageError for a chain that works along an axis: no value has an edge by itself."""
-    for step in chain.steps:
-        if step.axis_name:
-            raise UsageError(
-                f"--chain: {step.name} works along an axis, and no value has an edge by itself"
-            )
 
 
 def thresholds(chain: Chain, numbering: Numbering, sample: Array) -> Array:

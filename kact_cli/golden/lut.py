@@ -46,12 +46,7 @@ class Lut:
 
         Raises UsageError for a chain that works along an axis, and for more scales than one.
         """
-        for step in chain.steps:
-            if step.axis_name:
-                raise UsageError(
-                    f"{step.name} works along an axis: what it makes of a value depends on the "
-                    "others, so it has no table"
-                )
+        chain.check_elementwise("it has no table")
         for q, flag in ((quantize_in, "--quantize-in"), (quantize_out, "--quantize-out")):
             if q.axis is not None:
                 raise UsageError(f"{flag}: a table has one scale, and this has {len(q.scale)}")

@@ -46,7 +46,8 @@ class Vectors:
     count: int | None = None
     chain: Chain | None = None
     """Whose thresholds and ties are among the values."""
-    seed: int = 0
+    seed: int | None = None
+    """What a sample is drawn from; 0, unless the user says."""
 
     def __post_init__(self) -> None:
         if (self.first is None) != (self.last is None):
@@ -66,6 +67,8 @@ class Vectors:
             )
         if self.first is not None and not (few or self.every or self.count):
             raise UsageError(f"--from and --to: give --count, or --all for every {name} between")
+        if self.seed is not None and not self.is_sample:
+            raise UsageError("--seed is for a sample of float32 or float64, and this is none")
         if self.chain is not None and not self.is_sample:
             raise UsageError(
                 "--chain adds values to a sample of float32 or float64, and this is none"
@@ -90,7 +93,7 @@ class Vectors:
             "to": self.last,
             "count": COUNT if self.is_sample and self.count is None else self.count,
             "chain": self.chain,
-            "seed": self.seed if self.is_sample else None,
+            "seed": (self.seed or 0) if self.is_sample else None,
         }
         return {f"kact.values.{k}": str(v) for k, v in given.items() if v is not None}
 
@@ -131,14 +134,14 @@ class Vectors:
         return (-1 if low == 0 and n.is_float else low), (0 if high == -1 and n.is_float else high)
 
     def _sample(self) -> Array:
-        n = self.numbering
-        numbers = np.unique(stratified(n, self.count or COUNT, self.seed))
+        n, seed = self.numbering, self.seed or 0
+        numbers = np.unique(stratified(n, self.count or COUNT, seed))
         if self.chain is not None:
-            from kact_cli.golden.edges import check_elementwise, thresholds, ties
+            from kact_cli.golden.edges import thresholds, ties
 
-            check_elementwise(self.chain)
+            self.chain.check_elementwise("no value has an edge by itself")
             more = [thresholds(self.chain, n, numbers)]
-            drawn = n.numbers(n.values(random_bits(self.seed + 1, CANDIDATES, 63)))
+            drawn = n.numbers(n.values(random_bits(seed + 1, CANDIDATES, 63)))
             more.append(ties(self.chain, n, drawn[(drawn >= n.least) & (drawn <= n.most)]))
             numbers = np.unique(np.concatenate([numbers, *more]))
         return n.values(numbers)

@@ -2,7 +2,8 @@
 
 A bin is what has the first 16 bits in common: of float32 the sign, the exponent and 7 bits of the
 mantissa, of float64 the sign, the exponent and 4 bits; of numbers of 2 bytes and less, each is a
-bin. Other integers are taken as float64. So there are at most 65,536, whatever is compared.
+bin. Other integers are taken as float64. So there are at most 65,536, whatever is compared, and
+one more for what is null.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ import numpy as np
 from kact_cli.engine.bfloat16 import as_floats
 from kact_cli.types import BFLOAT16, Array
 
-BINS = 1 << 16
+NULL = 1 << 16
+"""The bin of what is null."""
+BINS = NULL + 1
 _INTEGERS = ("i1", "u1", "i2", "u2")
 
 
 class Range(NamedTuple):
     """The errors over some inputs, which lie between `first` and `last`, both included.
 
-    NaN is a range of its own, as is an infinity, and zero.
+    NaN is a range of its own, to which null belongs, as is an infinity, and zero.
     """
 
     first: float
@@ -42,18 +45,32 @@ class ByInput:
     pairs: Array
     most: Array
     total: Array
+    whole: bool = False
+    """Whether the inputs are integers, though the bins are of floats."""
 
     @classmethod
-    def of(cls, x: Array, compared: Array | None, apart: Array, ulp: Array) -> ByInput:
+    def of(
+        cls,
+        x: Array,
+        compared: Array | None,
+        apart: Array,
+        ulp: Array,
+        nulls: Array | None = None,
+    ) -> ByInput:
         """The bins of inputs `x`: of all, or of those whose numbers are `compared`.
 
-        `apart` are the numbers of the inputs whose results differ, by `ulp`.
+        `apart` are the numbers of the inputs whose results differ, by `ulp`; `nulls` is true where
+        the input is null.
         """
         bins, dtype = _bins(x)
+        whole = dtype.kind == "f" and x.dtype.kind in "iu"
+        if nulls is not None:
+            bins = np.where(nulls, np.uint32(NULL), bins.astype(np.uint32))
         among = bins if compared is None else bins[compared]
         if not len(among):
             nothing = np.zeros(0, np.int64)
-            return cls(dtype, 0, nothing, nothing.astype(np.uint64), nothing.astype(np.float64))
+            most, total = nothing.astype(np.uint64), nothing.astype(np.float64)
+            return cls(dtype, 0, nothing, most, total, whole)
         start, end = int(among.min()), int(among.max()) + 1
         size = end - start
         if size == 1:
@@ -65,7 +82,7 @@ class ByInput:
             where = (bins[apart] - bins.dtype.type(start)).astype(np.int64)
             np.maximum.at(most, where, ulp.astype(np.uint64))
             total += np.bincount(where, ulp, minlength=size)
-        return cls(dtype, start, pairs, most, total)
+        return cls(dtype, start, pairs, most, total, whole)
 
     def merge(self, other: ByInput) -> ByInput:
         """Both together; overwrites this one, once it has every bin."""
@@ -73,8 +90,9 @@ class ByInput:
             return self
         whole = self
         if len(self.pairs) < BINS:
-            arrays = [np.zeros(BINS, a.dtype) for a in (self.pairs, self.most, self.total)]
-            whole = ByInput(other.dtype, 0, *arrays)._add(self)
+            kinds = (self.pairs, self.most, self.total)
+            pairs, most, total = (np.zeros(BINS, a.dtype) for a in kinds)
+            whole = ByInput(other.dtype, 0, pairs, most, total, other.whole)._add(self)
         return whole._add(other)
 
     def _add(self, other: ByInput) -> ByInput:
@@ -84,11 +102,21 @@ class ByInput:
         self.total[part] += other.total
         return self
 
+    def _ends(self, numbers: Array) -> tuple[Array, Array]:
+        """The inputs of bins by their place that are nearest to zero and farthest from it."""
+        bins = numbers + self.start
+        first, last = _ends(bins, self.dtype)
+        if self.whole:
+            first = np.copysign(np.ceil(np.abs(first)), first)
+            last = np.trunc(last)
+        first[bins == NULL] = last[bins == NULL] = np.nan
+        return first, last
+
     def filled(self) -> tuple[Array, Array, Array, Array]:
         """The bins that have any pairs, rising by input: the smallest input (float64) of each by
         magnitude, pairs, largest distance, sum of the distances."""
         numbers = np.flatnonzero(self.pairs)
-        first, _ = _ends(numbers + self.start, self.dtype)
+        first, _ = self._ends(numbers)
         order = np.argsort(first, kind="stable")
         chosen = numbers[order]
         return first[order], self.pairs[chosen], self.most[chosen], self.total[chosen]
@@ -96,7 +124,7 @@ class ByInput:
     def ranges(self) -> Iterator[Range]:
         """The errors by sign and power of two of the input, rising."""
         numbers = np.flatnonzero(self.pairs)
-        first, last = _ends(numbers + self.start, self.dtype)
+        first, last = self._ends(numbers)
         powers = np.frexp(np.abs(first))[1]
         powers[~np.isfinite(first)] = 2000
         powers[first == 0] = -2000
@@ -146,12 +174,12 @@ def _bins(x: Array) -> tuple[Array, np.dtype[Any]]:
 
 
 def _ends(bins: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """The inputs of each bin that are nearest to zero and farthest from it, as float64."""
+    """The floats of each bin that are nearest to zero and farthest from it, as float64."""
     if dtype.itemsize <= 2:
         values = bins.astype(f"u{dtype.itemsize}").view(dtype)
         with np.errstate(invalid="ignore"):
             exact = (as_floats(values) if dtype == BFLOAT16 else values).astype(np.float64)
-        return exact, exact
+        return exact, exact.copy()
     below = 8 * dtype.itemsize - 16
     bits = bins.astype(f"u{dtype.itemsize}") << np.array(below, f"u{dtype.itemsize}")
     rest = np.array((1 << below) - 1, f"u{dtype.itemsize}")

@@ -19,10 +19,9 @@ from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
 from kact_cli.reports.errors import Errors, Given, Place, Tolerance, errors
+from kact_cli.reports.numbers import Numbers, OpenArchive, OpenTable, numeric
 from kact_cli.reports.pairs import Piece, aligned, blocks, pieces, seekable
-from kact_cli.reports.values import Numbers, OpenArchive, OpenTable, numeric
 from kact_cli.tables.columns import Column, ColumnBlock, Kind
-from kact_cli.types import Array
 
 
 @dataclass(frozen=True)
@@ -273,14 +272,7 @@ def _column(label: str, first: int, columns: Sequence[ColumnBlock], wanted: Want
         row = int(np.searchsorted(x, i, "right")) - 1
         return first + row, i - int(x[row])
 
-    given = Given(a.values, b.values, (a.nulls, b.nulls), _inputs(inputs[0]) if inputs else None)
+    given = Given(a.values, b.values, (a.nulls, b.nulls))
+    if inputs:
+        given = given._replace(x=inputs[0].values, x_nulls=inputs[0].nulls)
     return errors(given, wanted.tolerance, wanted.top).placed(place)
-
-
-def _inputs(column: ColumnBlock) -> Array:
-    """The inputs in a column; a null is NaN, or 0 among integers."""
-    if column.nulls is None:
-        return column.values
-    values = column.values.copy()
-    values[column.nulls] = np.nan if values.dtype.kind == "f" else 0
-    return values

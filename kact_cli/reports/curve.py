@@ -8,7 +8,6 @@ import numpy as np
 
 from kact_cli.chain import Chain
 from kact_cli.engine.apply import apply
-from kact_cli.errors import UsageError
 from kact_cli.types import Array
 
 STEP = np.finfo(np.float64).eps ** (1 / 3)
@@ -33,12 +32,7 @@ class Curve:
         h = eps**(1/3) * max(1, |x|): at a kink it is the mean of both sides.
         Raises UsageError for a chain that works along an axis, which has no curve.
         """
-        for step in chain.steps:
-            if step.axis_name:
-                raise UsageError(
-                    f"{step.name} works along an axis: what it makes of a value depends on the "
-                    "others, so it has no curve"
-                )
+        chain.check_elementwise("it has no curve")
         x = np.linspace(first, last, points)
         if not derivative:
             return cls(str(chain), x, apply(chain, x))

@@ -148,6 +148,8 @@ class Given(NamedTuple):
     nulls: Sequence[Array | None] = (None, None)
     x: Array | None = None
     """The inputs that both come of."""
+    x_nulls: Array | None = None
+    """Where these are null, which counts as NaN."""
 
 
 def errors(given: Given, tolerance: Tolerance, top: int = 0) -> Errors:
@@ -156,11 +158,12 @@ def errors(given: Given, tolerance: Tolerance, top: int = 0) -> Errors:
     Most pairs have the same bits, as a rule: what they need is cheap, and the rest by themselves.
     """
     a, b = (_native(v) for v in (given.a, given.b))
-    x = None if given.x is None else _native(given.x)
+    x, x_nulls = None if given.x is None else _native(given.x), given.x_nulls
     null, first_null, there = _absent(given.nulls, len(a))
     kept = None if there is None else np.flatnonzero(there)
     if kept is not None:
         a, b, x = a[kept], b[kept], None if x is None else x[kept]
+        x_nulls = None if x_nulls is None else x_nulls[kept]
     nan, first_nan, numbers = _absent([_nan(v) for v in (a, b)], len(a))
     apart = _different(a, b)
     if numbers is not None:
@@ -173,10 +176,14 @@ def errors(given: Given, tolerance: Tolerance, top: int = 0) -> Errors:
     def place(i: int) -> Place:
         return (int(i if kept is None else kept[i]),)
 
+    def input_of(i: int) -> float | None:
+        if x is None:
+            return None
+        return np.nan if x_nulls is not None and x_nulls[i] else _plain(x, i)
+
     def worst(error: Array, i: int) -> Worst:
         at = int(apart[i])
-        inputs = None if x is None else _plain(x, at)
-        return Worst(error[i].item(), place(at), _plain(a, at), _plain(b, at), inputs)
+        return Worst(error[i].item(), place(at), _plain(a, at), _plain(b, at), input_of(at))
 
     def largest(error: Array) -> Worst | None:
         if len(error) and error.max() > 0:
@@ -184,16 +191,15 @@ def errors(given: Given, tolerance: Tolerance, top: int = 0) -> Errors:
         if not compared:
             return None
         first = 0 if numbers is None else int(numbers.argmax())
-        inputs = None if x is None else _plain(x, first)
         kind = error.dtype.type(0).item()
-        return Worst(kind, place(first), _plain(a, first), _plain(b, first), inputs)
+        return Worst(kind, place(first), _plain(a, first), _plain(b, first), input_of(first))
 
     ulp, absolute = found.ulp, found.absolute
     finite = absolute[np.isfinite(absolute)]
     by_input = None
     if x is not None:
         among = None if numbers is None else np.flatnonzero(numbers)
-        by_input = ByInput.of(x, among, apart, ulp)
+        by_input = ByInput.of(x, among, apart, ulp, x_nulls)
     return Errors(
         pairs=len(given.a),
         compared=compared,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kact_cli.chain import Chain, Step, format_value, resolve_axes
@@ -23,6 +24,7 @@ from kact_cli.transform.tensor import TensorJob
 from kact_cli.types import dtype_name
 
 if TYPE_CHECKING:
+    from kact_cli.tables.columns import Column
     from kact_cli.tables.job import TableJob
 
 
@@ -142,7 +144,7 @@ def _table(chain: Chain, source: Source, found: Format, options: Options) -> dic
         widest = max((len(part.columns) for part in job.parts), default=0)
         return {
             "rows": reader.rows,
-            "columns": _columns(job),
+            "columns": _columns(job, reader.fields),
             "null": list(reader.nulls),
             "steps": steps,
             "passes": job.passes,
@@ -155,15 +157,15 @@ def _table(chain: Chain, source: Source, found: Format, options: Options) -> dic
         }
 
 
-def _columns(job: TableJob) -> list[dict[str, Any]]:
-    """Every column, and of those that are computed: to what, in what, beside how many others."""
+def _columns(job: TableJob, fields: Sequence[Column]) -> list[dict[str, Any]]:
+    """Every column, of the type that the reader says; of those that are computed: to what, in what,
+    beside how many others."""
     computed = {i: part for part in job.parts for i in part.columns}
     from kact_cli.tables.schema import type_name
 
     found: list[dict[str, Any]] = []
     for i in (*range(len(job.schema)), *(i for i in computed if i >= len(job.schema))):
-        field = job.fields[i]
-        found.append({"name": field.column.name, "type": type_name(field.type)})
+        found.append({"name": fields[i].name, "type": fields[i].type})
         if i in computed:
             part = computed[i]
             found[-1] |= {"result": type_name(job.types[i]), "computed_in": str(part.program.work)}

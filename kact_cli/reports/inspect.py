@@ -8,8 +8,8 @@ from kact_cli.errors import prefixed
 from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
+from kact_cli.reports.numbers import Numbers, OpenArchive, numeric
 from kact_cli.reports.summary import Summary
-from kact_cli.reports.values import Numbers, OpenArchive, numeric
 from kact_cli.tables.columns import ColumnBlock
 
 WHOLE = "(all)"

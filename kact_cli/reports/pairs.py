@@ -16,7 +16,7 @@ from kact_cli.engine.layout import Grid, grow
 from kact_cli.errors import DataError
 from kact_cli.formats.npy import BLOCK_BYTES, NpyTensor
 from kact_cli.reports.errors import Place
-from kact_cli.reports.values import OpenTable
+from kact_cli.reports.numbers import OpenTable
 from kact_cli.tables.columns import ColumnBlock
 from kact_cli.types import Array, Shape
 

@@ -24,8 +24,8 @@ from kact_cli.files.descriptors import STANDARD
 from kact_cli.formats.detect import check_typed, output_format
 from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Observer, Options
+from kact_cli.reports.numbers import OpenArchive, OpenTable, open_numbers
 from kact_cli.reports.summary import Summary
-from kact_cli.reports.values import OpenArchive, OpenTable, open_numbers
 from kact_cli.types import Array, dtype_name
 
 if TYPE_CHECKING:

@@ -60,6 +60,16 @@ def null_mask(array: pa.Array) -> Array | None:
     return None if valid is None else ~valid
 
 
+def without_nulls(array: pa.Array) -> pa.Array:
+    """Numbers or lists of them, with whatever lies there in the place of each null."""
+    if not array.null_count:
+        return array
+    children = [array.values] if is_list(array.type) else None
+    rest = array.buffers()[1 : array.type.num_buffers]
+    shape = (array.type, len(array), [None, *rest])
+    return pa.Array.from_buffers(*shape, offset=array.offset, children=children)
+
+
 def values(array: pa.Array) -> Array:
     """The values of a scalar array as NumPy's, without a copy where there is none to make.
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from kact_cli.tables.arrays import decoded
+from kact_cli.tables.arrays import decoded, without_nulls
 from kact_cli.tables.columns import Column
 from kact_cli.tables.schema import describe
 
@@ -70,6 +70,8 @@ def _put(array: pa.Array, path: tuple[int, ...], new: pa.Array) -> pa.Array:
     children[number] = _put(children[number], tuple(rest), new)
     fields = list(array.type)
     fields[number] = fields[number].with_type(children[number].type)
+    if not fields[number].nullable:
+        children[number] = without_nulls(children[number])
     nulls = array.is_null() if array.null_count else None
     return pa.StructArray.from_arrays(children, fields=fields, mask=nulls)
 

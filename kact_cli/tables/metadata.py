@@ -18,6 +18,14 @@ OTHERS = (
     b"huggingface",
 )
 """Where other programs say once more what the columns are."""
+_NAMES = {
+    "name": None,
+    "field_name": None,
+    "pandas_type": "unicode",
+    "numpy_type": "object",
+    "metadata": {"encoding": "UTF-8"},
+}
+"""What pandas notes of columns whose names are text."""
 
 
 def true_metadata(
@@ -42,7 +50,10 @@ def true_metadata(
 def _pandas(
     text: bytes, before: pa.Schema, after: pa.Schema, changed: Sequence[tuple[int, int]]
 ) -> bytes:
-    """https://pandas.pydata.org/docs/development/developer.html"""
+    """https://pandas.pydata.org/docs/development/developer.html
+
+    Names that are numbers, dates or tuples become text where a column is added, whose name is.
+    """
     import json  # few tables have been pandas's
 
     try:
@@ -58,6 +69,9 @@ def _pandas(
                     old |= new
                 else:
                     columns.append({**new, "name": name, "field_name": name})
+        kinds = [index["pandas_type"] for index in noted.get("column_indexes") or ()]
+        if any(at != i for i, at in changed) and kinds not in ([], ["unicode"], ["empty"]):
+            noted["column_indexes"] = [_NAMES]
         return json.dumps(noted, ensure_ascii=False).encode()
     except (ValueError, LookupError, TypeError, AttributeError):
         return text  # It was never read by pandas

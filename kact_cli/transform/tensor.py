@@ -53,7 +53,7 @@ class TensorJob(NamedTuple):
         head: Callable[[Header], bytes],
     ) -> TensorJob:
         """Plan for the tensor `name`; `head` gives what its format puts before the elements."""
-        with prefixed(name, between=" "):
+        with prefixed(name):
             program = Program.make(
                 chain,
                 header.dtype,

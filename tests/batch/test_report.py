@@ -77,7 +77,7 @@ def test_report_counts_what_is_there(kact: Kact, tmp_path: Path) -> None:
         }
         size = (tmp_path / "in/n.npy").stat().st_size
         assert files["n.npy"]["bytes"] == {"in": size, "out": size}
-        assert files["n.npy"]["seconds"] > 0
+        assert isinstance(files["n.npy"]["seconds"], float)
     kact("batch", "softsign", tmp_path / "in", "-o", out, "--report", report, "-k", code=2)
 
 

@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.tools.run import Kact, command, environment, start, tree
+from tests.tools.run import Kact, command, environment, start, tree, wait_until
 from tests.tools.tensors import save
 
 MIB = 1024 * 1024
@@ -91,25 +90,34 @@ def test_exactly_the_corrupt_ones_of_mixed_files_fail(
     assert f"{count + 1 - len(bad):,} left as they were" in again.stdout.decode()
 
 
+def files_in(directory: Path) -> set[str]:
+    """Every file below a directory, half written or whole."""
+    return {os.path.join(top, name) for top, _, names in os.walk(directory) for name in names}
+
+
 def resumed(tmp_path: Path, kills: int, count: int) -> None:
-    """Kill a run at random moments, continue it each time, and compare with one left alone."""
+    """Kill a run when it has begun so many files, continue it, and compare with one left alone.
+
+    Together they are half of the files at most, so that no run gets to the end before it is killed.
+    """
     rng = random.Random(kills)
     mixed(tmp_path / "in", count)
     save(tmp_path / "in" / "huge.npy", 17 * MIB, dtype="f8")
     args: list[Any] = ["batch", "tanh,softmax(axis=0)", tmp_path / "in", "-k", "-q", "--jobs", "2"]
-    begun = time.monotonic()
     whole = subprocess.run(
         command(*args, "-o", tmp_path / "whole"), env=environment(), capture_output=True
     )
-    takes = time.monotonic() - begun
     assert whole.returncode == 1
     out = tmp_path / "out"
     cut_short = 0
     for _ in range(kills):
+        before, more = files_in(out), rng.randrange(count // (2 * kills))
         process = start(*args, "-o", out, "--skip-existing", start_new_session=True)
-        try:
-            process.wait(0.1 + rng.random() * takes * 2 / kills)
-        except subprocess.TimeoutExpired:
+        assert wait_until(
+            lambda b=before, m=more, p=process: len(files_in(out) - b) > m or p.poll() is not None,
+            60,
+        )
+        if process.poll() is None:
             cut_short += 1
             # Half of the time the workers as well, so that nobody clears up
             if rng.random() < 0.5:

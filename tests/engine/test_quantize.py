@@ -193,6 +193,8 @@ REFUSED = [
     ("0,3", "scale 0 is not above 0"),
     ("-1,3", "scale -1 is not above 0"),
     ("inf,3", "not above 0 and finite"),
+    ("0.1,1_0", "a zero point is a number or a .npy, not '1_0'"),
+    ("0.1,\u0663", "a zero point is a number or a .npy"),
     ("1e-50,3", "scale 1e-50 is not above 0 and finite in float32"),
     ("0.1,1.5", "zero point 1.5 is no whole number"),
     ("0.1,128,int8", "zero point 128 is no int8, from -128 to 127"),
@@ -210,13 +212,13 @@ def test_bad_spellings(text: str, words: str) -> None:
 
 
 WRONG = [
-    (("--quantize-in", "0.1,3,uint8"), "q.npy holds int8, and --quantize-in says uint8"),
-    (("--quantize-in", "0.1,300"), "zero point 300 is no int8"),
+    (("--quantize-in", "0.1,3,uint8"), "q.npy: holds int8, and --quantize-in says uint8"),
+    (("--quantize-in", "0.1,300"), "q.npy: --quantize-in: zero point 300 is no int8"),
     (("--quantize-out", "0.1,3"), "holds int8, and --quantize-out is for floats"),
     (("--quantize-in", "0.1,3", "--rounding", "half-away"), "--rounding is for --quantize-out"),
-    (("--quantize-in", "0.1,3", "--compute-dtype", "float32"), "leave out --compute-dtype"),
+    (("--quantize-in", "0.1,3", "--compute-dtype", "float32"), "q.npy: --quantize-in computes in"),
     (("--quantize-in", "0.1,3", "--quantize-out", "1,2", "--dtype", "float16"), "which says it"),
-    (("--quantize-in", "s.npy,3"), "q.npy has the shape (4,), and --quantize-in 3 scales"),
+    (("--quantize-in", "s.npy,3"), "q.npy: has the shape (4,), and --quantize-in 3 scales"),
     (("--quantize-in", "s.npy,3,axis=2"), "3 scales for axis 2"),
     (("--quantize-in", "none.npy,3"), "none.npy: no such file"),
     (("--quantize-in", "q2.npy,3"), "a vector of numbers is needed"),

@@ -103,6 +103,7 @@ REFUSED = [
         ("tanh", "--quantize-in", "1,0", "--quantize-out", "1,0", "--name", "a", "t.hex"),
         "has no effect on hex",
     ),
+    (("tanh", "--quantize-in", "1,0", "--quantize-out", "1,0", "--progress"), "No such option"),
     (("tanh", "--quantize-in", "s.npy,0", "--quantize-out", "1,0", "t.h"), "and this has 3"),
     (("tanh", "--quantize-in", "1,0", "--quantize-out", "1,0", "s.npy"), "s.npy exists"),
 ]

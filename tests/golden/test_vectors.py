@@ -18,7 +18,7 @@ from kact_cli.golden.floats import Numbering
 from kact_cli.golden.sample import stratified
 from kact_cli.golden.vectors import Vectors, write
 from kact_cli.options import Options
-from kact_cli.reports.values import OpenArchive, open_numbers
+from kact_cli.reports.numbers import OpenArchive, open_numbers
 from kact_cli.types import BFLOAT16, Array, dtype_named
 from tests.tools.run import Kact
 
@@ -197,7 +197,9 @@ REFUSED = [
     (("float32", "--from", "0", "--to", "1"), "give --count, or --all"),
     (("int8", "--from", "0.2", "--to", "0.8"), "no int8 is between"),
     (("float16", "--chain", "sigmoid"), "a sample of float32 or float64"),
-    (("float32", "--chain", "softmax"), "works along an axis"),
+    (("float16", "--seed", "5"), "--seed is for a sample of float32 or float64"),
+    (("float32", "--all", "--seed", "0"), "--seed is for a sample of float32 or float64"),
+    (("float32", "--chain", "softmax"), "so no value has an edge by itself"),
     (("float32", "--all", "--specials"), "leave out --specials"),
     (("float8",), "is none of"),
     (("float16", "out.parquet"), "written as .npy or .safetensors"),

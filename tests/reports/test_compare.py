@@ -16,7 +16,7 @@ from kact_cli.options import Options
 from kact_cli.reports.compare import compare
 from kact_cli.reports.errors import Tolerance
 from kact_cli.reports.inspect import describe, summarize
-from kact_cli.reports.values import open_numbers
+from kact_cli.reports.numbers import open_numbers
 from tests.tools.run import Kact
 from tests.tools.tables import measured, write
 

@@ -86,6 +86,8 @@ def test_errors_by_range_of_the_input(dtype: str, ordered: bool) -> None:
             power = {np.frexp(abs(v))[1] for v in wide[here] if v}
             assert len(power) <= 1
         assert r.pairs == np.count_nonzero(here)
+        if dtype[0] != "f":
+            assert (r.first, r.last) == (int(r.first), int(r.last))
         assert r.max_ulp == ulp[here].max()
         assert r.mean_ulp == pytest.approx(ulp[here].mean())
     short = collapsed(found, 1000)
@@ -96,6 +98,24 @@ def test_errors_by_range_of_the_input(dtype: str, ordered: bool) -> None:
     assert max(r.max_ulp for r in shorter) == ulp[~np.isnan(a)].max()
     neighbours = itertools.pairwise(short)
     assert all(p.max_ulp != q.max_ulp for p, q in neighbours if not np.isnan(q.first))
+
+
+@pytest.mark.parametrize("type_", [pa.int8(), pa.uint16(), pa.int32(), pa.float32()], ids=str)
+def test_an_input_that_is_null_is_no_number(type_: pa.DataType, kact: Kact, tmp_path: Path) -> None:
+    """In a row group by itself or not: the others are as if it were not there."""
+    x = pa.array([0, 3, None, 0, 5, 17, None, 0], type_)
+    a = np.array([0, 1, 2, 3, 4, 5, 6, 7], "f4")
+    paths = [tmp_path / f"{name}.parquet" for name in "abx"]
+    for path, values in zip(paths, (a, off_by(a, (a == 2) * 4), x), strict=True):
+        write(pa.table({"x": values}), path, 3)
+    (found,) = told(kact, *paths[:2], "--input", paths[2], code=1)["columns"].values()
+    ranges = {r["first"]: r for r in found["ranges"]}
+    assert [r["pairs"] for r in found["ranges"]] == [3, 1, 1, 1, 2]
+    assert (ranges[0]["max_ulp"], ranges["nan"]["max_ulp"]) == (0, 4)
+    if type_ != pa.float32():
+        ends = [[r["first"], r["last"]] for r in found["ranges"]]
+        assert ends == [[0, 0], [3, 3], [5, 5], [17, 17], ["nan", "nan"]]
+    assert found["ulp"]["x"] == "nan"
 
 
 def test_bins_of_one_kind_only_and_none() -> None:

@@ -94,7 +94,9 @@ def test_csv_dialect(kact: Kact, tmp_path: Path) -> None:
     found = told(kact, tmp_path / "t.csv")
     assert (found["delimiter"], found["header"], found["line_ending"]) == (";", True, "CRLF")
     assert found["byte_order_mark"] is True
-    assert [c["type"] for c in found["columns"]] == ["float", "integer"]
+    assert [c["type"] for c in found["columns"]] == ["float64", "integer"]
+    planned = json.loads(kact("explain", "--json", "relu", tmp_path / "t.csv").stdout)
+    assert [c["type"] for c in planned["columns"]] == ["float64", "integer"]
     assert told(kact, "--no-header", "--delimiter", ",", stdin=b"1,2\n")["header"] is False
 
 

@@ -96,6 +96,32 @@ def test_types_and_nulls_around_a_field_stay() -> None:
     assert added.schema.field("s.x_p").nullable
 
 
+@pytest.mark.parametrize("of", ["parquet", "arrow"])
+@pytest.mark.parametrize(
+    ("type_", "values"),
+    [
+        (pa.float32(), [-1.0, 0.0, 2.0]),
+        (pa.int64(), [-1, 0, 2]),
+        (pa.list_(pa.float64()), [[-1.0, 3.0], [], [2.0, None]]),
+        (pa.list_(pa.list_(pa.float64())), [[[-1.0], [3.0]], [], [[2.0]]]),
+    ],
+    ids=str,
+)
+def test_a_field_that_is_never_null_in_a_struct_that_is(
+    type_: pa.DataType, values: list[Any], of: str, tmp_path: Path
+) -> None:
+    """As Spark and protobuf write them; such a field holds something where the struct is null."""
+    x = pa.field("x", type_, nullable=False)
+    nulls = pa.array([False, True, False])
+    s = pa.StructArray.from_arrays([pa.array(values, type_)], fields=[x], mask=nulls)
+    source = write(pa.table({"s": s}), tmp_path / f"in.{of}", 2)
+    done = convert("relu", source, tmp_path / f"o.{of}", columns=("s.x",))
+    table = pq.read_table(done) if of == "parquet" else read_ipc(done)
+    table.validate(full=True)
+    assert table.schema.field("s").type == s.type
+    assert table["s"].to_pylist() == [{"x": relu(values[0])}, None, {"x": relu(values[2])}]
+
+
 @pytest.mark.parametrize("chain", ["softmax", "softmax(axis=0)", "softmax(axis=none)"])
 def test_fields_are_one_tensor_with_columns(chain: str) -> None:
     flat = pa.table({"a": TABLE["a"], "emb.x": TABLE["emb"].combine_chunks().flatten()[0]})

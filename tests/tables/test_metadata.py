@@ -62,6 +62,32 @@ def test_pandas_finds_the_new_type(
     assert found[2] == NAME
 
 
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (["unicode"], ["unicode"]),
+        (["empty"], ["empty"]),
+        (["int64"], ["unicode"]),
+        (["datetime"], ["unicode"]),
+        (["unicode", "unicode"], ["unicode"]),
+    ],
+)
+def test_names_that_are_no_text_are_text_beside_one_that_is(
+    kinds: list[str], expected: list[str]
+) -> None:
+    indexes = [noted("None", kind, "object") for kind in kinds]
+    text = json.dumps({"columns": [noted("x", "int64", "int64")], "column_indexes": indexes})
+    before = BEFORE.with_metadata({"pandas": text})
+    for after, at, wanted in (
+        (BEFORE.append(pa.field("x_p", pa.float64())), 3, expected),
+        (BEFORE.set(0, pa.field("x", pa.float64())), 0, kinds),
+    ):
+        made, _ = true_metadata(before, after, [(0, at)])
+        assert made is not None
+        found = json.loads(made[b"pandas"])["column_indexes"]
+        assert [index["pandas_type"] for index in found] == wanted
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"columns": 1}', '{"columns": [{}]}'])
 def test_what_pandas_never_wrote_stays(text: str) -> None:
     before = BEFORE.with_metadata({"pandas": text})

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kact_cli.errors import UsageError
 from kact_cli.options import Options
-from kact_cli.reports.values import OpenTable, numeric, open_numbers
+from kact_cli.reports.numbers import OpenTable, numeric, open_numbers
 from kact_cli.tables.arrays import values
 from kact_cli.tables.columns import ColumnBlock
 from tests.tools.job import run

@@ -120,6 +120,24 @@ def test_pandas_finds_its_index_and_its_categories(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "names",
+    [range(2), pd.to_datetime(["2020", "2021"]), pd.MultiIndex.from_tuples([("a", 1), ("b", 2)])],
+    ids=["numbers", "dates", "tuples"],
+)
+def test_pandas_reads_columns_beside_those_whose_names_are_no_text(
+    names: Any, tmp_path: Path
+) -> None:
+    before = pd.DataFrame([[1.0, -2.0], [3.0, 4.0]], columns=names)
+    before.to_parquet(tmp_path / "in.parquet")
+    after = pd.read_parquet(
+        convert("relu", tmp_path / "in.parquet", tmp_path / "o.parquet", suffix="_p")
+    )
+    stored = pq.read_schema(tmp_path / "in.parquet").names
+    assert list(after.columns) == [*stored, *(f"{name}_p" for name in stored)]
+    assert after.to_numpy().tolist() == [[1, -2, 1, 0], [3, 4, 3, 4]]
+
+
 @pytest.mark.parametrize("name", ["x.jsonl", "x.json", "x.csv"])
 def test_json_is_refused_with_the_line_that_converts_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,8 +16,8 @@ from kact_cli.files.descriptors import STANDARD
 from kact_cli.formats.npy import NpyTensor
 from kact_cli.reports.compare import compare
 from kact_cli.reports.errors import Tolerance
+from kact_cli.reports.numbers import Numbers, OpenArchive, open_numbers
 from kact_cli.reports.ulp import common_dtype
-from kact_cli.reports.values import Numbers, OpenArchive, open_numbers
 from kact_cli.types import dtype_name
 
 

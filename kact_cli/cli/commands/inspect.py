@@ -16,8 +16,8 @@ from kact_cli.errors import UsageError
 from kact_cli.formats.detect import check_typed
 from kact_cli.messages import counted, human
 from kact_cli.reports.inspect import WHOLE, describe, summarize
+from kact_cli.reports.numbers import open_numbers
 from kact_cli.reports.summary import Summary
-from kact_cli.reports.values import open_numbers
 
 NAME_WIDTH = 60
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -10,8 +9,9 @@ import click
 from kact_cli.chain import Chain
 from kact_cli.cli.classes import FILES, Command, option
 from kact_cli.cli.options import make_options
-from kact_cli.cli.output import writing_options
+from kact_cli.cli.output import target_options
 from kact_cli.cli.quantize import quantization_options
+from kact_cli.cli.run import check_no_terminal
 from kact_cli.cli.types import ChainType, PathType
 from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
@@ -42,7 +42,7 @@ from kact_cli.golden.lut import FORMS, Lut, form_of, write
     metavar="NAME",
     help="Name of the array in C.  [default: that of OUTPUT]",
 )
-@writing_options
+@target_options
 def command(spec: Chain, output: str, form: str | None, name: str | None, **chosen: Any) -> None:
     """Write the look-up table of a quantised chain.
 
@@ -60,8 +60,8 @@ def command(spec: Chain, output: str, form: str | None, name: str | None, **chos
     form = form or (None if output == STANDARD else form_of(output))
     if form is None:
         raise UsageError(f"no OUTPUT: name a file, or say --to {', '.join(FORMS)}")
-    if form == "npy" and output == STANDARD and sys.stdout is not None and sys.stdout.isatty():
-        raise UsageError("no OUTPUT: name a file, or send standard output to a pipe")
+    if form == "npy":
+        check_no_terminal(output)
     if name is not None and form != "c":
         raise UsageError(f"--name is for an array in C, and has no effect on {form}")
     lut = Lut.of(spec, options.quantize_in, options.quantize_out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -11,9 +10,8 @@ from kact_cli.chain import Chain
 from kact_cli.cli.classes import COMPUTE, PART, Command, option
 from kact_cli.cli.options import make_options
 from kact_cli.cli.output import writing_options
-from kact_cli.cli.run import watched
+from kact_cli.cli.run import check_no_terminal, watched
 from kact_cli.cli.types import ChainType, DtypeType, PathType
-from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
 
 DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "uint16")
@@ -42,7 +40,7 @@ DTYPES = ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16",
     metavar="SPEC",
     help="Add where SPEC bends, saturates, or is hard to round.",
 )
-@option(COMPUTE, "--seed", type=click.IntRange(0), default=0, metavar="N",
+@option(COMPUTE, "--seed", type=click.IntRange(0), metavar="N",
         help="What the sample is drawn from.  [default: 0]")  # fmt: skip
 @option(PART, "--from", "first", type=float, metavar="A", help="Smallest value.")
 @option(PART, "--to", "last", type=float, metavar="B", help="Largest value.")
@@ -60,7 +58,7 @@ def command(
     every: bool,
     specials: bool,
     chain: Chain | None,
-    seed: int,
+    seed: int | None,
     first: float | None,
     last: float | None,
     count: int | None,
@@ -78,8 +76,7 @@ def command(
     chain (where a parameter applies, where the result becomes 0, subnormal or infinite) and the
     float32 whose exact results lie nearest to the middle of two.
     """
-    if output == STANDARD and sys.stdout is not None and sys.stdout.isatty():
-        raise UsageError("no OUTPUT: name a file, or send standard output to a pipe")
+    check_no_terminal(output)
     from kact_cli.golden.vectors import Vectors, write
     from kact_cli.types import dtype_named
 

@@ -13,7 +13,7 @@ NUMBERS, MIXED = 1 / 2, 1 / 3
 and from here on for text that is worth a warning."""
 
 _TYPES = {
-    Kind.FLOAT: "float",
+    Kind.FLOAT: "float64",
     Kind.INTEGER: "integer",
     Kind.EMPTY: "empty",
     Kind.OTHER: "text",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from kact_cli.errors import DataError
 from kact_cli.files.descriptors import read_part, size_of
@@ -92,12 +91,6 @@ class Footer:
     @property
     def rows(self) -> int:
         return self.struct.integer(File.ROWS) or 0
-
-    @cached_property
-    def type_ordered(self) -> list[bool]:
-        """For each leaf, whether min_value and max_value are in the type's own order."""
-        orders = self.struct.structs(File.ORDERS) or [Struct()] * len(self.leaves)
-        return [1 in order for order in orders]
 
 
 def ending(struct: Struct, groups: Sequence[bytes]) -> bytes:

@@ -17,7 +17,6 @@ from kact_cli.formats.parquet.pages import Buffer
 WAITING_BYTES = 32 << 20
 """What a task may hold in memory before it waits for those before it."""
 FLUSH_BYTES = 1 << 20
-COPY_BYTES = 1 << 20
 
 
 class Stopped(Exception):

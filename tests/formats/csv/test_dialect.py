@@ -19,7 +19,7 @@ def test_delimiter_ending_and_bom(delimiter, ending, bom):
     assert dialect.delimiter == delimiter.encode()
     assert dialect.line_ending == ending
     assert dialect.names == ["id", "x", "ünï"]
-    assert kinds(dialect) == ["integer", "float", "text"]
+    assert kinds(dialect) == ["integer", "float64", "text"]
     assert dialect.preamble == bom + header
 
 
@@ -61,12 +61,12 @@ def test_a_header_alone():
 def test_kinds_are_those_of_all_records_in_the_head():
     data = b"f,i,e,t,n,q\n" + b'1,1,,1,NA,"1"\n' * 3 + b'2.5,2,NULL,x,2,"2.5"\n'
     assert kinds(sniff(data, whole=True)) == [
-        "float",
+        "float64",
         "integer",
         "empty",
         "text",
         "integer",
-        "float",
+        "float64",
     ]
 
 
@@ -75,7 +75,7 @@ def test_a_head_that_ends_anywhere():
     for n in range(len("名,x\né,1.5\n".encode()), len(data)):
         dialect = sniff(data[:n])
         assert dialect.names == ["名", "x"]
-        assert kinds(dialect)[1] == "float"
+        assert kinds(dialect)[1] == "float64"
 
 
 def test_a_record_cut_by_the_end_of_the_head_is_not_looked_at():
@@ -106,7 +106,7 @@ def test_ten_thousand_columns():
     data = ",".join(names).encode() + b"\n" + b",".join([b"1.5"] * 10_000) + b"\n"
     dialect = sniff(data, whole=True)
     assert list(dialect.names) == names
-    assert set(kinds(dialect)) == {"float"}
+    assert set(kinds(dialect)) == {"float64"}
 
 
 @pytest.mark.parametrize("delimiter", ["", "ab", '"', "\n", "1", "e", ".", "-", "é", "\0"])

@@ -38,7 +38,7 @@ def cells(data, dialect):
 def test_only_the_numbers_change(path, size):
     data = read(path)
     dialect = sniff(data, whole=True)
-    floats = [i for i, kind in enumerate(kinds(dialect)) if kind == "float"]
+    floats = [i for i, kind in enumerate(kinds(dialect)) if kind == "float64"]
     assert floats
     out = rewrite(data, floats, lambda x: x + 1, size=size)
     assert out.endswith(dialect.line_ending)
@@ -60,7 +60,7 @@ def test_only_the_numbers_change(path, size):
 def test_what_is_written_is_read_as_the_same_numbers(path):
     data = read(path)
     found = kinds(sniff(data, whole=True))
-    floats = [i for i, kind in enumerate(found) if kind == "float"]
+    floats = [i for i, kind in enumerate(found) if kind == "float64"]
     once = rewrite(data, floats)
     assert rewrite(once, floats) == once
 
@@ -68,13 +68,13 @@ def test_what_is_written_is_read_as_the_same_numbers(path):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("pandas.csv", "text float text float text"),
-        ("pandas_index.csv", "integer text float text float text"),
-        ("pandas_quoted_crlf.csv", "text float text float text"),
-        ("polars.csv", "text float text float text"),
-        ("pyarrow.csv.zst", "text float text float text"),
-        ("duckdb.csv.gz", "text float text float text"),
-        ("numpy_savetxt_padded.csv", "float float float"),
+        ("pandas.csv", "text float64 text float64 text"),
+        ("pandas_index.csv", "integer text float64 text float64 text"),
+        ("pandas_quoted_crlf.csv", "text float64 text float64 text"),
+        ("polars.csv", "text float64 text float64 text"),
+        ("pyarrow.csv.zst", "text float64 text float64 text"),
+        ("duckdb.csv.gz", "text float64 text float64 text"),
+        ("numpy_savetxt_padded.csv", "float64 float64 float64"),
     ],
 )
 def test_kinds(name, expected):
