@@ -22,16 +22,18 @@ def softplus(x: Tile, tmp: Tile, m: Math, /) -> None:
 
     log(exp(x) + 1)
 
-    Computed as max(x, 0) + log1p(exp(-abs(x))), or with half of the work as max(x, log1p(exp(x)))
+    Computed as max(x, 0) + log1p(exp(-abs(x))), or with half of the work as log1p(exp(x)) up to 64,
     where `log1p` takes that; tf_keras.activations.softplus.
     """
     if m.log1p_of_any:
-        small = x
-        if not x.max(initial=0) <= _LARGE:
-            small = np.minimum(x, _LARGE, out=tmp)
-        m.exp(small, tmp)
-        m.log1p(tmp, tmp)
-        np.maximum(x, tmp, out=x)
+        far = not x.max(initial=0) <= _LARGE  # or NaN
+        if far:
+            np.copyto(tmp, x)
+            np.minimum(x, _LARGE, out=x)
+        m.exp(x, x)
+        m.log1p(x, x)
+        if far:
+            np.copyto(x, tmp, where=tmp > _LARGE)
         return
     np.absolute(x, out=tmp)
     np.negative(tmp, out=tmp)
