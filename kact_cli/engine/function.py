@@ -49,10 +49,11 @@ def function(name: str) -> Callable[..., NDArray[Any]]:
         plain = {p.name: _plain(p, bound[p.name]) for p in activation.parameters if p.name in bound}
         return apply(Chain((Step.make(activation.name, plain),)), tensor)
 
+    named: Any = call
     call.__name__ = call.__qualname__ = activation.name
     call.__module__ = "kact_cli.activations"
     call.__doc__ = f"{activation.summary}\n\n    {activation.formula}\n\n{activation.notes}"
-    call.__signature__ = signature  # type: ignore[attr-defined]
+    named.__signature__ = signature
     return call
 
 

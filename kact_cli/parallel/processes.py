@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
@@ -28,7 +29,7 @@ from kact_cli.parallel.pools import WorkerLost
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
-class Workers(Executor):
+class Workers(Executor, ABC):
     """An executor that says how much work it wants. Used as a context, whose end stops the rest."""
 
     grain = 4
@@ -36,9 +37,9 @@ class Workers(Executor):
     elsewhere = False
     """Whether the workers are on other machines, where a lost one may leave temporary files."""
 
+    @abstractmethod
     def capacity(self) -> int:
         """How many calls may be under way at once. Raises DataError when nobody is left."""
-        raise NotImplementedError
 
 
 class Inline(Workers):

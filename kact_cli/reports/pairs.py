@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -73,8 +74,8 @@ def _side_by_side(tensors: Sequence[NpyTensor], shape: Shape, order: str) -> Ite
         def read(first: int = first, count: int = count) -> list[Array]:
             return [t.read(first, count) for t in tensors]
 
-        now = read() if piped else None
-        yield Piece(read if now is None else lambda now=now: now, place)  # type: ignore[misc]
+        # A pipe is read here, in its order
+        yield Piece(partial(list, read()) if piped else read, place)
 
 
 def _boxes(tensors: Sequence[NpyTensor], shape: Shape) -> Iterator[Piece]:

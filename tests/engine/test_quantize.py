@@ -77,7 +77,7 @@ TIES += [(0.49999997, 0, 0), (-0.49999997, 0, 0), (8388609.0, 127, 127), (np.inf
 def test_what_is_half_way_and_what_is_too_large() -> None:
     x = np.array([t[0] for t in TIES], "f4")
     out = np.empty(len(x), np.int8)
-    one = Affine(np.float32(1), np.float32(0))  # type: ignore[arg-type]
+    one = Affine(np.ones(1, "f4"), np.zeros(1, "f4"))
     for column, away in ((1, False), (2, True)):
         quantize(x.copy(), one, out, half_away=away)
         assert out.tolist() == [t[column] for t in TIES]

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from kact_cli.activations.along_axis.softmax import (
     FEW,
     FastSoftmax,
-    group_sums,
-    in_range,
-    peaks,
+    exponentials,
     reference_of,
     turn,
     turn_back,
@@ -89,12 +87,7 @@ def log_softmax(
         log_softmax(rows, scratch, m, axis=axis)
         turn_back(rows, x)
         return
-    m.exp(x, tmp)
-    total = group_sums(tmp)
-    if x.shape[1] == 1 or not in_range(tmp, total):
-        x -= peaks(x, tmp)[:, None]
-        m.exp(x, tmp)
-        total = group_sums(tmp)
+    total = exponentials(x, tmp, m)
     _subtract_logarithm(x, tmp, total, np.zeros_like(total))
 
 

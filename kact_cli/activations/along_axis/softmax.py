@@ -118,13 +118,19 @@ def softmax(
         softmax(rows, scratch, m, axis=axis)
         turn_back(rows, x)
         return
+    total = exponentials(x, tmp, m)
+    _scale(tmp, np.reciprocal(total), x)
+
+
+def exponentials(x: Tile, tmp: Tile, m: Math) -> NDArray[np.float64]:
+    """exp(x) in tmp, and the sum of each group; x loses the groups' peaks where that is needed."""
     m.exp(x, tmp)
     total = group_sums(tmp)
     if x.shape[1] == 1 or not in_range(tmp, total):
         x -= peaks(x, tmp)[:, None]
         m.exp(x, tmp)
         total = group_sums(tmp)
-    _scale(tmp, np.reciprocal(total), x)
+    return total
 
 
 def in_range(e: Tile, total: NDArray[np.float64]) -> bool:

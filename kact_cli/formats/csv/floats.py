@@ -9,20 +9,23 @@ read every such text as the same float64, and `nan`, `inf` and `-inf` beside it.
 
 from __future__ import annotations
 
-# orjson imports these when it is imported, and ends the process where a signal comes meanwhile
-import dataclasses  # noqa: F401
-import datetime  # noqa: F401
-import enum  # noqa: F401
-import json  # noqa: F401
-import uuid  # noqa: F401
-import zoneinfo  # noqa: F401
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from kact_cli.errors import UsageError
+
+
+def _orjson() -> Any:
+    """orjson, once all is there that it imports: it ends the process where a signal comes then."""
+    for name in ("dataclasses", "datetime", "enum", "json", "uuid", "zoneinfo"):
+        import_module(name)
+    return import_module("orjson")
+
+
+orjson = _orjson()
 
 
 class Texts(NamedTuple):
