@@ -15,11 +15,19 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kact_cli.formats.parquet.chunk import Chunk, Meta, chunk_meta
-from kact_cli.formats.parquet.footer import File, Group
-from kact_cli.formats.parquet.schema import REPEATED, Element
-from kact_cli.formats.parquet.thrift import BINARY, I32, I64, LIST, Items, Struct, write_struct
-from kact_cli.formats.parquet.thrift_reader import read_struct
+from kact_cli.formats.parquet.metadata.chunk import Chunk, Meta, chunk_meta
+from kact_cli.formats.parquet.metadata.footer import File, Group
+from kact_cli.formats.parquet.metadata.schema import REPEATED, Element
+from kact_cli.formats.parquet.metadata.thrift import (
+    BINARY,
+    I32,
+    I64,
+    LIST,
+    Items,
+    Struct,
+    write_struct,
+)
+from kact_cli.formats.parquet.metadata.thrift_reader import read_struct
 from tests.tools.parquet import chunk_span
 
 HERE = Path(__file__).parent / "parquet"

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet.chunk import read_chunk
-from kact_cli.formats.parquet.footer import File, Group
+from kact_cli.formats.parquet.metadata.chunk import read_chunk
+from kact_cli.formats.parquet.metadata.footer import File, Group
+from kact_cli.formats.parquet.metadata.thrift import Struct, write_struct
+from kact_cli.formats.parquet.metadata.thrift_reader import read_struct
 from kact_cli.formats.parquet.plan import RewritePlan, plan_rewrite
 from kact_cli.formats.parquet.read import Description
 from kact_cli.formats.parquet.rewrite import rewrite
-from kact_cli.formats.parquet.thrift import Struct, write_struct
-from kact_cli.formats.parquet.thrift_reader import read_struct
 from kact_cli.options import Options
 from tests.tools.tables import every_kind
 

@@ -15,9 +15,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from kact_cli.formats.parquet.footer import File, ending
-from kact_cli.formats.parquet.thrift import I64, write_struct
-from kact_cli.formats.parquet.thrift_reader import read_struct
+from kact_cli.formats.parquet.metadata.footer import File, ending
+from kact_cli.formats.parquet.metadata.thrift import I64, write_struct
+from kact_cli.formats.parquet.metadata.thrift_reader import read_struct
 from tests.tools.run import Kact
 from tests.tools.tables import encoded, read_ipc, text_of, write
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kact_cli.formats.parquet import thrift
-from kact_cli.formats.parquet.thrift_reader import read_struct
+from kact_cli.formats.parquet.metadata import thrift
+from kact_cli.formats.parquet.metadata.thrift_reader import read_struct
 from tests.tools import archives
 from tests.tools.tensors import npy as npy_of
 from tests.trust import inputs

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from kact_cli.formats.parquet.schema import OPTIONAL, Leaf
+from kact_cli.formats.parquet.metadata.schema import OPTIONAL, Leaf
 from kact_cli.tables.arrays import list_items, stored, valid_mask, values
 from kact_cli.tables.schema import is_list, numpy_dtype, storage_of
 from kact_cli.types import Array

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kact_cli.formats.parquet.chunk import Meta
 from kact_cli.formats.parquet.levels import Values
-from kact_cli.formats.parquet.schema import Leaf
-from kact_cli.formats.parquet.thrift import (
+from kact_cli.formats.parquet.metadata.chunk import Meta
+from kact_cli.formats.parquet.metadata.schema import Leaf
+from kact_cli.formats.parquet.metadata.thrift import (
     BINARY,
     FALSE,
     I32,

@@ -14,13 +14,19 @@ import numpy as np
 import pyarrow as pa
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet.chunk import ABSENT
-from kact_cli.formats.parquet.footer import File
 from kact_cli.formats.parquet.levels import page_dtype
+from kact_cli.formats.parquet.metadata.chunk import ABSENT
+from kact_cli.formats.parquet.metadata.footer import File
+from kact_cli.formats.parquet.metadata.schema import (
+    Element,
+    Leaf,
+    read_schema,
+    retyped,
+    updated_metadata,
+)
+from kact_cli.formats.parquet.metadata.thrift import I32, LIST, STRUCT, Items, Struct
 from kact_cli.formats.parquet.pages import CODECS
 from kact_cli.formats.parquet.read import Description
-from kact_cli.formats.parquet.schema import Element, Leaf, read_schema, retyped, updated_metadata
-from kact_cli.formats.parquet.thrift import I32, LIST, STRUCT, Items, Struct
 from kact_cli.tables.schema import leaf_type
 
 

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from kact_cli.errors import DataError, reason
 from kact_cli.files.descriptors import opened, read_part
 from kact_cli.formats.declared import PARQUET
-from kact_cli.formats.parquet.chunk import ABSENT, ColumnChunk, encodings
-from kact_cli.formats.parquet.footer import Footer, read_footer
-from kact_cli.formats.parquet.thrift_reader import read_numbers
+from kact_cli.formats.parquet.metadata.chunk import ABSENT, ColumnChunk, encodings
+from kact_cli.formats.parquet.metadata.footer import Footer, read_footer
+from kact_cli.formats.parquet.metadata.thrift_reader import read_numbers
 from kact_cli.messages import listed
 from kact_cli.options import Options
 

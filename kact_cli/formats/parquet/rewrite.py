@@ -27,7 +27,7 @@ from kact_cli.formats.parquet.encode import (
     EncodeUnit,
     encode_unit,
 )
-from kact_cli.formats.parquet.footer import MAGIC, RowGroup, ending
+from kact_cli.formats.parquet.metadata.footer import MAGIC, RowGroup, ending
 from kact_cli.formats.parquet.output import OutputOrder, Region, Stopped
 from kact_cli.formats.parquet.pages import EncodedChunk
 from kact_cli.formats.parquet.plan import Encoded, RewritePlan

@@ -6,12 +6,27 @@ from collections.abc import Iterator, Sequence
 
 from kact_cli.errors import DataError
 from kact_cli.files.descriptors import copy_range, read_part, size_of, write_full
-from kact_cli.formats.parquet.chunk import ABSENT, Chunk, ColumnChunk, Meta, chunk_meta, encodings
-from kact_cli.formats.parquet.footer import Footer, Group, RowGroup, group_bytes
+from kact_cli.formats.parquet.metadata.chunk import (
+    ABSENT,
+    Chunk,
+    ColumnChunk,
+    Meta,
+    chunk_meta,
+    encodings,
+)
+from kact_cli.formats.parquet.metadata.footer import Footer, Group, RowGroup, group_bytes
+from kact_cli.formats.parquet.metadata.thrift import (
+    I32,
+    I64,
+    STRUCT,
+    Items,
+    Struct,
+    write_struct,
+    zigzag,
+)
+from kact_cli.formats.parquet.metadata.thrift_reader import read_struct
 from kact_cli.formats.parquet.pages import DATA_PAGE_V2, DICTIONARY_PAGE, EncodedChunk, PageFormat
 from kact_cli.formats.parquet.plan import Encoded
-from kact_cli.formats.parquet.thrift import I32, I64, STRUCT, Items, Struct, write_struct, zigzag
-from kact_cli.formats.parquet.thrift_reader import read_struct
 
 HEADER_BYTES = 4 << 10
 """Enough for the header of a bloom filter, or a page of numbers with its minimum and maximum."""

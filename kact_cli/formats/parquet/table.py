@@ -22,7 +22,13 @@ from kact_cli.formats.base import (
     rows_of,
     sound,
 )
-from kact_cli.formats.parquet.footer import File
+from kact_cli.formats.parquet.metadata.footer import File
+from kact_cli.formats.parquet.metadata.schema import (
+    INT96,
+    arrow_elements,
+    beyond_arrow,
+    read_schema,
+)
 from kact_cli.formats.parquet.read import (
     CODECS,
     LEAST_BYTES,
@@ -31,7 +37,6 @@ from kact_cli.formats.parquet.read import (
     RowGroupReader,
     check_nanoseconds,
 )
-from kact_cli.formats.parquet.schema import INT96, arrow_elements, beyond_arrow, read_schema
 
 if TYPE_CHECKING:
     from kact_cli.files.source import Source

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kact_cli.formats.parquet.chunk import Chunk, Meta, chunk_meta
-from kact_cli.formats.parquet.footer import File
-from kact_cli.formats.parquet.thrift import Struct
+from kact_cli.formats.parquet.metadata.chunk import Chunk, Meta, chunk_meta
+from kact_cli.formats.parquet.metadata.footer import File
+from kact_cli.formats.parquet.metadata.thrift import Struct
 from tests.tools.parquet import check_statistics, column_chunks, file_struct
 from tests.tools.tables import convert, every_kind, read_ipc, write
 

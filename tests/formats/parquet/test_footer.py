@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet.chunk import Chunk, Meta, chunk_meta
-from kact_cli.formats.parquet.footer import File, Group
+from kact_cli.formats.parquet.metadata.chunk import Chunk, Meta, chunk_meta
+from kact_cli.formats.parquet.metadata.footer import File, Group
+from kact_cli.formats.parquet.metadata.thrift import BINARY, I32, I64, STRUCT, Struct
 from kact_cli.formats.parquet.plan import NotByChunkError
-from kact_cli.formats.parquet.thrift import BINARY, I32, I64, STRUCT, Struct
 from tests.tools.parquet import (
     FILES,
     Edit,

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.formats.parquet.levels import Values, join, page_dtype, take_apart
-from kact_cli.formats.parquet.schema import OPTIONAL, REPEATED, REQUIRED, Leaf
+from kact_cli.formats.parquet.metadata.schema import OPTIONAL, REPEATED, REQUIRED, Leaf
 from kact_cli.tables.schema import numpy_dtype
 from tests.tools.parquet import rewritten
 

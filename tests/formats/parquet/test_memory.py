@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet import chunk as parquet_chunk
 from kact_cli.formats.parquet import encode as parquet_encode
 from kact_cli.formats.parquet.levels import Values
+from kact_cli.formats.parquet.metadata import chunk as parquet_chunk
+from kact_cli.formats.parquet.metadata.schema import REQUIRED, Leaf
 from kact_cli.formats.parquet.pages import PageEncoder, PageFormat
-from kact_cli.formats.parquet.schema import REQUIRED, Leaf
 from tests.tools.tables import convert, every_kind
 
 MIB = 1 << 20

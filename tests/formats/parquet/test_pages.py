@@ -11,11 +11,11 @@ import pytest
 
 from kact_cli.formats.parquet import encode as parquet_units
 from kact_cli.formats.parquet import rewrite as parquet_chunks
-from kact_cli.formats.parquet.chunk import Chunk, Meta
 from kact_cli.formats.parquet.levels import Values
+from kact_cli.formats.parquet.metadata.chunk import Chunk, Meta
+from kact_cli.formats.parquet.metadata.schema import OPTIONAL, Leaf
+from kact_cli.formats.parquet.metadata.thrift_reader import read_struct
 from kact_cli.formats.parquet.pages import PageEncoder, PageFormat
-from kact_cli.formats.parquet.schema import OPTIONAL, Leaf
-from kact_cli.formats.parquet.thrift_reader import read_struct
 from tests.tools.parquet import chunk_span, column_chunks, rewritten
 
 ROWS = 40

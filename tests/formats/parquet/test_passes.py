@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet.chunk import Meta, chunk_meta
-from kact_cli.formats.parquet.footer import File, Group
-from kact_cli.formats.parquet.schema import Element, KeyValue
-from kact_cli.formats.parquet.thrift import BINARY, BYTE, I32, LIST, STRUCT, Items, Struct
+from kact_cli.formats.parquet.metadata.chunk import Meta, chunk_meta
+from kact_cli.formats.parquet.metadata.footer import File, Group
+from kact_cli.formats.parquet.metadata.schema import Element, KeyValue
+from kact_cli.formats.parquet.metadata.thrift import BINARY, BYTE, I32, LIST, STRUCT, Items, Struct
 from tests.formats.parquet.test_changed import settled
 from tests.tools.parquet import column_chunks, edit_footer, file_struct, row_groups
 from tests.tools.tables import convert, text_of

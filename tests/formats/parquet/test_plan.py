@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kact_cli.formats.parquet.chunk import Chunk, Meta, chunk_meta
-from kact_cli.formats.parquet.footer import File
+from kact_cli.formats.parquet.metadata.chunk import Chunk, Meta, chunk_meta
+from kact_cli.formats.parquet.metadata.footer import File
+from kact_cli.formats.parquet.metadata.thrift import BINARY, I32, I64, STRUCT, Struct
 from kact_cli.formats.parquet.plan import NotByChunkError, plan_rewrite
 from kact_cli.formats.parquet.read import Description
-from kact_cli.formats.parquet.thrift import BINARY, I32, I64, STRUCT, Struct
 from kact_cli.options import Options
 from tests.tools.parquet import (
     Edit,

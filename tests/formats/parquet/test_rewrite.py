@@ -12,8 +12,8 @@ import pytest
 
 from kact_cli.formats.parquet import encode as parquet_units
 from kact_cli.formats.parquet import rewrite as parquet_chunks
-from kact_cli.formats.parquet.chunk import Meta, chunk_meta
-from kact_cli.formats.parquet.footer import Group
+from kact_cli.formats.parquet.metadata.chunk import Meta, chunk_meta
+from kact_cli.formats.parquet.metadata.footer import Group
 from tests.tools.parquet import (
     FILES,
     check,

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kact_cli.formats.parquet.chunk import Chunk, Meta, chunk_meta
-from kact_cli.formats.parquet.footer import Group
-from kact_cli.formats.parquet.thrift import I64, Struct
-from kact_cli.formats.parquet.thrift_reader import read_struct
+from kact_cli.formats.parquet.metadata.chunk import Chunk, Meta, chunk_meta
+from kact_cli.formats.parquet.metadata.footer import Group
+from kact_cli.formats.parquet.metadata.thrift import I64, Struct
+from kact_cli.formats.parquet.metadata.thrift_reader import read_struct
 from tests.tools.parquet import (
     check,
     chunk_span,

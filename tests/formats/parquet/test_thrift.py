@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet.thrift import (
+from kact_cli.formats.parquet.metadata.thrift import (
     BINARY,
     BYTE,
     DOUBLE,
@@ -31,7 +31,7 @@ from kact_cli.formats.parquet.thrift import (
     Struct,
     write_struct,
 )
-from kact_cli.formats.parquet.thrift_reader import MAX_DEPTH, read_numbers, read_struct
+from kact_cli.formats.parquet.metadata.thrift_reader import MAX_DEPTH, read_numbers, read_struct
 from tests.tools.parquet import FILES
 
 INTEGERS = {I16: 15, I32: 31, I64: 63}
@@ -169,7 +169,7 @@ def test_deep_structures_are_read_up_to_the_limit() -> None:
 def test_a_claim_of_many_values_stops_before_they_take_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("kact_cli.formats.parquet.thrift_reader.MAX_VALUES", 1000)
+    monkeypatch.setattr("kact_cli.formats.parquet.metadata.thrift_reader.MAX_VALUES", 1000)
     with pytest.raises(DataError, match="more than 1,000 values"):
         read_struct(b"\x19\xfc" + b"\xe9\x07" + b"\x00" * 2000)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Union
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet.thrift import (
+from kact_cli.formats.parquet.metadata.thrift import (
     BINARY,
     BYTE,
     DOUBLE,

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet.thrift import Struct
-from kact_cli.formats.parquet.thrift_reader import Place, Wanted, read_integers, read_numbers
+from kact_cli.formats.parquet.metadata.thrift import Struct
+from kact_cli.formats.parquet.metadata.thrift_reader import (
+    Place,
+    Wanted,
+    read_integers,
+    read_numbers,
+)
 
 ABSENT = -(1 << 63)
 """In place of a number that is not there."""

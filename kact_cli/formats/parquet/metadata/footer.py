@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from kact_cli.errors import DataError
 from kact_cli.files.descriptors import read_part, size_of
-from kact_cli.formats.parquet.chunk import ABSENT, SLOT, WIDTH, ColumnChunk, read_chunk
-from kact_cli.formats.parquet.schema import FooterColumn, Leaf, read_schema
-from kact_cli.formats.parquet.thrift import LIST, STRUCT, Items, Struct, write_struct
-from kact_cli.formats.parquet.thrift_reader import read_struct
+from kact_cli.formats.parquet.metadata.chunk import ABSENT, SLOT, WIDTH, ColumnChunk, read_chunk
+from kact_cli.formats.parquet.metadata.schema import FooterColumn, Leaf, read_schema
+from kact_cli.formats.parquet.metadata.thrift import LIST, STRUCT, Items, Struct, write_struct
+from kact_cli.formats.parquet.metadata.thrift_reader import read_struct
 
 MAGIC, ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 MAX_FOOTER = 256 << 20

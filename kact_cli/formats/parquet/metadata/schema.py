@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kact_cli.errors import DataError
-from kact_cli.formats.parquet.thrift import BINARY, Struct
-from kact_cli.formats.parquet.thrift_reader import read_struct
+from kact_cli.formats.parquet.metadata.thrift import BINARY, Struct
+from kact_cli.formats.parquet.metadata.thrift_reader import read_struct
 
 MAX_NESTING = 100
 """Levels of the schema."""
