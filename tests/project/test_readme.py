@@ -18,6 +18,7 @@ from tests.tools.run import environment
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / ".github" / "CONTRIBUTING.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
 COMMANDS = [
     [
@@ -86,7 +87,7 @@ def test_table_of_activations_is_the_registry() -> None:
 
 def test_an_activation_is_added_by_one_function(place: Path) -> None:
     """In a copy of the package: what the contributing notes say follows from it does."""
-    code = README.split("<!-- an activation -->\n```python\n")[1].split("```")[0]
+    code = CONTRIBUTING.split("<!-- an activation -->\n```python\n")[1].split("```")[0]
     shutil.copytree(ROOT / "kact_cli", place / "kact_cli")
     with (place / "kact_cli/activations/elementwise/rectifiers.py").open("a") as module:
         module.write(f"\n\n{code}")
