@@ -125,6 +125,37 @@ MAIN: dict[str, Rules] = {
         ),
     ),
     "CSV": CSV,
+    "GOLDEN VECTORS": (
+        (
+            "What is an input?",
+            "`kact values` writes every finite value of a dtype of 8 or 16 bits, all 2^32 of "
+            "float32 (`--all`), or a sample with every exponent and both signs. `--chain` adds the "
+            "inputs at which a chain bends, overflows or is hard to round. The same command writes "
+            "the same bytes; a .safetensors keeps the seed.",
+        ),
+        (
+            "What is expected?",
+            "`kact chain --exact` gives float16, bfloat16 and float32 results, rounded once. With "
+            "`--quantize-in` and `--quantize-out` integers of 8 or 16 bits are dequantised, "
+            "(q - zero) * scale, computed exactly, rounded to float32, divided by the scale, "
+            "rounded half to even (`--rounding half-away` as TFLite does) and saturated. A scale "
+            "for each channel is a file: `scales.npy,0,axis=1`. ONNX Runtime gives the same "
+            "integers of 8 bits, and of 16 bits but where its float32 function is off (1 in 500, "
+            "by one).",
+        ),
+        (
+            "What is built in?",
+            "`kact lut` writes what `kact chain` gives for each input: a C header, .hex for "
+            "$readmemh, .npy or .csv.",
+        ),
+        (
+            "What is right?",
+            "`kact compare` has percentiles and a histogram of ULP, the worst pairs, and with "
+            "`--input` errors by range of the input; `--p99-ulp`, `--max-ulp`, `--rtol` and "
+            "`--atol` decide its exit code, `--json` is for machines, and `--output error.svg` "
+            "draws the error over the input.",
+        ),
+    ),
     "FILES": (
         (
             "The output",
