@@ -192,15 +192,27 @@ class TableRun:
         for state, new in zip(self.states, found, strict=True):
             state.update(new)
 
-    def look(self, number: int, arrays: Sequence[pa.Array]) -> None:
-        """Warn of what the chain makes of the first rows of part `number`, once."""
-        look = self._looks[number]
-        if look.pending and self.job.parts[number].item is None:
-            first = [a.slice(0, max(1, SAMPLE // len(arrays))) for a in arrays]
-            masks = [null_mask(a) for a in first]
-            none = np.zeros(len(first[0]), bool)
-            nulls = np.column_stack([none if mask is None else mask for mask in masks])
-            look(np.column_stack([values(a) for a in first]), nulls)
+    def look(
+        self, number: int, arrays: Sequence[pa.Array], results: Sequence[pa.Array] | None = None
+    ) -> None:
+        """Warn of what the chain makes of the first rows of part `number`, once.
+
+        Where a chain without axes has made `results` of them already, and none is infinite, there
+        is nothing to warn of: computing them again would take as long in many columns as all rows.
+        """
+        part, look = self.job.parts[number], self._looks[number]
+        if not look.pending or part.item is not None:
+            return
+        count = max(1, SAMPLE // len(arrays))
+        made = [values(r.slice(0, count)) for r in results or ()]
+        if made and not part.reductions and not any(np.isinf(m).any() for m in made):
+            look.pending = False
+            return
+        first = [a.slice(0, count) for a in arrays]
+        masks = [null_mask(a) for a in first]
+        none = np.zeros(len(first[0]), bool)
+        nulls = np.column_stack([none if mask is None else mask for mask in masks])
+        look(np.column_stack([values(a) for a in first]), nulls)
 
     def transform(self, number: int, arrays: Sequence[pa.Array]) -> list[pa.Array]:
         """The columns of part `number`, computed."""
@@ -208,8 +220,9 @@ class TableRun:
         types = [self.job.types[i] for i in part.columns]
         if len(arrays[0]) == 0:
             return [pa.nulls(0, t) for t in types]
-        self.look(number, arrays)
-        return compute(part, arrays, types, self.states[number])
+        results = compute(part, arrays, types, self.states[number])
+        self.look(number, arrays, results)
+        return results
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """A batch of the whole table, computed: rows of the schema `result`."""

@@ -125,6 +125,20 @@ def test_columns(tmp_path: Path, suffix: str, run: Run) -> None:
 
 
 @pytest.mark.parametrize("run", COMMANDS)
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1.0, []), (np.inf, []), (None, []), (1000.0, ["overflow to inf"])]
+)
+def test_one_column_of_many_overflows(
+    tmp_path: Path, value: float | None, expected: list[str], run: Run
+) -> None:
+    columns = {f"c{i}": pa.array([1.0, 2.0], pa.float32()) for i in range(50)}
+    columns["c49"] = pa.array([value, 2.0], pa.float32())
+    heard = advice(run, "exponential", write(pa.table(columns), tmp_path / "t.parquet"))
+    assert len(heard) == len(expected)
+    assert all(words in said for words, said in zip(expected, heard, strict=True))
+
+
+@pytest.mark.parametrize("run", COMMANDS)
 def test_nulls_are_no_values(tmp_path: Path, run: Run) -> None:
     p = pa.array([0.25, None, 0.5])
     path = write(pa.table({"p": p, "q": pa.array([0.75, 0.9, 0.5])}), tmp_path / "t.parquet")

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import click
+
 from kact_cli.cli.console import takes_colours
 from kact_cli.messages import display
 
@@ -40,13 +42,19 @@ def columns(
     """
     right = frozenset(right)
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    room = width() - 2 * (len(widths) - 1)
+    if sum(widths) <= room:  # nothing wraps; rich takes 30 times as long
+        lines = [
+            "  ".join(padded(c, widths[i], right=i in right) for i, c in enumerate(row)).rstrip()
+            for row in rows
+        ]
+        return [*map(_bold, lines[:1]), *lines[1:]] if titled else lines
     least = [
         width
         if i in right
         else min(LONGEST, max(cells(w) for row in rows for w in ["", *row[i].split()]))
         for i, width in enumerate(widths)
     ]
-    room = width() - 2 * (len(widths) - 1)
     if titled and sum(least) > room:
         lines = []
         for row in rows[1:]:
@@ -82,6 +90,10 @@ def shared(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
             widths[i] += 1
         left -= len(narrow)
     return widths
+
+
+def _bold(line: str) -> str:
+    return click.style(line, bold=True) if colourful() else line
 
 
 def wrapped(text: str, *, style: str = "", indent: int = 0) -> list[str]:

@@ -189,8 +189,11 @@ class PageEncoder:
         return self._scratch[:size]
 
     def _compressed(self, values: Buffer) -> Buffer:
-        # As bytes: a buffer keeps the room that the values could have needed
-        return values if self.codec is None else self.codec.compress(values, asbytes=True)
+        if self.codec is None:
+            return values
+        made = self.codec.compress(values)
+        made.resize(made.size, shrink_to_fit=True)  # it has the room that the values could need
+        return made
 
     def _count(self, part: Values, nulls: int, raw: int, stored: int) -> None:
         location = Struct({1: (I64, self.size), 2: (I32, stored), 3: (I64, self.rows)})
