@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 
 PLACES = ("/tmp", "/var/tmp")
 """Where temporary files go, if the environment does not say it."""
@@ -60,6 +59,8 @@ def remove_all() -> None:
         path = _noted.pop()
         with contextlib.suppress(OSError):
             if os.path.isdir(path):
+                import shutil  # with bz2 and lzma; only batches make directories
+
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 os.unlink(path)
