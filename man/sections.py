@@ -242,9 +242,14 @@ EXIT_CODES: Rules = (
     (
         str(int(ExitCode.DATA)),
         "The data, or reading or writing it, is at fault; the output is absent, or as it was. "
-        "Of `kact compare`: a pair does not pass.",
+        "Of `kact compare`: a pair does not pass, or shapes, columns or rows differ.",
     ),
-    (str(int(ExitCode.USAGE)), "The command line is at fault, or with `--strict` a warning."),
+    (
+        str(int(ExitCode.USAGE)),
+        "The command line is at fault, or with `--strict` a warning. Of `kact compare`, as of cmp, "
+        "diff and grep, also: the files could not be compared (one is missing, broken, or has no "
+        "numbers).",
+    ),
     ("128 + n", "Signal n ended kact: 130 for Ctrl-C, 141 for a closed pipe, 143 for SIGTERM."),
 )
 ENVIRONMENT: Rules = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 from click.core import ParameterSource
 
+from kact_cli.errors import ExitCode
 from kact_cli.options import Concern
 
 if TYPE_CHECKING:
@@ -100,12 +101,15 @@ class Command(click.Command):
         *args: Any,
         examples: Sequence[str] = (),
         too_many: Callable[[Sequence[str]], str] | None = None,
+        failure: ExitCode = ExitCode.DATA,
         **attributes: Any,
     ) -> None:
-        """`too_many` says what to do instead, to more arguments than the command takes."""
+        """`too_many` says what to do instead, to more arguments than the command takes; `failure`
+        is how it ends where the data, or the system, fails it."""
         super().__init__(*args, **attributes)
         self.examples = tuple(examples)
         self.too_many = too_many
+        self.failure = failure
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.allow_extra_args = self.too_many is not None or ctx.allow_extra_args

@@ -158,7 +158,7 @@ def command(
         watched(options, lambda: batch.run(workers))
     except BaseException as e:
         if not isinstance(e, Exception) and not chosen["quiet"]:  # a signal
-            complain(f"stopped; {_progress(batch.results, len(todo), again)}", "")
+            complain(f"interrupted; {_progress(batch.results, len(todo), again)}", "")
         raise
     finally:
         made = [result.item for result in batch.results if result.outcome is not None]
