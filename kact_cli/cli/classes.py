@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 from click.core import ParameterSource
 
+from kact_cli.activations.elsewhere import PARAMETERS
 from kact_cli.errors import ExitCode
 from kact_cli.options import Concern
 
@@ -116,10 +117,11 @@ class Command(click.Command):
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as e:
-            if (meant := MEANT.get(e.option_name)) is None:
+            meant, hint = MEANT.get(e.option_name), PARAMETERS.get(e.option_name.lstrip("-"), "")
+            if meant is None and not hint:
                 raise
-            known = any(meant in param.opts for param in self.get_params(ctx))
-            hint = f". Did you mean '{meant}'?" if known else ""
+            if any(meant in param.opts for param in self.get_params(ctx)):
+                hint = f". Did you mean '{meant}'?"
             raise click.UsageError(f"No such option '{e.option_name}'{hint}", e.ctx) from e
         if rest and self.too_many is not None and not ctx.resilient_parsing:
             taken = [p for p in self.get_params(ctx) if isinstance(p, click.Argument)]
