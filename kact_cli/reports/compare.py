@@ -256,7 +256,9 @@ def _column(label: str, first: int, columns: Sequence[ColumnBlock], wanted: Want
         y = other.offsets
         if x is None or y is None:
             if x is not y:
-                raise unlike(number)(f"column '{label}' holds lists in one file and numbers in another")
+                raise unlike(number)(
+                    f"column '{label}' holds lists in one file and numbers in another"
+                )
             continue
         lengths = np.flatnonzero(np.diff(x) != np.diff(y))
         if len(lengths):

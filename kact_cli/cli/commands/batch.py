@@ -83,7 +83,8 @@ from kact_cli.parallel.processes import Inline, Processes, Workers
     FILES,
     "--update",
     is_flag=True,
-    help="The same, but do again what was made from an INPUT that has changed since.",
+    help="The same, but make again what is of an INPUT that has changed: in size or time of "
+    "modification, as .kact-batch.json has them.",
 )
 @option(RUNNING, "--keep-going", "-k", is_flag=True, help="Finish the rest when a file fails.")
 @option(RUNNING, "--dry-run", "-n", is_flag=True, help="Print what would be done.")
