@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from kact_cli.cleanup import remove_all
+from kact_cli.cli.classes import Context, Formatter, plain_range
 from kact_cli.cli.signals import Terminated, catch_signals, ignore_signals, termination
 from kact_cli.errors import (
     ChainSyntaxError,
@@ -52,7 +53,7 @@ EXAMPLES = (
 )
 
 WELCOME = """\
-kact applies Keras activations to tensors in files.
+kact applies Keras activations to tensor files.
 
   kact list
       the activations there are
@@ -78,6 +79,7 @@ def _broken_pipe_ends_it() -> Iterator[None]:
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
+    context_class = Context
     failure = ExitCode.DATA
     """How the command that was called ends where the data, or the system, fails it."""
 
@@ -122,9 +124,8 @@ class LazyGroup(click.Group):
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Examples"):
-            for line in EXAMPLES:
-                formatter.write(f"  {line}\n")
+        if isinstance(formatter, Formatter):
+            formatter.write_examples(EXAMPLES)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -238,8 +239,6 @@ def _command() -> int:
     except click.ClickException as e:
         context = getattr(e, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context else ""
-        from kact_cli.cli.classes import plain_range
-
         _complain(display(plain_range(e.format_message())) + hint)
         return ExitCode.USAGE
     except KactError as e:

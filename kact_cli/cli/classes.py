@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.formatting import wrap_text
 
-from kact_cli.activations.elsewhere import PARAMETERS
 from kact_cli.errors import ExitCode
 from kact_cli.options import Concern
 
 if TYPE_CHECKING:
     from kact_cli.activations import Activation
 
+_HYPHEN = "\N{NON-BREAKING HYPHEN}"
 F = TypeVar("F", bound=Callable[..., Any])
 
 COMPUTE = "What to compute"
@@ -80,6 +82,46 @@ class Option(click.Option):
         return Concern(flag, *self.concerns, self.lacking)
 
 
+class Formatter(click.HelpFormatter):
+    """Help whose lines break between words, never at a hyphen, and whose examples stay shell."""
+
+    def write(self, string: str) -> None:
+        super().write(string.replace(_HYPHEN, "-"))
+
+    def write_text(self, text: str) -> None:
+        paragraphs = text.replace("-", _HYPHEN).split("\n\n")
+        super().write_text("\n\n".join(map(self._folded, paragraphs)))
+
+    def _folded(self, paragraph: str) -> str:
+        """A paragraph; one that starts with Click's mark keeps its lines, as far as they fit."""
+        if not paragraph.startswith("\b\n"):
+            return paragraph
+        lines = ["\b"]
+        for line in paragraph.split("\n")[1:]:
+            lead = " " * (len(line) - len(line.lstrip()))
+            room = self.width - self.current_indent
+            lines.append(wrap_text(line.lstrip(), room, lead, lead + "  "))
+        return "\n".join(lines)
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], *args: Any, **more: Any) -> None:
+        super().write_dl([(a, b.replace("-", _HYPHEN)) for a, b in rows], *args, **more)
+
+    def write_examples(self, lines: Iterable[str]) -> None:
+        """Lines of shell, each continued behind a backslash where the terminal is too narrow."""
+        with self.section("Examples"):
+            for line in lines:
+                room = min(80, shutil.get_terminal_size().columns)
+                room -= 0 if len(line) + 2 <= room else 2
+                text = wrap_text(line.replace("-", _HYPHEN), room, "  ", "      ")
+                self.write(text.replace("\n", " \\\n") + "\n")
+
+
+class Context(click.Context):
+    """A context whose help is written so."""
+
+    formatter_class = Formatter
+
+
 def plain_range(text: str) -> str:
     """`text` with Click's `1<=x<=4` and `x>=0` in words."""
     return re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", re.sub(r"x>=(\d+)", r"\1 or more", text))
@@ -96,6 +138,8 @@ class Command(click.Command):
     The examples run where there are the files that they name: logits.npy and table.parquet,
     device.npy and expected.npy of one shape.
     """
+
+    context_class = Context
 
     def __init__(
         self,
@@ -117,6 +161,8 @@ class Command(click.Command):
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as e:
+            from kact_cli.activations.elsewhere import PARAMETERS
+
             meant, hint = MEANT.get(e.option_name), PARAMETERS.get(e.option_name.lstrip("-"), "")
             if meant is None and not hint:
                 raise
@@ -143,10 +189,8 @@ class Command(click.Command):
                 formatter.write_dl(records, col_max=24)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        if self.examples:
-            with formatter.section("Examples"):
-                for line in self.examples:
-                    formatter.write(f"  {line}\n")
+        if self.examples and isinstance(formatter, Formatter):
+            formatter.write_examples(self.examples)
 
 
 def shown(activation: Activation) -> list[str]:
