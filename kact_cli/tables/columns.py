@@ -191,8 +191,8 @@ def _default(
         which = clipped(",".join(names))
         every = clipped(",".join(columns[i].name for i in sorted({*chosen, *values})))
         warn(
-            f"{columns_named(names)} holds whole numbers and is left out: "
-            f"-c {which} takes it in, --exclude {which} leaves it out (all: -c {every})"
+            f"{columns_named(names)} holds whole numbers and is left out; to compute it too: "
+            f"-c {every}; to leave it out: --exclude {which}"
         )
     if all(c.kind is Kind.EMPTY and not c.guessed for c in columns):
         chosen = set(rest)  # a CSV of nothing but its header
@@ -231,6 +231,18 @@ def _matching(pattern: str, columns: Sequence[Column], noun: str) -> list[int]:
     ]
     if not found:
         names = [clipped(c.name) for c in columns]
-        hint = nearest(pattern, names) or f"; there are: {listed(names)}"
-        raise UsageError(f"no {noun} '{clipped(pattern)}'{hint}")
+        is_glob = any(mark in pattern for mark in "*?[")
+        close = nearest(pattern, _globs(names) if is_glob else names)
+        matches = " matches" if is_glob else ""
+        hint = close or f"; there are: {listed(names)}"
+        raise UsageError(f"no {noun}{matches} '{clipped(pattern)}'{hint}")
     return found
+
+
+def _globs(names: Sequence[str]) -> list[str]:
+    """The globs that were perhaps meant: the starts and ends of names, up to where words part."""
+    globs: dict[str, None] = {}
+    for name in names:
+        for part in re.finditer(r"[_ .-]|(?<=\D)(?=\d)", name):
+            globs |= {name[: part.end()] + "*": None, "*" + name[part.start() :]: None}
+    return list(globs)

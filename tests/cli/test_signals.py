@@ -14,6 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kact_cli.cli.progress import Progress
+from kact_cli.cli.run import watched
+from kact_cli.cli.signals import Terminated
+from kact_cli.options import Options
 from tests.tools.run import alive, descendants, environment, start, wait_until
 
 SLOW = "tanh," * 10 + "softmax(axis=0)"
@@ -50,6 +54,11 @@ def end(child: subprocess.Popen[bytes], seconds: float = 10) -> tuple[int, bytes
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
     return code, said
+
+
+def told(target: Path, became: str = "was not written") -> bytes:
+    """What kact says after a signal."""
+    return f"kact: interrupted; {target} {became}\n".encode()
 
 
 def waits_for_input(pid: int) -> bool:
@@ -108,9 +117,37 @@ def test_signal_leaves_nothing_behind(
     target.write_bytes(b"old")
     child = running(big, target, *more)
     child.send_signal(number)
-    assert end(child) == (128 + number, b"")
+    assert end(child) == (128 + number, told(target, "is unchanged"))
     assert target.read_bytes() == b"old"
     assert temporary_files(tmp_path) == []
+
+
+def test_quiet_says_nothing_of_a_signal(big: Path, tmp_path: Path) -> None:
+    child = running(big, tmp_path / "out.npy", "-q")
+    child.send_signal(signal.SIGINT)
+    assert end(child) == (130, b"")
+
+
+WORKED = [(None, "was not written"), (b"old", "is unchanged"), (b"new", "had been written")]
+
+
+@pytest.mark.parametrize(("after", "words"), WORKED)
+def test_what_is_said_is_what_is_there(
+    after: bytes | None, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "out.npy"
+    if after == b"old":
+        target.write_bytes(after)
+
+    def work() -> None:
+        if after == b"new":
+            target.write_bytes(after)
+        raise Terminated(signal.SIGINT)
+
+    for place, said in ((str(target), told(target, words).decode()), ("-", "")):
+        with pytest.raises(Terminated):
+            watched(Options(observer=Progress()), work, place)
+        assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize("number", ENDS)
@@ -120,7 +157,7 @@ def test_signal_to_the_whole_group_twice(number: int, big: Path, tmp_path: Path)
         child = running(big, tmp_path / "out.npy", *more, start_new_session=True)
         os.killpg(child.pid, number)
         os.killpg(child.pid, number)
-        assert end(child) == (128 + number, b"")
+        assert end(child) == (128 + number, told(tmp_path / "out.npy"))
         assert list(tmp_path.iterdir()) == []
 
 
@@ -175,7 +212,7 @@ def test_signal_on_a_stalled_input(number: int, chain: str, big: Path, tmp_path:
         child.stdin.flush()
         assert wait_until(lambda child=child: waits_for_input(child.pid))
         child.send_signal(number)
-        assert end(child, 3) == (128 + number, b"")
+        assert end(child, 3) == (128 + number, told(tmp_path / "out.npy"))
         assert sorted(p.name for p in tmp_path.iterdir()) == ["spools"]
         assert list(spools.iterdir()) == []
 

@@ -174,6 +174,33 @@ def test_what_cannot_be_compared(kact: Kact, refused: Kact, tmp_path: Path) -> N
     kact("compare", "-c", "x", x, tmp_path / "both.parquet")
 
 
+TROUBLE = [
+    (("compare", "a.npy", "no.npy"), "no.npy: no such file"),
+    (("compare", "a.npy", "broken.npy"), "broken.npy is truncated"),
+    (("compare", "text.csv", "text.csv"), "no column is numeric"),
+    (("compare", "a.npy", "a.npy", "-i", "b.npy"), "has the shape"),
+    (("compare", "a.npy"), "Missing argument"),
+]
+"""What keeps files from being compared: 1 would say that they differ."""
+
+
+@pytest.mark.parametrize(("args", "words"), TROUBLE, ids=str)
+def test_trouble_is_2_as_of_diff(
+    refused: Kact, tmp_path: Path, args: tuple[str, ...], words: str
+) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((2, 3)))
+    np.save(tmp_path / "b.npy", np.zeros((3, 2)))
+    (tmp_path / "broken.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
+    (tmp_path / "text.csv").write_text("a\nx\n")
+    assert words in refused(*args, code=2, cwd=tmp_path).stderr.decode()
+
+
+def test_standard_output_that_is_full_is_trouble(kact: Kact, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    with open("/dev/full", "wb") as full:
+        kact("compare", tmp_path / "a.npy", tmp_path / "a.npy", stdout=full, code=2)
+
+
 NOTHING_TO_COMPARE = [
     ({"a": ["x", "y"]}, {"a": ["x"]}, "no numbers to compare"),
     ({"a": ["x"]}, {"a": ["x"]}, "no numbers to compare"),

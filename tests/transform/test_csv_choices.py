@@ -83,7 +83,8 @@ def test_as_the_user_says(tmp_path: Path, case: str) -> None:
 WARNED: dict[str, tuple[str, str]] = {
     "whole numbers": (
         "a,b\n1.5,2\n0.5,-1\n",
-        "column 'b' holds whole numbers and is left out: -c b takes it in, --exclude b leaves it",
+        "column 'b' holds whole numbers and is left out; to compute it too: -c a,b; "
+        "to leave it out: --exclude b",
     ),
     "two columns": ("a,b,c\n1.5,2,3\n0.5,-1,1\n", "each of the columns b, c holds whole numbers"),
     "a float id": (
@@ -143,7 +144,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "values after nothing": (
         "x,y\n" + "0.5,\n" * 15_000 + "1.5,6.5\n",
-        "-c y takes it in, --exclude y leaves it out",
+        "to compute it, name it in -c with the others; to leave it out: --exclude y",
     ),
     "a blank line, too few cells": ('x,y\n"1",2\n\n1.5,"2\n"\n1\n', "record 3 (line 6) has"),
     "years": ("2023,2024\n1.5,2.5\n", "--header or --no-header"),

@@ -203,8 +203,8 @@ def _refuse_fractions(located: Records, dialect: Dialect, columns: NDArray[np.in
         at, cell = found
         name = clipped(dialect.names[columns[at % len(columns)]])
         said = (
-            f"{shown(cell)} is a fraction in a column that was left out for whole numbers; "
-            f"-c {name} takes it in, --exclude {name} leaves it out"
+            f"{shown(cell)} is a fraction in a column that was left out for whole numbers; to "
+            f"compute it, name it in -c with the others; to leave it out: --exclude {name}"
         )
         raise _error(said, located, name, at // len(columns))
 
