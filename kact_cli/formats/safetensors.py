@@ -193,7 +193,7 @@ class SafetensorsWriter(ArchiveWriter):
 
     @contextlib.contextmanager
     def tensor(self, index: int) -> Iterator[Target]:
-        yield TargetPart(self._out, self._start(index))
+        yield TargetPart(self._out, self._start(index), reserved=True)
 
     def _start(self, index: int) -> int:
         return len(self._text) + self._starts[index]
