@@ -51,8 +51,9 @@ CSV = (
         "The columns whose first cells are numbers, some with a fraction or an exponent. Columns "
         "of whole numbers are left out with a warning, or taken where there are no others; "
         "`--columns` and `--exclude` decide. A fraction that turns up later in a column that was "
-        "left out is an error. Text is not computed, nor are whole numbers with zeros in front, "
-        "as 007; where most of a column of text are numbers, a warning says so.",
+        "left out is an error, and whole numbers in one that was empty are said. Text is not "
+        "computed, nor are whole numbers with zeros in front, as 007; where most of a column of "
+        "text are numbers, or numbers among signs as 50%, $5, 3 kg and [0.1, 0.2], a warning says so.",
     ),
     (
         "What is an identifier?",
