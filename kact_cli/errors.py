@@ -16,11 +16,15 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the shell sees. A signal n ends kact with 128 + n (130 Ctrl-C, 141 broken pipe)."""
+    """What the shell sees. A signal n ends kact with 128 + n (130 Ctrl-C, 141 broken pipe).
+
+    `kact compare` has the codes of cmp, diff and grep: 1 says that the files differ, so that what
+    keeps them from being compared is 2.
+    """
 
     DONE = 0
-    DATA = 1
-    USAGE = 2
+    DATA = DIFFERENT = 1
+    USAGE = TROUBLE = 2
 
 
 class KactError(Exception):
@@ -33,6 +37,10 @@ class KactError(Exception):
 
 class DataError(KactError):
     """The input, or reading or writing it, is at fault: a broken file, a full disk. Exit code 1."""
+
+
+class DifferentError(DataError):
+    """Two files that are compared have other shapes, columns or rows. Exit code 1."""
 
 
 class UsageError(KactError):

@@ -32,6 +32,14 @@ def clipped(text: str, most: int = 60) -> str:
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
+def typed(name: str) -> str:
+    """A name, or several with commas, as it is typed in a shell."""
+    import shlex
+
+    quoted = shlex.quote("".join(map(_printable, clipped(name))))
+    return quoted if name.isprintable() else f"${quoted}"
+
+
 MOST_NAMES = 20
 """Of many columns, how many a message names."""
 

@@ -108,7 +108,7 @@ def section(title: str, rules: Sequence[tuple[str, str]]) -> Iterator[str]:
     yield f".SH {title}"
     for question, answer in rules:
         yield from ([".SS " + escape(question)] if question else [])
-        yield inline(answer)
+        yield from prose(answer)
 
 
 def command_lines(command: click.Command, ctx: click.Context, name: str) -> Iterator[str]:

@@ -14,6 +14,8 @@ from kact_cli.files.object_store import SCHEMES
 from kact_cli.formats.csv.spelling import NULL_NAMES
 from kact_cli.formats.declared import FORMATS
 
+QUANTISE = "kact apply sigmoid --quantize-out 0.00392157,-128,int8 logits.npy q.npy"
+
 Rules = tuple[tuple[str, str], ...]
 
 KINDS = {
@@ -49,8 +51,10 @@ CSV = (
         "The columns whose first cells are numbers, some with a fraction or an exponent. Columns "
         "of whole numbers are left out with a warning, or taken where there are no others; "
         "`--columns` and `--exclude` decide. A fraction that turns up later in a column that was "
-        "left out is an error. Text is not computed, nor are whole numbers with zeros in front, "
-        "as 007; where most of a column of text are numbers, a warning says so.",
+        "left out is an error, and whole numbers in one that was empty are said. Text is not "
+        "computed, nor are whole numbers with zeros in front, as 007; where most of a column of "
+        "text are numbers, or numbers among signs as 50%, $5, 3 kg and [0.1, 0.2], a warning "
+        "says so.",
     ),
     (
         "What is an identifier?",
@@ -122,6 +126,17 @@ MAIN: dict[str, Rules] = {
             "A null stays null and takes no part: a softmax is over the other values of its row, "
             "column or list. NaN is a number: NaN in is NaN out, and a softmax that has one in it "
             "is NaN. A .npy has no nulls: there they become NaN, and one of integers is refused.",
+        ),
+    ),
+    "QUANTISED TENSORS": (
+        (
+            "Which scale and zero point?",
+            "Those of the model, where there is one. Else, for numbers from A to B (0 is among "
+            "them, and `kact inspect --stats` shows both) in integers from L to M: "
+            "scale = (B - A) / (M - L), which is (B - A) / 255 in 8 bits, and zero point = "
+            "L - round(A / scale). The results of sigmoid and softmax lie between 0 and 1, so that "
+            "in int8 (-128 to 127) the scale is 1/255 = 0.00392157 and the zero point -128:"
+            f"\n\n\b\n{QUANTISE}",
         ),
     ),
     "CSV": CSV,
@@ -227,6 +242,12 @@ BATCH: dict[str, Rules] = {
             "`--skip-existing` and `--update` never mix two; remove it with the outputs to begin "
             "anew. `--jobs`, `--overwrite` and `--fsync` may differ.",
         ),
+        (
+            "What has changed, for --update?",
+            "An INPUT whose size or time of modification is not what this file says of it; what is "
+            "in it is not compared. A run that was killed has noted nothing: of its outputs those "
+            "are made again that are older than their INPUT.",
+        ),
     ),
     "OBJECT STORES": (
         (
@@ -273,9 +294,14 @@ EXIT_CODES: Rules = (
     (
         str(int(ExitCode.DATA)),
         "The data, or reading or writing it, is at fault; the output is absent, or as it was. "
-        "Of `kact compare`: a pair does not pass.",
+        "Of `kact compare`: a pair does not pass, or shapes, columns or rows differ.",
     ),
-    (str(int(ExitCode.USAGE)), "The command line is at fault, or with `--strict` a warning."),
+    (
+        str(int(ExitCode.USAGE)),
+        "The command line is at fault, or with `--strict` a warning. Of `kact compare`, as of cmp, "
+        "diff and grep, also: the files could not be compared (one is missing, broken, or has no "
+        "numbers).",
+    ),
     ("128 + n", "Signal n ended kact: 130 for Ctrl-C, 141 for a closed pipe, 143 for SIGTERM."),
 )
 ENVIRONMENT: Rules = (

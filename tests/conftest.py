@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,10 @@ from hypothesis import HealthCheck, Phase, settings
 
 from tests.tools.forks import Forks
 from tests.tools.run import Kact, command, environment
+
+# What the caller's shell says of colours and widths is nothing to the tests that run in here
+for name in os.environ.keys() - environment().keys():
+    del os.environ[name]
 
 # The same cases on every run, printed where they fail and not shrunk, which may take minutes; a
 # busy machine is no failure. Random cases, and more of them: pytest --hypothesis-profile random

@@ -27,10 +27,9 @@ SPELLINGS = {
 }
 """What a name stands for, in kact's words."""
 
-PARAMETERS = {
-    "temperature": "; a temperature of 2 is rescaling(scale=1/2) before it",
-    "t": "; a temperature of 2 is rescaling(scale=1/2) before it",
-}
+PARAMETERS = dict.fromkeys(
+    ("temperature", "t"), "; a temperature of 2 is the chain rescaling(scale=1/2),softmax"
+)
 """What is said of parameters that an activation has elsewhere."""
 
 _HALVES = "it halves its axis, and kact keeps every shape"

@@ -41,7 +41,7 @@ def transform_reported(
 ) -> None:
     """Transform one file, and write the report of it, be it done or failed. Raises a KactError."""
     item = Item(source, target, 0)
-    result = Result(item, error="stopped")
+    result = Result(item, error="interrupted")
     try:
         task = FileTask(chain, source, target, options, count=True)
         result = Result(item, transform_file(task, options.observer))

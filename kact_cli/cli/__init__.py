@@ -18,8 +18,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from kact_cli.cleanup import remove_all
+from kact_cli.cli.classes import Context, Formatter, plain_range
 from kact_cli.cli.signals import Terminated, catch_signals, ignore_signals, termination
-from kact_cli.errors import ChainSyntaxError, ExitCode, KactError, reason, without_secrets
+from kact_cli.errors import (
+    ChainSyntaxError,
+    DifferentError,
+    ExitCode,
+    KactError,
+    reason,
+    without_secrets,
+)
 from kact_cli.messages import describe, display, nearest
 
 if TYPE_CHECKING:
@@ -45,7 +53,7 @@ EXAMPLES = (
 )
 
 WELCOME = """\
-kact applies Keras activations to tensors in files.
+kact applies Keras activations to tensor files.
 
   kact list
       the activations there are
@@ -70,6 +78,10 @@ def _broken_pipe_ends_it() -> Iterator[None]:
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
+
+    context_class = Context
+    failure = ExitCode.DATA
+    """How the command that was called ends where the data, or the system, fails it."""
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:
         with _broken_pipe_ends_it():
@@ -100,7 +112,9 @@ class LazyGroup(click.Group):
             args = [args[1], "--help"]
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(f"no command '{args[0]}'{_meant(args[0])}")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        self.failure = getattr(command, "failure", self.failure)
+        return name, command, rest
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
         from click.shell_completion import CompletionItem
@@ -110,9 +124,8 @@ class LazyGroup(click.Group):
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Examples"):
-            for line in EXAMPLES:
-                formatter.write(f"  {line}\n")
+        if isinstance(formatter, Formatter):
+            formatter.write_examples(EXAMPLES)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -226,30 +239,29 @@ def _command() -> int:
     except click.ClickException as e:
         context = getattr(e, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context else ""
-        from kact_cli.cli.classes import plain_range
-
         _complain(display(plain_range(e.format_message())) + hint)
         return ExitCode.USAGE
     except KactError as e:
         # A column's name may hold anything; the lines of a caret are the error's own
         shown = without_secrets if isinstance(e, ChainSyntaxError) else display
         _complain(shown(str(e)))
-        return e.exit_code
+        failed = e.exit_code is ExitCode.DATA and not isinstance(e, DifferentError)
+        return cli.failure if failed else e.exit_code
     except (KeyboardInterrupt, click.Abort):
         return 128 + signal.SIGINT
     except BrokenPipeError:
         return 128 + signal.SIGPIPE
     except MemoryError as e:
         _complain(describe(e))
-        return ExitCode.DATA
+        return cli.failure
     except OSError as e:
         _complain(f"{e.filename or 'standard output'}: {reason(e)}")
-        return ExitCode.DATA
+        return cli.failure
     except RuntimeError as e:
         if "start new thread" not in str(e):
             raise
         _complain("the system starts no more threads (see ulimit -u and -v)")
-        return ExitCode.DATA
+        return cli.failure
 
 
 def _complain(message: str) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.formatting import wrap_text
 
+from kact_cli.errors import ExitCode
 from kact_cli.options import Concern
 
 if TYPE_CHECKING:
     from kact_cli.activations import Activation
 
+_HYPHEN = "\N{NON-BREAKING HYPHEN}"
 F = TypeVar("F", bound=Callable[..., Any])
 
 COMPUTE = "What to compute"
@@ -78,6 +82,46 @@ class Option(click.Option):
         return Concern(flag, *self.concerns, self.lacking)
 
 
+class Formatter(click.HelpFormatter):
+    """Help whose lines break between words, never at a hyphen, and whose examples stay shell."""
+
+    def write(self, string: str) -> None:
+        super().write(string.replace(_HYPHEN, "-"))
+
+    def write_text(self, text: str) -> None:
+        paragraphs = text.replace("-", _HYPHEN).split("\n\n")
+        super().write_text("\n\n".join(map(self._folded, paragraphs)))
+
+    def _folded(self, paragraph: str) -> str:
+        """A paragraph; one that starts with Click's mark keeps its lines, as far as they fit."""
+        if not paragraph.startswith("\b\n"):
+            return paragraph
+        lines = ["\b"]
+        for line in paragraph.split("\n")[1:]:
+            lead = " " * (len(line) - len(line.lstrip()))
+            room = self.width - self.current_indent
+            lines.append(wrap_text(line.lstrip(), room, lead, lead + "  "))
+        return "\n".join(lines)
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], *args: Any, **more: Any) -> None:
+        super().write_dl([(a, b.replace("-", _HYPHEN)) for a, b in rows], *args, **more)
+
+    def write_examples(self, lines: Iterable[str]) -> None:
+        """Lines of shell, each continued behind a backslash where the terminal is too narrow."""
+        with self.section("Examples"):
+            for line in lines:
+                room = min(80, shutil.get_terminal_size().columns)
+                room -= 0 if len(line) + 2 <= room else 2
+                text = wrap_text(line.replace("-", _HYPHEN), room, "  ", "      ")
+                self.write(text.replace("\n", " \\\n") + "\n")
+
+
+class Context(click.Context):
+    """A context whose help is written so."""
+
+    formatter_class = Formatter
+
+
 def plain_range(text: str) -> str:
     """`text` with Click's `1<=x<=4` and `x>=0` in words."""
     return re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", re.sub(r"x>=(\d+)", r"\1 or more", text))
@@ -95,27 +139,35 @@ class Command(click.Command):
     device.npy and expected.npy of one shape.
     """
 
+    context_class = Context
+
     def __init__(
         self,
         *args: Any,
         examples: Sequence[str] = (),
         too_many: Callable[[Sequence[str]], str] | None = None,
+        failure: ExitCode = ExitCode.DATA,
         **attributes: Any,
     ) -> None:
-        """`too_many` says what to do instead, to more arguments than the command takes."""
+        """`too_many` says what to do instead, to more arguments than the command takes; `failure`
+        is how it ends where the data, or the system, fails it."""
         super().__init__(*args, **attributes)
         self.examples = tuple(examples)
         self.too_many = too_many
+        self.failure = failure
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.allow_extra_args = self.too_many is not None or ctx.allow_extra_args
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as e:
-            if (meant := MEANT.get(e.option_name)) is None:
+            from kact_cli.activations.elsewhere import PARAMETERS
+
+            meant, hint = MEANT.get(e.option_name), PARAMETERS.get(e.option_name.lstrip("-"), "")
+            if meant is None and not hint:
                 raise
-            known = any(meant in param.opts for param in self.get_params(ctx))
-            hint = f". Did you mean '{meant}'?" if known else ""
+            if any(meant in param.opts for param in self.get_params(ctx)):
+                hint = f". Did you mean '{meant}'?"
             raise click.UsageError(f"No such option '{e.option_name}'{hint}", e.ctx) from e
         if rest and self.too_many is not None and not ctx.resilient_parsing:
             taken = [p for p in self.get_params(ctx) if isinstance(p, click.Argument)]
@@ -137,10 +189,8 @@ class Command(click.Command):
                 formatter.write_dl(records, col_max=24)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        if self.examples:
-            with formatter.section("Examples"):
-                for line in self.examples:
-                    formatter.write(f"  {line}\n")
+        if self.examples and isinstance(formatter, Formatter):
+            formatter.write_examples(self.examples)
 
 
 def shown(activation: Activation) -> list[str]:

@@ -138,8 +138,8 @@ def _select(default: str, excluded: str = "leave unchanged") -> tuple[Callable[[
             multiple=True,
             metavar="LIST",
             envvar="KACT_COLUMNS",
-            help="Columns of a table, members of an archive that take part: names, globs, commas."
-            f"  [default: {default}]",
+            help="Take these columns of a table, or members of an archive, and no others: names, "
+            f"globs, commas.  [default: {default}]",
         ),
         option(
             PART,

@@ -46,7 +46,8 @@ def quantize_options(*, end: str | None) -> tuple[Callable[..., Any], ...]:
             concerns=where,
             metavar="S,Z[,DTYPE]",
             callback=_parsed,
-            help="Write integers round(y / S) + Z, saturated: int8, uint8, int16 or uint16.  "
+            help="Write integers round(y / S) + Z, saturated: int8, uint8, int16 or uint16. For y "
+            "from A to B in 8 bits S is (B - A) / 255, and Z is -A / S, in int8 -128 - A / S.  "
             "[default dtype: that of INPUT]",
         ),
         option(

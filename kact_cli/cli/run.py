@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from kact_cli.chain import Chain
+from kact_cli.cli.console import complain
 from kact_cli.cli.progress import Progress
+from kact_cli.cli.signals import Terminated
 from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
+from kact_cli.messages import display
 from kact_cli.options import Options
 from kact_cli.transform.route import transform
 
@@ -56,11 +60,11 @@ def run(
         show(look(chain, source, options, each=preview == "after-each"), unasked=preview is None)
         return
     if report is None:
-        watched(options, lambda: transform(chain, source, target, options))
+        watched(options, lambda: transform(chain, source, target, options), target)
         return
     from kact_cli.batch.report import transform_reported
 
-    watched(options, lambda: transform_reported(chain, source, target, options, report))
+    watched(options, lambda: transform_reported(chain, source, target, options, report), target)
 
 
 def check_no_terminal(target: str) -> None:
@@ -73,12 +77,49 @@ def _is_terminal(target: str) -> bool:
     return target == STANDARD and sys.stdout is not None and sys.stdout.isatty()
 
 
-def watched(options: Options, work: Callable[[], None]) -> None:
-    """Do the work with its progress shown: leave the terminal clean, and report at the end."""
+def watched(options: Options, work: Callable[[], None], target: str = STANDARD) -> None:
+    """Do the work with its progress shown: leave the terminal clean, and report at the end.
+
+    After a signal one line says what became of the file `target`.
+    """
     progress = options.observer
     assert isinstance(progress, Progress)
-    try:
-        work()
-    finally:
-        progress.finish()
+    with _told_if_interrupted(target, quiet=progress.quiet):
+        try:
+            work()
+        finally:
+            progress.finish()
     progress.report()
+
+
+@contextlib.contextmanager
+def _told_if_interrupted(target: str, *, quiet: bool) -> Iterator[None]:
+    """Where a signal ends the block, say whether the file `target` is there: it may just be.
+
+    Nothing is said of standard output, a device or a pipe: its other end knows.
+    """
+    before = _state(target)
+    try:
+        yield
+    except Terminated:
+        after = _state(target)
+        if after is None or quiet:
+            raise
+        became = "was not written" if after == () else "is unchanged"
+        if after != before:
+            became = "had been written"
+        complain(f"interrupted; {display(target)} {became}", "")
+        raise
+
+
+def _state(target: str) -> tuple[int, ...] | None:
+    """What tells a file from another one under its name; nothing for one that is not there. None
+    for what is no file, and for an object of a store, where asking may take long."""
+    if target == STANDARD or "://" in target:
+        return None
+    try:
+        found = os.stat(target)
+    except OSError:
+        return ()
+    regular = stat.S_ISREG(found.st_mode)
+    return (found.st_ino, found.st_size, found.st_mtime_ns) if regular else None

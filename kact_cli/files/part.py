@@ -25,16 +25,24 @@ class SourcePart(Source):
 
 
 class TargetPart(Target):
-    """The bytes of the regular file `whole` from `start` on; `summed`: with their checksums."""
+    """The bytes of the regular file `whole` from `start` on.
 
-    def __init__(self, whole: Target, start: int, *, summed: bool = False) -> None:
+    `summed`: with their checksums; `reserved`: there is room for them.
+    """
+
+    def __init__(
+        self, whole: Target, start: int, *, summed: bool = False, reserved: bool = False
+    ) -> None:
         super().__init__(whole.name)
         self.name, self.fd, self.path = whole.name, whole.fd, whole.path
         self.base, self.seekable = whole.base + start, True
         self.sums = Sums() if summed else None
+        self._reserved = reserved
         self._end = 0
 
     def allocate(self, size: int) -> None:
+        if self._reserved:
+            return
         with prefixed(self.name):
             reserve(self.fd, size, self.base)
 

@@ -21,7 +21,7 @@ from kact_cli.files.part import SourcePart, TargetPart
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target, as_regular_file
 from kact_cli.formats.archive import LIST_LIMIT, ArchiveReader, ArchiveWriter, Member, Result
-from kact_cli.formats.npy import Header
+from kact_cli.formats.npy import AXES_LIMIT, Header
 from kact_cli.messages import display, human
 from kact_cli.options import Options
 from kact_cli.types import BFLOAT16
@@ -57,7 +57,8 @@ class SafetensorsReader(ArchiveReader):
         if len(text) < length:
             raise DataError(f"{source.name} ends within its header")
         try:
-            header = json.loads(text, object_pairs_hook=_without_repeats)
+            header = json.loads(text.decode(), object_pairs_hook=_without_repeats)
+            _dumped(header)  # half a surrogate is no text that could be written again
         except (ValueError, RecursionError) as e:
             raise DataError(f"{source.name} has a broken safetensors header: {_line(e)}") from e
         if not isinstance(header, dict):
@@ -95,14 +96,18 @@ class SafetensorsReader(ArchiveReader):
         if not isinstance(dtype, str) or not _sizes(shape):
             raise DataError(f"{self.source.name}, member '{display(name)}' has a broken entry")
         header, fault = None, f"has dtype {display(dtype)[:40]}, which kact does not compute"
-        if dtype in DTYPES:
+        broken = False
+        if dtype in DTYPES and len(shape) > AXES_LIMIT:
+            fault = f"has {len(shape)} axes; {AXES_LIMIT} is the limit"
+            broken = np.dtype(DTYPES[dtype]).kind in "fV"
+        elif dtype in DTYPES:
             header = Header(np.dtype(DTYPES[dtype]), tuple(shape), False).taken_for(self._dtype)
             if header.end != size:
                 raise DataError(
                     f"{self.source.name}, member '{display(name)}' has {size:,} bytes, and its "
                     f"dtype and shape say {header.end:,}"
                 )
-        return Member(name, header, dtype, tuple(shape), "stored", size, fault)
+        return Member(name, header, dtype, tuple(shape), "stored", size, fault, broken)
 
     def _refuse_holes(self) -> None:
         """Raise DataError where the tensors do not lie one after another to the end of the file."""
@@ -137,7 +142,7 @@ class SafetensorsWriter(ArchiveWriter):
         self._results = results
         self._like = like if isinstance(like, SafetensorsReader) else None
         entries, self._starts, size = self._laid_out()
-        text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+        text = _dumped(entries)
         text += b" " * (-len(text) % ALIGN)
         self._text = len(text).to_bytes(8, "little") + text
         self._stack = contextlib.ExitStack()
@@ -193,7 +198,7 @@ class SafetensorsWriter(ArchiveWriter):
 
     @contextlib.contextmanager
     def tensor(self, index: int) -> Iterator[Target]:
-        yield TargetPart(self._out, self._start(index))
+        yield TargetPart(self._out, self._start(index), reserved=True)
 
     def _start(self, index: int) -> int:
         return len(self._text) + self._starts[index]
@@ -217,6 +222,10 @@ class SafetensorsWriter(ArchiveWriter):
 
 class _Abandoned(Exception):
     """Unwinds what a writer has open; never shown."""
+
+
+def _dumped(header: Any) -> bytes:
+    return json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

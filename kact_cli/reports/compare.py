@@ -20,7 +20,7 @@ from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
 from kact_cli.reports.errors import Errors, Given, Place, Tolerance, errors
 from kact_cli.reports.numbers import Numbers, OpenArchive, OpenTable, numeric
-from kact_cli.reports.pairs import Piece, aligned, blocks, pieces, seekable
+from kact_cli.reports.pairs import Piece, aligned, blocks, pieces, seekable, unlike
 from kact_cli.tables.columns import Column, ColumnBlock, Kind
 
 
@@ -72,8 +72,8 @@ def compare(
     """Compare all numbers of `a` and `b`, or those of the columns that `options` names.
 
     `inputs` are what both come of, in the same shape, columns or members; `top` is how many of the
-    worst pairs are kept. Raises DataError where the shapes, the columns or the numbers of rows
-    differ.
+    worst pairs are kept. Raises DifferentError where the shapes, the columns or the numbers of rows
+    of `a` and `b` differ, and DataError where `inputs` do not fit them.
     """
     files = [a, b] if inputs is None else [a, b, inputs]
     wanted = Wanted(tolerance, options, top)
@@ -108,7 +108,7 @@ def _archives(
         pairs.append((mine, known, inputs))
     for here, there, other in pairs:
         for name in here.keys() - there.keys():
-            raise DataError(
+            raise unlike(2 if other is inputs else 1)(
                 f"{other.source.name} has no tensor '{name}'; --columns or --exclude says which to "
                 "compare"
             )
@@ -130,9 +130,9 @@ def _tensors(tensors: Sequence[NpyTensor], wanted: Wanted) -> Errors:
 
 def _elementwise(tensors: Sequence[NpyTensor], wanted: Wanted) -> Errors:
     shape = tensors[0].header.shape
-    for other in tensors[1:]:
+    for number, other in enumerate(tensors):
         if other.header.shape != shape:
-            raise DataError(
+            raise unlike(number)(
                 f"{tensors[0].source.name} has the shape {shape}, {other.source.name} "
                 f"{other.header.shape}"
             )
@@ -153,11 +153,11 @@ def _elementwise(tensors: Sequence[NpyTensor], wanted: Wanted) -> Errors:
 
 def _columnwise(files: Sequence[NpyTensor | OpenTable], wanted: Wanted) -> Comparison:
     chosen = _chosen(files, wanted.options)
-    for other, positions in zip(files[1:], chosen[1:], strict=True):
+    for number, (other, positions) in enumerate(zip(files, chosen, strict=True)):
         if len(chosen[0]) != len(positions):
             counts = f"{len(chosen[0])} and {len(positions)}"
             names = f"{files[0].source.name} and {other.source.name}"
-            raise DataError(f"{names} have {counts} columns of numbers")
+            raise unlike(number)(f"{names} have {counts} columns of numbers")
     if not chosen[0]:
         raise DataError(
             f"{files[0].source.name} and {files[1].source.name} have no numbers to compare: no "
@@ -241,7 +241,7 @@ def _matched(
     for mine, its, table in ((found[0], found[1], b), (found[1], found[0], a)):
         missing = [name for name in mine if name not in its]
         if missing and not (more and table is a):
-            raise DataError(
+            raise unlike(2 if more else 1)(
                 f"{table.source.name} has no column of numbers '{missing[0]}'; --columns or "
                 "--exclude says which to compare"
             )
@@ -252,16 +252,18 @@ def _column(label: str, first: int, columns: Sequence[ColumnBlock], wanted: Want
     """The errors of some rows of one column, the first of which is row `first`."""
     a, b, *inputs = columns
     x = a.offsets
-    for other in columns[1:]:
+    for number, other in enumerate(columns[1:], 1):
         y = other.offsets
         if x is None or y is None:
             if x is not y:
-                raise DataError(f"column '{label}' holds lists in one file and numbers in another")
+                raise unlike(number)(
+                    f"column '{label}' holds lists in one file and numbers in another"
+                )
             continue
         lengths = np.flatnonzero(np.diff(x) != np.diff(y))
         if len(lengths):
             row = int(lengths[0])
-            raise DataError(
+            raise unlike(number)(
                 f"column '{label}', row {first + row:,}: lists of {x[row + 1] - x[row]} and "
                 f"{y[row + 1] - y[row]} values"
             )

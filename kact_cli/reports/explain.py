@@ -105,6 +105,7 @@ def _tensor(job: TensorJob, jobs: int | None) -> dict[str, Any]:
             }
             for stage in plan.stages
         ],
+        "read_bytes": job.work_bytes,
         "output_bytes": job.result.end,
         "workers": estimate.workers,
         "memory": estimate.memory,

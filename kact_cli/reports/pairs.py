@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kact_cli.engine.layout import Grid, grow
-from kact_cli.errors import DataError
+from kact_cli.errors import DataError, DifferentError
 from kact_cli.formats.npy import BLOCK_BYTES, NpyTensor
 from kact_cli.reports.errors import Place
 from kact_cli.reports.numbers import OpenTable
@@ -31,6 +31,14 @@ class Piece(NamedTuple):
 
     read: Callable[[], list[Array]]
     place: Callable[[int], Place]
+
+
+def unlike(number: int) -> type[DataError]:
+    """The error for the file of that number, which does not go with the first one.
+
+    That of number 1 says that the files differ; number 2 are the inputs, of which neither is.
+    """
+    return DifferentError if number == 1 else DataError
 
 
 def seekable(
@@ -117,7 +125,7 @@ def aligned(
 ) -> Iterator[tuple[int, list[list[ColumnBlock]]]]:
     """The same rows of all: the number of the first, and of each file the blocks of its columns.
 
-    Raises DataError where one has more rows than another.
+    Raises what is `unlike` where one has more rows than another.
     """
     held: list[list[ColumnBlock]] = [[] for _ in files]
     done = 0
@@ -138,7 +146,7 @@ def aligned(
     for side in range(1, len(files)):
         if ready[0] != ready[side]:
             counts = [done + ready[i] + _count(files[i]) for i in (0, side)]
-            raise DataError(
+            raise unlike(side)(
                 f"{names[0]} has {counts[0]:,} rows and {names[side]} has {counts[1]:,}"
             )
 

@@ -16,7 +16,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from kact_cli.errors import DataError, UsageError
-from kact_cli.messages import clipped, listed, nearest
+from kact_cli.messages import clipped, listed, nearest, typed
 from kact_cli.types import Array
 
 
@@ -85,7 +85,9 @@ class ColumnBlock(NamedTuple):
         return ColumnBlock(self.values[first:last], nulls, offsets)
 
 
-_IDENTIFIER = re.compile(r"(?i:(.*[_ .-])?(ids?|uuid|index|idx)|unnamed: \d+)|.*[a-z](Id|ID|Index)")
+_IDENTIFIER = re.compile(
+    r"(?i:(.*[_ .-])?(ids?|uuid|index|idx)|unnamed: \d+(\.\d+)?)|.*[a-z](Id|ID|Index)"
+)
 
 
 def select(
@@ -111,8 +113,9 @@ def select(
     named = _patterns(include, columns)
     for i in sorted(chosen):
         if _identifies(columns, i) and columns[i].name not in named:
-            name = clipped(columns[i].name)
-            warn(f"column '{name}' looks like an identifier; --exclude {name} leaves it alone")
+            name = columns[i].name
+            way = f"--exclude {typed(name)} leaves it alone"
+            warn(f"column '{clipped(name)}' looks like an identifier; {way}")
     return sorted(chosen)
 
 
@@ -188,11 +191,11 @@ def _default(
         warn(f"no floating-point {noun}s; taking the integer ones: {taken}")
     elif any(columns[i].guessed for i in values):
         names = [columns[i].name for i in values if columns[i].guessed]
-        which = clipped(",".join(names))
-        every = clipped(",".join(columns[i].name for i in sorted({*chosen, *values})))
+        which = typed(",".join(names))
+        every = typed(",".join(columns[i].name for i in sorted({*chosen, *values})))
         warn(
-            f"{columns_named(names)} holds whole numbers and is left out: "
-            f"-c {which} takes it in, --exclude {which} leaves it out (all: -c {every})"
+            f"{columns_named(names)} holds whole numbers and is left out; to compute it too: "
+            f"-c {every}; to leave it out: --exclude {which}"
         )
     if all(c.kind is Kind.EMPTY and not c.guessed for c in columns):
         chosen = set(rest)  # a CSV of nothing but its header
@@ -231,6 +234,18 @@ def _matching(pattern: str, columns: Sequence[Column], noun: str) -> list[int]:
     ]
     if not found:
         names = [clipped(c.name) for c in columns]
-        hint = nearest(pattern, names) or f"; there are: {listed(names)}"
-        raise UsageError(f"no {noun} '{clipped(pattern)}'{hint}")
+        is_glob = any(mark in pattern for mark in "*?[")
+        close = nearest(pattern, _globs(names) if is_glob else names)
+        matches = " matches" if is_glob else ""
+        hint = close or f"; there are: {listed(names)}"
+        raise UsageError(f"no {noun}{matches} '{clipped(pattern)}'{hint}")
     return found
+
+
+def _globs(names: Sequence[str]) -> list[str]:
+    """The globs that were perhaps meant: the starts and ends of names, up to where words part."""
+    globs: dict[str, None] = {}
+    for name in names:
+        for part in re.finditer(r"[_ .-]|(?<=\D)(?=\d)", name):
+            globs |= {name[: part.end()] + "*": None, "*" + name[part.start() :]: None}
+    return list(globs)

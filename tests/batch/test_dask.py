@@ -79,7 +79,7 @@ def test_ctrl_c_ends_it(cluster: Cluster, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert errors.startswith(b"kact: stopped; ")
+    assert errors.startswith(b"kact: interrupted; ")
     assert errors.count(b"\n") == 1
     # What a worker had begun it ends or gives up; nothing stays half done
     assert wait_until(lambda: not leftovers(tmp_path), 10)

@@ -93,7 +93,7 @@ def test_signals_end_it_at_once_and_leave_nothing(
     os.killpg(process.pid, number)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 128 + number
-    assert errors == b"kact: stopped; 0 of 12 files done; --skip-existing goes on from there\n"
+    assert errors == b"kact: interrupted; 0 of 12 files done; --skip-existing goes on from there\n"
     assert not alive(below)
     assert not leftovers(tmp_path)
     assert not list((tmp_path / "tmp").iterdir())
@@ -108,7 +108,7 @@ def test_large_file_in_ranges_leaves_nothing_when_stopped(tmp_path: Path) -> Non
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors == b"kact: stopped; 0 of 1 file done; --skip-existing goes on from there\n"
+    assert errors == b"kact: interrupted; 0 of 1 file done; --skip-existing goes on from there\n"
     assert not leftovers(out)
 
 

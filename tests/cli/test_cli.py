@@ -178,6 +178,7 @@ def test_explain(kact: Kact, source: Path, tmp_path: Path) -> None:
         os.truncate(file.fileno(), file.tell() + 960_000_000)
     text = kact("explain", "softmax", tmp_path / "huge.npy").stdout.decode()
     assert "2 passes" in text
+    assert "1.79 GiB" in text  # what they read
     assert "read twice" in text
     for array in (np.ones(()), np.ones((0, 4)), np.ones((2, 3), ">i2", order="F")):
         np.save(tmp_path / "x.npy", array)

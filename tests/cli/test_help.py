@@ -43,10 +43,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("names", [(), *NAMES], ids=" ".join)
-def test_it_fits_80_columns(kact: Kact, names: tuple[str, ...]) -> None:
-    for columns in ("80", "200"):
-        lines = kact(*names, "--help", COLUMNS=columns).stdout.decode().splitlines()
-        assert all(len(line) <= 80 for line in lines)
+def test_it_fits_and_breaks_no_word(kact: Kact, names: tuple[str, ...]) -> None:
+    texts = {}
+    for columns in (50, 80, 200):
+        texts[columns] = kact(*names, "--help", COLUMNS=str(columns)).stdout.decode()
+        assert all(len(line) <= min(columns, 80) for line in texts[columns].splitlines())
+    # A line of shell goes on behind a backslash
+    assert texts[50].replace("\\\n", "").split() == texts[200].split()
 
 
 @pytest.mark.parametrize("names", NAMES, ids=" ".join)
@@ -87,6 +90,7 @@ def test_every_option_is_under_a_heading(kact: Kact, names: tuple[str, ...]) -> 
 
 def test_kact_alone_says_how_to_begin(kact: Kact) -> None:
     said = kact().stdout.decode()
+    assert all(len(line) <= 50 for line in said.splitlines())
     assert [line.split()[:2] for line in said.splitlines() if line.startswith("  kact")] == [
         ["kact", "list"], ["kact", "apply"], ["kact", "chain"]
     ]  # fmt: skip

@@ -76,6 +76,18 @@ def test_an_option_that_the_command_has_not_is_not_suggested() -> None:
     assert "Did you mean" not in told("apply", "relu", "--dim", "1")
 
 
+TEMPERATURE = [
+    ("apply", "softmax", "--temperature", "2", "x.npy"),
+    ("chain", "softmax", "--temperature=2", "x.npy"),
+    ("chain", "softmax(temperature=2)", "x.npy"),
+]
+
+
+@pytest.mark.parametrize("args", TEMPERATURE, ids=str)
+def test_a_temperature_is_a_chain(args: tuple[str, ...]) -> None:
+    assert "; a temperature of 2 is the chain rescaling(scale=1/2),softmax" in told(*args)
+
+
 ARGUMENTS = [
     (("apply", "relu", "a", "b", "c"), "kact batch relu a b c --output-dir DIR"),
     (("apply", "relu", *"abcdef"), "kact batch relu a … f --output-dir DIR"),

@@ -38,6 +38,19 @@ NASTY: dict[str, tuple[bytes, str]] = {
     "a header that is no JSON": (framed(b'{"a":'), "broken safetensors header"),
     "a header nested deeply": (framed(b'{"a":' + b"[" * 100_000), "broken safetensors header"),
     "a header that is not UTF-8": (framed(b'{"\xff":1}'), "broken safetensors header"),
+    "a header in UTF-16": (framed(json.dumps({"a": 1}).encode("utf-16")), "broken safetensors"),
+    "a header after a BOM": (framed(b"\xef\xbb\xbf{}"), "broken safetensors header"),
+    "bytes behind the header's end": (framed(b"{}\0\0"), "broken safetensors header"),
+    "a header that is a list": (framed(b"[]"), "header that is no object"),
+    "half a character in a name": (framed(b'{"\\ud800":1}'), "broken safetensors header"),
+    "half a character in metadata": (
+        framed(b'{"__metadata__":{"a":"\\ud800"}}'),
+        "broken safetensors header",
+    ),
+    "metadata that are no texts": (framed(b'{"__metadata__":{"a":1}}'), "that are not texts"),
+    "metadata twice": (framed(b'{"__metadata__":{},"__metadata__":{}}'), "is there twice"),
+    "one name of metadata twice": (framed(b'{"__metadata__":{"a":"","a":""}}'), "is there twice"),
+    "one field twice": (framed(b'{"a":{"dtype":"F32","dtype":"F32"}}'), "is there twice"),
     "one name twice": (framed(b'{"a":1,"a":2}'), "'a' is there twice"),
     "an entry that is no object": (framed(b'{"a":1}'), "'a' has a broken entry"),
     "an entry with one field more": (
@@ -45,6 +58,15 @@ NASTY: dict[str, tuple[bytes, str]] = {
         "'a' has a broken entry",
     ),
     "offsets that are no integers": (one((0.0, 24)), "'a' has a broken entry"),
+    "offsets that are texts": (one(("0", "24")), "'a' has a broken entry"),
+    "offsets that are truth values": (one((False, 24)), "'a' has a broken entry"),
+    "offsets beyond 64 bits": (one((0, 10**30)), "'a' has a broken entry"),
+    "offsets of 5000 digits": (
+        framed(b'{"a":{"data_offsets":[0,%b]}}' % (b"9" * 5000)),
+        "broken safetensors header",
+    ),
+    "a shape of NaN": (one(shape=(float("nan"), 6)), "'a' has a broken entry"),
+    "65 axes": (one((0, 4), shape=(1,) * 65, data=bytes(4)), "'a' has 65 axes; 64 is the limit"),
     "negative offsets": (one((-24, 0)), "'a' has a broken entry"),
     "offsets that go back": (one((24, 0)), "'a' has a broken entry"),
     "one offset": (one((24,)), "'a' has a broken entry"),
@@ -86,6 +108,45 @@ def test_what_is_broken_is_refused_in_one_line(tmp_path: Path, name: str) -> Non
 
 def test_the_limit_of_a_header_is_what_a_file_can_have() -> None:
     assert LIST_LIMIT == 16 << 20
+
+
+# Bytes and scalars beside: what they are stays, wherever it lies
+SMALL = {"u": ("U8", (1,), b"x"), "s": ("F32", (), X[1, 2:].tobytes())}
+ODD: dict[str, tuple[bytes, list[str]]] = {
+    "spaces around the header": (
+        framed(b"  %b   " % json.dumps({"a": entry()}).encode(), X.tobytes()),
+        ["a"],
+    ),
+    "no metadata": (
+        framed(json.dumps({"__metadata__": None, "a": entry()}).encode(), X.tobytes()),
+        ["a"],
+    ),
+    "data at an odd place": (safetensors({**SMALL, "a": X}), ["u", "s", "a"]),
+    "nothing between": (safetensors({"a": X, "z": ("F32", (3, 0), b""), "b": X}), ["a", "z", "b"]),
+    "dtypes of the future": (
+        safetensors(
+            {"q": ("F4", (6,), b"abc"), "a": X, "c": ("C64", (0,), b""), "t": ("T", (), b"")}
+        ),
+        ["q", "a", "c", "t"],
+    ),
+    "integers of 65 axes": (safetensors({"i": ("I8", (1,) * 65, b"i"), "a": X}), ["i", "a"]),
+    "truths that are 2": (safetensors({"t": ("BOOL", (2,), b"\2\3"), "a": X}), ["t", "a"]),
+    "names of any kind": (safetensors({"": X, "a\n\x1b": X, "../a": X}), ["", "a\n\x1b", "../a"]),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_odd_is_right(tmp_path: Path, name: str) -> None:
+    data, names = ODD[name]
+    path, out = tmp_path / "in.safetensors", tmp_path / "out.safetensors"
+    path.write_bytes(data)
+    before, _ = read_safetensors(path)
+    found, _ = read_safetensors(convert("relu", path, out))
+    assert list(found) == names
+    for key, (dtype, shape, values) in before.items():
+        if dtype == "F32":
+            values = np.maximum(np.frombuffer(values, "f4"), 0).tobytes()
+        assert found[key] == (dtype, shape, values)
 
 
 def test_a_dtype_that_kact_does_not_compute_is_copied(tmp_path: Path) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kact_cli.activations import ACTIVATIONS
 from kact_cli.cli import COMMANDS
 from kact_cli.errors import ExitCode
 from kact_cli.formats.declared import FORMATS
-from tests.tools.run import environment
+from tests.tools.run import Kact, environment
 
 MAN = Path(__file__).parent.parent.parent / "man"
 PAGES = sorted(MAN.glob("man1/*.1"))
@@ -56,6 +58,33 @@ def test_rules_files_and_places_are_there() -> None:
         assert f".SH {title}\n" in batch
     for name in ("kact\\-batch.json", "AWS_PROFILE", "AbortIncompleteMultipartUpload", "TLS"):
         assert name in batch
+
+
+RANGES = [(0, 1, "int8"), (-1, 1, "int8"), (-3.2, 8, "uint8"), (-0.278, 6, "int16")]
+
+
+@pytest.mark.parametrize(("least", "most", "dtype"), RANGES)
+def test_the_rule_for_scales(
+    kact: Kact, tmp_path: Path, least: float, most: float, dtype: str
+) -> None:
+    text = (MAN / "man1" / "kact.1").read_text().replace("\\-", "-")
+    rule = "scale = (B - A) / (M - L)", "zero point = L - round(A / scale)"
+    assert all(part in " ".join(text.split()) for part in rule)
+    limits = np.iinfo(dtype)
+    scale = (most - least) / (limits.max - limits.min)
+    zero = limits.min - round(least / scale)
+    if (least, most) == (0, 1):
+        (spelled,) = re.findall(r"^kact apply sigmoid --quantize-out (\S+) ", text, re.M)
+        assert spelled == f"{scale:.6g},{zero},{dtype}"
+    x = np.linspace(least, most, 1000)
+    np.save(tmp_path / "x.npy", x)
+    run = ("apply", "linear", "--quantize-out", f"{scale},{zero},{dtype}", tmp_path / "x.npy")
+    kact(*run, tmp_path / "q.npy")
+    q = np.load(tmp_path / "q.npy")
+    assert q.dtype == dtype
+    assert np.abs(q * scale - zero * scale - x).max() <= scale * 1.001
+    assert int(q.min()) <= limits.min + 1
+    assert int(q.max()) >= limits.max - 1
 
 
 @pytest.mark.skipif(not FOUND, reason="no program that formats man pages")

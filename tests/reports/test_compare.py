@@ -11,10 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kact_cli.errors import DataError
 from kact_cli.options import Options
-from kact_cli.reports.compare import compare
-from kact_cli.reports.errors import Tolerance
 from kact_cli.reports.inspect import describe, summarize
 from kact_cli.reports.numbers import open_numbers
 from tests.tools.run import Kact
@@ -149,53 +146,6 @@ def test_npy_with_a_table_by_position(kact: Kact, tmp_path: Path, order: str) ->
     assert found["columns"]["q"]["ulp"]["at"] == [150_000]
     piped = told(kact, "-", b, stdin=(tmp_path / "a.npy").read_bytes(), code=1)
     assert piped["columns"] == found["columns"]
-
-
-def test_what_cannot_be_compared(kact: Kact, refused: Kact, tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.zeros((2, 3)))
-    np.save(tmp_path / "b.npy", np.zeros((3, 2)))
-    refused("compare", tmp_path / "a.npy", tmp_path / "b.npy")
-    refused("compare", "-", "-", code=2)
-    refused("compare", "--max-ulp", "-1", tmp_path / "a.npy", tmp_path / "a.npy", code=2)
-
-    def table(name: str, **columns: Any) -> Path:
-        return write(pa.table(columns), tmp_path / f"{name}.parquet")
-
-    x = table("x", x=[1.0, 2.0])
-    for other in (
-        table("y", y=[1.0, 2.0]),
-        table("longer", x=[1.0, 2.0, 3.0]),
-        table("both", x=[1.0, 2.0], y=[1.0, 2.0]),
-        table("list", x=[[1.0], [2.0]]),
-    ):
-        refused("compare", x, other)
-        refused("compare", other, x)
-    refused("compare", table("p", x=[[1.0], [2.0]]), table("q", x=[[1.0], [2.0, 3.0]]))
-    kact("compare", "-c", "x", x, tmp_path / "both.parquet")
-
-
-NOTHING_TO_COMPARE = [
-    ({"a": ["x", "y"]}, {"a": ["x"]}, "no numbers to compare"),
-    ({"a": ["x"]}, {"a": ["x"]}, "no numbers to compare"),
-    ({"a": [1.5, 2.5]}, {"a": [1.5]}, "has 2 rows and {b} has 1"),
-    ({"a": [1.5], "b": ["x"]}, {"a": ["x"], "b": ["x"]}, "no column of numbers 'a'"),
-]
-
-
-@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
-@pytest.mark.parametrize(("a", "b", "words"), NOTHING_TO_COMPARE)
-def test_what_cannot_be_compared_fails(
-    tmp_path: Path, a: dict[str, list[Any]], b: dict[str, list[Any]], words: str, suffix: str
-) -> None:
-    x = write(pa.table(a), tmp_path / f"x.{suffix}")
-    y = write(pa.table(b), tmp_path / f"y.{suffix}")
-    with (
-        open_numbers(str(x)) as left,
-        open_numbers(str(y)) as right,
-        pytest.raises(DataError) as refusal,
-    ):
-        compare(left, right, Tolerance(), Options())
-    assert words.format(b=y) in str(refusal.value)
 
 
 def test_columns_of_one_name_are_each_by_itself(tmp_path: Path) -> None:

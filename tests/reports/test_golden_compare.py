@@ -237,7 +237,7 @@ def test_a_tensor_from_a_pipe_needs_no_temporary_file(kact: Kact, tmp_path: Path
 def test_inputs_of_another_shape(refused: Kact, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros(3))
     np.save(tmp_path / "x.npy", np.zeros(4))
-    said = refused("compare", *[tmp_path / "a.npy"] * 2, "-i", tmp_path / "x.npy").stderr
+    said = refused("compare", *[tmp_path / "a.npy"] * 2, "-i", tmp_path / "x.npy", code=2).stderr
     assert b"has the shape (3,)" in said
     refused("compare", tmp_path / "a.npy", "-", "-i", "-", code=2)
 

@@ -33,12 +33,17 @@ def ulp_in_decimal(name: str, x: float, result: float) -> float:
         return float(abs(Decimal(result) - wanted) / Decimal(math.ulp(float(wanted))))
 
 
+EXPONENT = 0x7FF << 52
+"""The bits of a float64 that are its exponent."""
+
+
 def ulp_error(result: Array, exact: Array) -> Array:
     """|result - exact| in ULP of the result's dtype; NaN for NaN is 0, as is inf for overflow."""
     info = np.finfo(result.dtype)
-    _, exponent = np.frexp(exact)
-    ulp = np.ldexp(1.0, np.maximum(exponent - 1, info.minexp) - info.nmant)
+    # The power of two at or below each number is its bits without those of its fraction
+    power = (exact.view(np.int64) & EXPONENT).view(np.float64)
     with np.errstate(all="ignore"):
+        ulp = np.maximum(power, float(info.smallest_normal)) * float(info.eps)
         error = np.abs(result.astype(np.float64) - exact) / ulp
         overflow = np.isinf(result) & (result == exact.astype(result.dtype))
         same = overflow | (np.isnan(result) & np.isnan(exact))

@@ -21,10 +21,14 @@ MIB = 1024 * 1024
 Kact = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
+SETTINGS = ("PYTHONUNBUFFERED", "TERM", "COLORTERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR",
+            "CLICOLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")  # fmt: skip
+"""What says how output looks, to Python, Click, rich or kact: each test sets what it needs."""
+
+
 def environment(**more: str) -> dict[str, str]:
-    """This environment without what would hide a bug: unbuffered output, kact's own settings."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("KACT_")}
-    kept.pop("PYTHONUNBUFFERED", None)
+    """This environment without what makes another test of a test: those, kact's own settings."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("KACT_") and k not in SETTINGS}
     return {**kept, **more}
 
 

@@ -1,4 +1,4 @@
-"""What is read as a header, a number, a null; what takes part; and what is refused or said.
+"""What is read as a header, a number, a null; what takes part; and what is said of it.
 
 Each case is a kind of file that people have. relu doubles as a mark: what it has read is written as
 a float, 2 as 2.0.
@@ -21,6 +21,11 @@ QUIET: dict[str, tuple[str, str]] = {
     "an id by its ending": ("user_id,a\n5,1.5\n9,2\n", "user_id,a\n5,1.5\n9,2.0\n"),
     "pandas' index, read once": ("Unnamed: 0,a\n5,1.5\n9,2\n", "Unnamed: 0,a\n5,1.5\n9,2.0\n"),
     "pandas' index": (",a\n5,1.5\n9,2\n", ",a\n5,1.5\n9,2.0\n"),
+    "pandas' index, read twice": ("Unnamed: 0.1,a\n5,1.5\n9,2\n", "Unnamed: 0.1,a\n5,1.5\n9,2.0\n"),
+    "addresses": ("ip,a\n192.168.100.101,-1.5\n", "ip,a\n192.168.100.101,0.0\n"),
+    "dates": ("d,a\n2019-01-02,-1.5\n", "d,a\n2019-01-02,0.0\n"),
+    "times": ("t,a\n12:30,-1.5\n12:31:05.5,2.5\n", "t,a\n12:30,0.0\n12:31:05.5,2.5\n"),
+    "codes with letters": ("c,a\nP01,-1.5\nP02,2.5\n", "c,a\nP01,0.0\nP02,2.5\n"),
     "from 0": ("n,a\n0,1.5\n1,2\n", "n,a\n0,1.5\n1,2.0\n"),
     "from 17": ("n,a\n17,1.5\n18,2\n", "n,a\n17,1.5\n18,2.0\n"),
     "codes": ("zip,a\n01067,1.5\n10115,2\n", "zip,a\n01067,1.5\n10115,2.0\n"),
@@ -62,6 +67,8 @@ GIVEN: dict[str, tuple[str, list[str], str]] = {
     "decimal commas": ("a;b\n-1,5;2,5\n", ["--decimal", ","], "a;b\n0,0;2,5\n"),
     "quoted decimal commas": ('a,b\n"-1,5","2,5"\n', ["--decimal", ","], 'a,b\n"0,0","2,5"\n'),
     "one column of them": ("a\n-1,5\n2,5\n", ["--decimal", ","], "a\n0,0\n2,5\n"),
+    "decimal commas and spaces": ("-1,5 2,5\n3,5 4\n", ["--decimal", ","], "0,0 2,5\n3,5 4,0\n"),
+    "one column of them, no header": ("-1,5\n2,5\n", ["--decimal", ","], "0,0\n2,5\n"),
     "decimal commas, formatted": (
         "a;b\n-1,5;2,5\n", ["--decimal", ",", "--float-format", ".2f"], "a;b\n0,00;2,50\n"
     ),
@@ -83,7 +90,8 @@ def test_as_the_user_says(tmp_path: Path, case: str) -> None:
 WARNED: dict[str, tuple[str, str]] = {
     "whole numbers": (
         "a,b\n1.5,2\n0.5,-1\n",
-        "column 'b' holds whole numbers and is left out: -c b takes it in, --exclude b leaves it",
+        "column 'b' holds whole numbers and is left out; to compute it too: -c a,b; "
+        "to leave it out: --exclude b",
     ),
     "two columns": ("a,b,c\n1.5,2,3\n0.5,-1,1\n", "each of the columns b, c holds whole numbers"),
     "a float id": (
@@ -92,6 +100,28 @@ WARNED: dict[str, tuple[str, str]] = {
     ),
     "house numbers": ("n,a\n1,1.5\n2,2.5\n3A,3.5\n", "column 'n' passes as text, though there"),
     "numbers in text": ("t,a\nx,1.5\ny,2.5\n7.5,1\n", "numbers in it (line 2: 'x')"),
+    **{
+        f"{cells[0]} and {cells[1]}": (
+            f"t,a\n{cells[0]},1.5\n{cells[1]},2.5\n,3.5\n",
+            "column 't' passes as text, though there are numbers in it (line 2: ",
+        )
+        for cells in (
+            ("50%", "20.5%"),
+            ("$5.00", "$1"),
+            ("5 €", "1.5 €"),
+            ("5kg", "10kg"),
+            ("(5)", "(6.5)"),
+            ("<0.1", "<5"),
+            ("'1.5'", "'2'"),
+            ('"[1.5, 2]"', '"[3]"'),
+            ("1+2j", "1.5-1e3j"),
+        )
+    },
+    "whole numbers after nothing": (
+        "x,y\n" + "0.5,\n" * 15_000 + "1.5,6\n",
+        "column 'y', empty at first, holds whole numbers and is left out; to compute it, name it",
+    ),
+    "a name with a space": ("my id,x\n1.0,2.5\n2.0,3.5\n", "--exclude 'my id' leaves it alone"),
     "only whole numbers": ("a,b\n5,2\n3,-1\n", "no floating-point columns; taking the integer"),
 }
 
@@ -102,6 +132,8 @@ def test_with_a_warning(tmp_path: Path, case: str, chain: str) -> None:
     text, words = WARNED[case]
     (tmp_path / "in.csv").write_text(text)
     for command in (["apply", chain], ["explain", chain]):
+        if command[0] == "explain" and len(text) > 1 << 16:
+            continue  # it looks at the head alone
         targets = [tmp_path / "out.csv"] * (command[0] == "apply")
         code, said = run_here(*command, tmp_path / "in.csv", *targets)
         assert code == 0
@@ -109,97 +141,6 @@ def test_with_a_warning(tmp_path: Path, case: str, chain: str) -> None:
     code, said = run_here("apply", chain, "--strict", tmp_path / "in.csv", tmp_path / "no.csv")
     assert code == 2
     assert not (tmp_path / "no.csv").exists()
-
-
-ODD = [
-    "?",
-    "-",
-    ".",
-    "oops",
-    "\\N",
-    "-1.#IND",
-    '"1,234"',
-    "\N{MINUS SIGN}1.5",
-    "1D0",
-    "1.5\xa0",
-    "nan(1)",
-]
-REFUSED: dict[str, tuple[str, str]] = {
-    **{
-        f"{cell}, {place}": (
-            "id,a,b\n" + "".join(f"{i},1.5,2.5\n" for i in range(n)) + f"{n},1.5,{cell}\n",
-            f"column 'b', record {n + 1:,} (line {n + 2:,}): ",
-        )
-        for cell in ODD
-        for place, n in (("at once", 1), ("late", 20_000))
-    },
-    "a late fraction": (
-        "x,y\n" + "".join(f"0.5,{i % 7}\n" for i in range(15_000)) + "1.5,6.5\n",
-        "column 'y', record 15,001 (line 15,002): '6.5' is a fraction",
-    ),
-    "a late exponent, in the identifier": (
-        "id,y\n" + "".join(f"{i},1.5\n" for i in range(15_000)) + "1e3,6.5\n",
-        "column 'id', record 15,001 (line 15,002): '1e3' is a fraction",
-    ),
-    "values after nothing": (
-        "x,y\n" + "0.5,\n" * 15_000 + "1.5,6.5\n",
-        "-c y takes it in, --exclude y leaves it out",
-    ),
-    "a blank line, too few cells": ('x,y\n"1",2\n\n1.5,"2\n"\n1\n', "record 3 (line 6) has"),
-    "years": ("2023,2024\n1.5,2.5\n", "--header or --no-header"),
-    "years over some whole numbers": (
-        "2023,2024\n1,2.5\n2,3\n4,5\n", "--header or --no-header"
-    ),
-    "years over whole numbers": ("name,2019,2020\na,1,2\nb,-3,4\n", "--header or --no-header"),
-    "a run beside a name": ("a,1,2,3\nx,1.5,-2.5,3\ny,2,3,1\n", "--header or --no-header"),
-    "years beside a name": ("name,2023,2024\na,1.5,2\nb,2,3\n", "--header or --no-header"),
-    "columns that disagree": ("a,1.5\n2.5,3.5\n", "--header or --no-header"),
-    "nothing but a header of numbers": ("1 2 3\n", "--header or --no-header"),
-    "hi": ("hi\n", "'hi' alone is no table"),
-    "text": ("a,b\nx,y\n", "no column holds numbers; there are: a (text), b (text)"),
-    "nulls": ("a,b\n,\n,\n", "no column holds numbers"),
-    "decimal commas": ("a;b\n1,5;2,5\n", "'1,5' is not a number; --decimal , reads"),
-    "decimal points among commas": ("a;b\n1,5;2.5\n", "'1,5' is not a number; --decimal , reads"),
-    "an unclosed quote": ('a,b\n1.5,2.5\n1.5,"2.5\n1.5,2.5\n', "record 2 (line 3) has a quote"),
-    "a long cell": ('a,t\n1.5,"' + "x" * (17 << 20) + '"\n', "record 1 (line 2) takes more"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("to", ["csv", "npy", "parquet"])
-@pytest.mark.parametrize("case", REFUSED)
-def test_refused(tmp_path: Path, case: str, to: str) -> None:
-    text, words = REFUSED[case]
-    if to != "csv" and len(text) > 1 << 20:
-        return
-    (tmp_path / "in.csv").write_text(text)
-    out = tmp_path / f"out.{to}"
-    code, said = run_here("apply", "relu", "-q", "-j", "2", tmp_path / "in.csv", out)
-    assert code == 1, said
-    assert said.startswith(f"kact: error: {tmp_path / 'in.csv'}: ")
-    assert words in said
-    assert len(said) < 500 + len(str(tmp_path))
-    assert [p.name for p in tmp_path.iterdir()] == ["in.csv"]
-
-
-@pytest.mark.parametrize("options", [["-c", "b"], ["-c", "a,b"], ["-c", "*"]], ids=" ".join)
-def test_an_odd_cell_is_refused_however_its_column_was_chosen(
-    tmp_path: Path, options: list[str]
-) -> None:
-    (tmp_path / "in.csv").write_text("a,b\n1.5,2.5\n2.5,?\n")
-    code, said = run_here("apply", "relu", *options, tmp_path / "in.csv", tmp_path / "out.csv")
-    assert code == 1
-    assert "column 'b', record 2 (line 3): '?' is not a number; --null '?' reads it" in said
-    assert "--exclude b leaves the column alone" in said
-
-
-@pytest.mark.parametrize("jobs", ["1", "4"])
-def test_an_unclosed_quote_is_placed_the_same_by_any_number_of_threads(
-    tmp_path: Path, jobs: str
-) -> None:
-    lines = [b"a,t\n"] + [b'1.5,"x\ny"\n'] * 100_000 + [b'1.5,"x\n'] + [b"1.5,x\n"] * 100_000
-    (tmp_path / "in.csv").write_bytes(b"".join(lines))
-    code, said = run_here("apply", "relu", "-j", jobs, tmp_path / "in.csv", tmp_path / "out.csv")
-    assert (code, "record 100,001 (line 200,002) has a quote" in said) == (1, True), said
 
 
 def test_nulls_and_commas_into_other_formats(tmp_path: Path) -> None:

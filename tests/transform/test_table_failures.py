@@ -34,7 +34,9 @@ def test_signals_of_a_run_that_stalls(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 130
             assert process.stderr is not None
-            assert process.stderr.read() == b""
+            assert (
+                process.stderr.read() == f"kact: interrupted; {target} was not written\n".encode()
+            )
         assert not list(tmp_path.glob(".kact*"))
         assert not target.exists()
 

@@ -12,8 +12,8 @@ from tests.trust.inputs import Tree
 
 CODES = (0, 1, 2, 130, 141, 143)
 HUNG = (-signal.SIGALRM, -signal.SIGXCPU)
-BESIDE = (b"kact: warning: ", b"kact: stopped; ")
-"""Lines beside the one that says what went wrong: the second is how far a batch came."""
+BESIDE = (b"kact: warning: ", b"kact: interrupted; ")
+"""Lines beside the one that says what went wrong: the second is how far it came until a signal."""
 MANIFEST = ".kact-batch.json"
 """What a batch says of itself, which differs from one moment to the next."""
 

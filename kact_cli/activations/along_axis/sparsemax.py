@@ -27,7 +27,7 @@ def sparsemax(
 
     A NaN or inf makes its whole group NaN, as does a group of nothing but -inf; another -inf gives
     0. It is computed in float64, of groups that fit in memory. Keras up to 3.15 gives too little
-    where several results are not 0 (https://github.com/keras-team/keras/issues/23425).
+    where several results are not 0 (issue 23425 of github.com/keras-team/keras).
     keras.activations.sparsemax; Martins and Astudillo 2016, https://arxiv.org/abs/1602.02068.
     """
     if x.size == 0:

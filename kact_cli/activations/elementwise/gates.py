@@ -132,6 +132,10 @@ def _most(x: Tile) -> float:
     return 87.0 if x.itemsize == 4 else 708.0
 
 
+def _exp_of_most(x: Tile) -> float:
+    return 6.076030225056872e37 if x.itemsize == 4 else 3.023383144276055e307
+
+
 def _times_sigmoid(x: Tile, y: Tile, rest: Tile | None, m: Math) -> None:
     """Overwrite x with x / (1 + exp(-(y + rest))), and y and rest."""
     np.negative(y, out=y)
@@ -141,13 +145,14 @@ def _times_sigmoid(x: Tile, y: Tile, rest: Tile | None, m: Math) -> None:
     if factor.size:
         np.subtract(_most(y), factor, out=factor)
         m.exp(factor, factor)
-        y[far] = _most(y)
+        y[far] = 0
     if rest is None:
         m.exp(y, y)
     else:
         np.negative(rest, out=rest)
         m.exp_of_sum(y, rest, y)
     y += 1
+    y[far] = _exp_of_most(y)
     x /= y
     if factor.size:
         x[far] *= factor

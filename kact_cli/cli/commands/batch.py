@@ -83,7 +83,8 @@ from kact_cli.parallel.processes import Inline, Processes, Workers
     FILES,
     "--update",
     is_flag=True,
-    help="The same, but do again what was made from an INPUT that has changed since.",
+    help="The same, but make again what is of an INPUT that has changed: in size or time of "
+    "modification, as .kact-batch.json has them.",
 )
 @option(RUNNING, "--keep-going", "-k", is_flag=True, help="Finish the rest when a file fails.")
 @option(RUNNING, "--dry-run", "-n", is_flag=True, help="Print what would be done.")
@@ -158,7 +159,7 @@ def command(
         watched(options, lambda: batch.run(workers))
     except BaseException as e:
         if not isinstance(e, Exception) and not chosen["quiet"]:  # a signal
-            complain(f"stopped; {_progress(batch.results, len(todo), again)}", "")
+            complain(f"interrupted; {_progress(batch.results, len(todo), again)}", "")
         raise
     finally:
         made = [result.item for result in batch.results if result.outcome is not None]

@@ -23,6 +23,7 @@ from kact_cli.types import dtype_name
 
 @click.command(
     cls=Command,
+    failure=ExitCode.TROUBLE,
     examples=[
         "kact compare --max-ulp 4 device.npy expected.npy",
         "kact compare --input logits.npy --top 3 device.npy expected.npy",
@@ -79,8 +80,10 @@ def command(
 ) -> int:
     """Compare two files' numbers: errors in ULP and absolute.
 
-    Exit code 0 if every pair passes, 1 if one does not, or if shapes, columns or rows differ. A
-    pair passes if it is equal (0.0 and -0.0 are, as are two NaN and two nulls), or within
+    Exit code 0 if every pair passes; 1 if one does not, or if shapes, columns or rows differ; 2 if
+    the files cannot be compared, as of cmp, diff and grep.
+
+    A pair passes if it is equal (0.0 and -0.0 are, as are two NaN and two nulls), or within
     --max-ulp, or within --atol + --rtol * |b|: B is what is expected, and A what was got.
     --p99-ulp is a limit for all pairs together, beside these or, alone, instead of them.
 
@@ -125,7 +128,7 @@ def command(
             click.echo(line)
     if output is not None:
         comparison.draw(found, tolerance, output, overwrite)
-    return ExitCode.DONE if found.passed else ExitCode.DATA
+    return ExitCode.DONE if found.passed else ExitCode.DIFFERENT
 
 
 def _dtypes(a: Numbers, b: Numbers) -> list[str]:

@@ -33,8 +33,9 @@ def command(spec: Chain, input: str | None, as_json_: bool, **chosen: Any) -> No
     """Show what a chain would do: steps, passes, memory.
 
     Without INPUT, the steps with every parameter; with it, also columns, dtypes, passes, chunks,
-    peak memory and temporary disk. Nothing is written, and of INPUT no more than its header and
-    first rows is read.
+    what is read and written, peak memory and temporary disk. Nothing is written, and of INPUT no
+    more than its header and first rows is read. How long it takes depends on the disk: the progress
+    of the work tells.
     """
     found = explain(spec, input, make_options(**chosen))
     for line in [as_json(found)] if as_json_ else _lines(found):
@@ -82,7 +83,7 @@ def _tensor(name: str, t: Mapping[str, Any]) -> Iterator[str]:
         passes = counted(stage["passes"], "pass", "passes")
         chunks = f"{counted(stage['chunks'], 'chunk')} of {human(stage['chunk_bytes'])}"
         facts.append((title, f"{passes} over the tensor, in {chunks}"))
-    facts.append(("output", human(t["output_bytes"])))
+    facts += [("input read", human(t["read_bytes"])), ("output", human(t["output_bytes"]))]
     yield from columns([*facts, *_needs(t)])
 
 

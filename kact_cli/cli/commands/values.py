@@ -82,4 +82,4 @@ def command(
 
     options = make_options(**chosen)
     vectors = Vectors(dtype_named(dtype), every, specials, first, last, count, chain, seed)
-    watched(options, lambda: write(vectors, output, options))
+    watched(options, lambda: write(vectors, output, options), output)

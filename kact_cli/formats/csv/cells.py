@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kact_cli.errors import DataError
+from kact_cli.messages import counted
 
 Positions = NDArray[np.int64]
 
@@ -220,6 +221,11 @@ def _is_regular(is_end: NDArray[np.bool_], width: int) -> bool:
     )
 
 
+def uneven(count: int, width: int) -> str:
+    """What is said of a record of `count` cells where there should be `width`."""
+    return f" has {counted(count, 'cell')} where there should be {width:,}"
+
+
 def _without_blank_lines(
     data: bytes, ends: Positions, is_end: NDArray[np.bool_], width: int, record_end: bytes
 ) -> tuple[Positions, Positions]:
@@ -235,8 +241,6 @@ def _without_blank_lines(
     wrong = np.flatnonzero((counts != width) & ~blank)
     if len(wrong):
         record = int(wrong[0] - np.count_nonzero(blank[: wrong[0]]))
-        n = int(counts[wrong[0]])
-        cells = "1 cell" if n == 1 else f"{n:,} cells"
         line = data.count(record_end, 0, int(starts[wrong[0]]))
-        raise RecordError(f" has {cells} where there should be {width:,}", record, line)
+        raise RecordError(uneven(int(counts[wrong[0]]), width), record, line)
     return np.delete(ends, last[blank]), starts[~blank]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kact_cli.errors import DataError, UsageError
-from kact_cli.formats.csv.cells import SPACE, place, separators
+from kact_cli.formats.csv.cells import SPACE, RecordError, place, separators, uneven
 from kact_cli.formats.csv.header import has_header
 from kact_cli.formats.csv.kinds import column
 from kact_cli.formats.csv.spelling import NUMBERS, Cell, Spelling, bare, shown
@@ -129,9 +129,22 @@ def sniff(
         before += body[: records[0].end]
     else:
         names = [f"c{i}" for i in range(len(first))]
+    _check_even(records[header:], len(first), header, lines)
     named = tuple(Column(name, *c[1:]) for name, c in zip(names, found, strict=True))
     quoted = header and all(cell.startswith('"') for cell in first)
     return Dialect(chosen, line_ending, named, before[: len(head)], header, quoted, spelling)
+
+
+def _check_even(records: Sequence[Record], width: int, header: bool, lines: int) -> None:
+    """Raise DataError for the first of the records that has not `width` cells."""
+    records = [r for r in records if r.cells != [""] or width == 1]
+    for i, record in enumerate(records):
+        count = len(record.cells)
+        if count != width:
+            rows = header and width > 1 and all(len(r.cells) == width + 1 for r in records)
+            named = any(r.cells[-1] for r in records)  # else a delimiter ends each record
+            hint = " (R's row.names? With col.names=NA they have a name)" if rows and named else ""
+            raise RecordError(uneven(count, width) + hint, i, record.line).after(0, lines)
 
 
 def _by_column(records: list[Record], width: int) -> Sequence[Sequence[str]]:
@@ -142,6 +155,8 @@ def _by_column(records: list[Record], width: int) -> Sequence[Sequence[str]]:
 
 def _refuse_what_is_not_text(head: bytes) -> None:
     zeros = head[:4096].count(0)
+    if head[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        raise DataError("not UTF-8 text but UTF-32: convert it with `iconv -f utf-32 -t utf-8`")
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or 4 * zeros > len(head[:4096]):
         raise DataError("not UTF-8 text (UTF-16?): convert it with `iconv -f utf-16 -t utf-8`")
     if zeros:
@@ -213,22 +228,33 @@ def _records(
 
 
 def _delimiter(text: bytes, line_ending: bytes, spelling: Spelling) -> str:
-    """The candidate that cuts the first records into the same number of cells, and into numbers."""
+    """The candidate that cuts the first records into the same number of cells, and into numbers.
 
-    def score(candidate: str) -> tuple[bool, float, int]:
+    Runs of spaces do where nothing else does, and where all that they cut out below the header are
+    numbers, as in `1,5 2,5`. Nor is a decimal comma a delimiter between numbers without quotes.
+    """
+
+    def cut(candidate: str) -> list[list[str]]:
         sample = text if text.count(line_ending[-1:], 0, _SAMPLE) < 3 else text[:_SAMPLE]
-        cut = _records(sample, candidate.encode(), line_ending, _DELIMITER_SAMPLE)
-        records = [record.cells for record in cut]
+        found = _records(sample, candidate.encode(), line_ending, _DELIMITER_SAMPLE)
+        return [record.cells for record in found]
+
+    def score(records: list[list[str]]) -> tuple[bool, float, int]:
         cells = [bare(cell) for record in records for cell in record]
         numbers = sum(spelling.of(c) in _NUMERIC for c in cells)
         even = len({*map(len, records)}) == 1
         return even, numbers / max(1, len(cells)), len(records[0]) if records else 0
 
-    scores = {d: score(d) for d in DELIMITERS if d.encode() in text}
+    first = cut(",")[:1] if spelling.decimal == "," and b'"' not in text else []
+    taken = "," if any(spelling.of(bare(cell)) in NUMBERS for r in first for cell in r) else ""
+    scores = {d: score(cut(d)) for d in DELIMITERS if d.encode() in text and d != taken}
     many = {d: s for d, s in scores.items() if s[2] > 1}
-    if not any(even for even, _, _ in many.values()) and b" " in text:
-        spaces = score(" ")
-        if spaces[0] and spaces[1] > 0 and spaces[2] > 1:
+    best = max(many.values(), default=(False, 0.0, 0))
+    if b" " in text:
+        records = cut(" ")
+        even, numbers, width = score(records[1:] or records)
+        certain = 1 == numbers > best[1] if best[0] else numbers > 0
+        if even and width > 1 and certain:
             return " "
     if not many:
         return ";" if spelling.decimal == "," else ","

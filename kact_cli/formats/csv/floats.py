@@ -9,6 +9,7 @@ read every such text as the same float64, and `nan`, `inf` and `-inf` beside it.
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -26,6 +27,10 @@ def _orjson() -> Any:
 
 
 orjson = _orjson()
+
+
+_PLAIN = re.compile(r" *[+-]?[\d.]+(e[+-]\d+)?%? *", re.I | re.A)
+"""A number without commas, which may be the delimiter, and without what fills up its width."""
 
 
 class Texts(NamedTuple):
@@ -129,8 +134,10 @@ def _joined(texts: list[bytes], reserve: int) -> Texts:
 
 
 def check_format(spec: str) -> None:
-    """Raise UsageError if `spec` is no format of a float."""
+    """Raise UsageError if `spec` is no format of a float, or one that `_PLAIN` is not."""
     try:
-        format(1.0, spec)
+        plain = all(_PLAIN.fullmatch(format(x, spec)) for x in (1234567.5, -0.25))
     except ValueError:
-        raise UsageError(f"not a float format: {spec!r}; try .6g or .3f") from None
+        plain = False
+    if not plain:
+        raise UsageError(f"not a float format: {spec!r}; try .6g or .3f")

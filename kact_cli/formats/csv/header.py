@@ -71,7 +71,7 @@ def _stand_as_years(top: Sequence[str], below: Sequence[Cell], row: bool) -> boo
 
 def _alone(first: Sequence[str], top: Sequence[Cell]) -> bool:
     """Of a record with none below."""
-    numbers = [cell for cell in top if cell in NUMBERS]
+    numbers = [cell for cell in top if cell in NUMBERS or cell is Cell.NEARLY]
     if not numbers:
         return True
     if len(numbers) + top.count(Cell.NULL) < len(top) or _is_run(first, top, alone=True):

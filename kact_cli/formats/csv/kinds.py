@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -11,6 +13,10 @@ from kact_cli.tables.columns import Column, Kind
 NUMBERS, MIXED = 1 / 2, 1 / 3
 """Of cells that are numbers, fractions among them: from here on the others are taken for faults,
 and from here on for text that is worth a warning."""
+
+_FIGURE = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.I | re.A)
+_AMONG_SIGNS = re.compile(r"(?!0$)[^\w\s]{0,2}\s?0\s?[^\d\s]{0,5}", re.A)
+"""What `_signs` has of 50%, $5, 3.5 kg and [0.1, 0.2]."""
 
 _TYPES = {
     Kind.FLOAT: "float64",
@@ -41,6 +47,10 @@ def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spel
         kind = Kind.INTEGER
     else:
         mixed = bool(text) and whole > text
+    if kind is Kind.OTHER and 2 * text > len(found) - kinds.count(Cell.NULL):
+        words = [cell for cell, is_ in zip(found, kinds, strict=True) if is_ is Cell.TEXT]
+        signs, count = Counter(map(_signs, words)).most_common(1)[0]
+        mixed |= bool(_AMONG_SIGNS.fullmatch(signs)) and 2 * count > len(words)
     example = ""
     if kind is Kind.OTHER:
         odd = (Cell.TEXT, Cell.CODE)[not text]
@@ -55,6 +65,11 @@ def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spel
         example=example,
         mixed=mixed,
     )
+
+
+def _signs(cell: str) -> str:
+    """A cell with 0 in place of each number and of each row of numbers in it."""
+    return re.sub(r"0(?:[\s,;]*0)*", "0", _FIGURE.sub("0", cell[:200]))
 
 
 @lru_cache(1)  # a line of commas is a file of columns without a name

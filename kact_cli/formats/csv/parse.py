@@ -25,7 +25,7 @@ from kact_cli.formats.csv.cells import (
 )
 from kact_cli.formats.csv.dialect import Dialect, not_utf8
 from kact_cli.formats.csv.spelling import NULLS, NUMBERS, Cell, bare, shown
-from kact_cli.messages import clipped
+from kact_cli.messages import clipped, typed
 from kact_cli.tables.arrays import bitmap
 
 Mask = NDArray[np.bool_]
@@ -52,6 +52,8 @@ class ParsedBlock:
     """Which numbers are null; None if none is."""
     overflows: int
     """Cells such as 1e400 that are finite numbers, but not in this dtype."""
+    filled: Sequence[int] = ()
+    """Which of the columns that were left out on a guess have values here."""
 
     @property
     def records(self) -> int:
@@ -77,8 +79,7 @@ def parse(
     located = locate(data, dialect.delimiter, dialect.record_end, len(dialect.columns))
     if not data.isascii():
         _check_utf8(located)
-    if len(unseen):
-        _refuse_fractions(located, dialect, np.array(unseen, np.intp))
+    filled = _filled(located, dialect, np.array(unseen, np.intp)) if len(unseen) else []
     selected = np.array(columns, np.intp)
     cells = located.cells(selected)
     numbers, nulls = _numbers(located, cells, np.dtype(dtype), dialect, selected)
@@ -87,7 +88,7 @@ def parse(
         b"inf" not in data[starts[i] : ends[i]].lower()
         for i in np.flatnonzero(np.isinf(numbers.reshape(-1)))
     )
-    return ParsedBlock(block, dialect, located, selected, cells, numbers, nulls, overflows)
+    return ParsedBlock(block, dialect, located, selected, cells, numbers, nulls, overflows, filled)
 
 
 def _numbers(
@@ -111,10 +112,7 @@ def _numbers(
         _cast(text, starts[:_PROBE], ends[:_PROBE], nulls[:_PROBE], dtype)
         numbers = _cast(text, starts, ends, nulls, dtype)
     except pa.ArrowInvalid:
-        starts, ends = _trimmed(data, starts, ends)
-        nulls = starts == ends
-        _find_words(data, starts, ends, nulls, spelling.nulls, fold=False)
-        _find_words(data, starts, ends, nulls, NULLS, fold=True)
+        starts, ends, nulls = _read_closely(data, starts, ends, spelling.nulls)
         try:
             numbers = _cast(text, starts, ends, nulls, dtype)
         except pa.ArrowInvalid:
@@ -164,6 +162,17 @@ def _trimmed(data: bytes, starts: Offsets, ends: Offsets) -> tuple[Offsets, Offs
     return starts, ends
 
 
+def _read_closely(
+    data: bytes, starts: Offsets, ends: Offsets, words: Sequence[str]
+) -> tuple[Offsets, Offsets, Mask]:
+    """The cells without the spaces and quotes around them, and which of them are null."""
+    starts, ends = _trimmed(data, starts, ends)
+    nulls: Mask = starts == ends
+    _find_words(data, starts, ends, nulls, words, fold=False)
+    _find_words(data, starts, ends, nulls, NULLS, fold=True)
+    return starts, ends, nulls
+
+
 def _find_words(
     data: bytes,
     starts: Offsets,
@@ -187,26 +196,36 @@ def _find_words(
         nulls[same] = True
 
 
-def _refuse_fractions(located: Records, dialect: Dialect, columns: NDArray[np.intp]) -> None:
-    """Raise RecordError where a cell of columns that were left out shows that they hold numbers."""
+def _filled(located: Records, dialect: Dialect, columns: NDArray[np.intp]) -> list[int]:
+    """Which of the columns, left out on a guess, have whole numbers in the block.
+
+    Raises RecordError where a cell shows that a column holds other numbers.
+    """
     import pyarrow as pa
 
-    cells = located.cells(columns)
+    cells, integers = located.cells(columns), np.dtype(np.int64)
     starts, ends = cells.starts.reshape(-1), cells.ends.reshape(-1)
+    nulls, found = starts == ends, None
     try:
-        _cast(located.data, starts, ends, starts == ends, np.dtype(np.int64))
-        return
+        _cast(located.data, starts, ends, nulls, integers)
     except pa.ArrowInvalid:
-        pass
-    found = _first(located, cells, lambda cell: dialect.spelling.of(cell) is Cell.FRACTION)
+        starts, ends, nulls = _read_closely(located.data, starts, ends, dialect.spelling.nulls)
+        try:
+            _cast(located.data, starts, ends, nulls, integers)
+        except pa.ArrowInvalid:
+            fractions = (Cell.FRACTION, Cell.NEARLY)
+            found = _first(located, cells, lambda cell: dialect.spelling.of(cell) in fractions)
+            nulls[:] = True  # there is text
     if found is not None:
         at, cell = found
-        name = clipped(dialect.names[columns[at % len(columns)]])
+        name = dialect.names[columns[at % len(columns)]]
         said = (
-            f"{shown(cell)} is a fraction in a column that was left out for whole numbers; "
-            f"-c {name} takes it in, --exclude {name} leaves it out"
+            f"{shown(cell)} is a fraction in a column that was left out for whole numbers; to "
+            f"compute it, name it in -c with the others; to leave it out: --exclude {typed(name)}"
         )
         raise _error(said, located, name, at // len(columns))
+    empty = nulls.reshape(-1, len(columns)).all(axis=0)
+    return [int(column) for column in columns[~empty]]
 
 
 def _not_a_number(
@@ -217,7 +236,7 @@ def _not_a_number(
     found = _first(located, cells, lambda cell: dialect.spelling.of(cell) not in known)
     assert found is not None, "Arrow refuses what is a number"
     at, cell = found
-    name = clipped(dialect.names[columns[at % len(columns)]])
+    name = dialect.names[columns[at % len(columns)]]
     return _error(dialect.spelling.refusal(cell, name), located, name, at // len(columns))
 
 
@@ -232,7 +251,7 @@ def _first(located: Records, cells: Cells, wanted: Callable[[str], bool]) -> tup
 
 
 def _error(said: str, located: Records, name: str, record: int) -> RecordError:
-    return RecordError(f": {said}", record, located.line(record), f"column {name!r}, ")
+    return RecordError(f": {said}", record, located.line(record), f"column {clipped(name)!r}, ")
 
 
 def _check_utf8(located: Records) -> None:

@@ -12,7 +12,7 @@ import re
 from enum import Enum
 from typing import NamedTuple
 
-from kact_cli.messages import clipped
+from kact_cli.messages import clipped, typed
 
 NULLS = frozenset({"", "na", "n/a", "<na>", "#n/a", "null", "none"})
 """Cells, in any case of letters, that hold no number: null, and written back as they were.
@@ -28,10 +28,13 @@ _WHOLE = re.compile(r"[+-]?\d+", re.A)
 _CODE = re.compile(r"0\d+", re.A)
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf(?:inity)?)", re.I | re.A)
 _NEARLY = re.compile(
-    r"[+-]?(?:\d+,\d+|\d{1,3}(?:[,.'\xa0\u202f]\d{3})+(?:[.,]\d+)?|\d+\.?\d*d[+-]?\d+"
-    r"|\d\.#\w+)",
+    r"[+-]?(?:\d+,\d+|\d{1,3}(?:[,.'_\xa0\u202f]\d{3})+(?:[.,]\d+)?|\d{1,3}(?: \d{3})+[.,]\d+"
+    r"|(?:\d+\.?\d*|\.\d+)d[+-]?\d+|\d\.#\w+|0x[\da-f]+\.?[\da-f]*p[+-]?\d+)",
     re.I | re.A,
 )
+_ADDRESS = re.compile(r"\d+(?:\.\d+){3}", re.A)
+_UNSEEN = "\ufeff\u200b\x1a\0"
+"""What an editor does not show, and Unicode does not call a space."""
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:e[+-]?\d+)?", re.I | re.A)
 
 
@@ -42,7 +45,7 @@ class Cell(Enum):
     CODE = "a whole number with zeros in front, as 007"
     FRACTION = "a number with a fraction or an exponent, nan or inf"
     NULL = "no value"
-    NEARLY = "written as a number, but not as kact reads them: 1,234 or −1 or 1D0"
+    NEARLY = "a number, but not as kact reads them: 1,234 or −1 or 1D0, or beside what is unseen"
     TEXT = "any other"
 
 
@@ -74,10 +77,10 @@ class Spelling(NamedTuple):
             return Cell.CODE if _CODE.fullmatch(cell) else Cell.WHOLE
         if _NUMBER.fullmatch(self.pointed(cell)):
             return Cell.FRACTION
-        plain = cell.replace("\N{MINUS SIGN}", "-").strip("\xa0\u202f\u2009")
-        if _NEARLY.fullmatch(plain) or _NUMBER.fullmatch(plain):
-            return Cell.NEARLY
-        return Cell.TEXT
+        plain = cell.replace("\N{MINUS SIGN}", "-").strip().strip(_UNSEEN)
+        number = _NUMBER.fullmatch(plain) or _NUMBER.fullmatch(self.pointed(plain))
+        nearly = number or (_NEARLY.fullmatch(plain) and not _ADDRESS.fullmatch(plain))
+        return Cell.NEARLY if nearly else Cell.TEXT
 
     def pointed(self, cell: str) -> str:
         """The cell with point and comma exchanged, where commas are decimal."""
@@ -85,13 +88,13 @@ class Spelling(NamedTuple):
 
     def refusal(self, cell: str, column: str) -> str:
         """What is said of a cell that is no number in a column of numbers, and the way out."""
-        comma = self.decimal == "." and _COMMA.fullmatch(cell)
-        way = (
-            "--decimal , reads decimal commas"
-            if comma
-            else f"--null {shown(cell)} reads it as missing"
-        )
-        return f"{shown(cell)} is not a number; {way}, --exclude {column} leaves the column alone"
+        way = f"--null {shown(cell)} reads it as missing"
+        if self.decimal == "." and _COMMA.fullmatch(cell):
+            way = "--decimal , reads decimal commas"
+        elif self.decimal == "," and _NUMBER.fullmatch(cell):
+            way = "--decimal . reads decimal points"
+        alone = f"--exclude {typed(column)} leaves the column alone"
+        return f"{shown(cell)} is not a number; {way}, {alone}"
 
 
 def shown(cell: str) -> str:

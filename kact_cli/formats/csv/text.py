@@ -21,7 +21,7 @@ from kact_cli.formats.detect import by_head
 from kact_cli.formats.foreign import HEAD_BYTES, refuse_foreign
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
-from kact_cli.tables.columns import Column, select, unseen
+from kact_cli.tables.columns import Column, Kind, columns_named, select, unseen
 
 T = TypeVar("T")
 
@@ -48,6 +48,8 @@ class CsvText:
         self.columns: tuple[Column, ...] = self.dialect.columns
         self.overflows = 0
         """Cells such as 1e400 that the last pass has read as inf."""
+        self.filled: set[int] = set()
+        """The columns left out on a guess in which the last pass has seen whole numbers."""
 
     def _start(self) -> tuple[Callable[[int], bytes], bytes]:
         """Reading from the start: the first bytes, and a function for the others."""
@@ -91,7 +93,8 @@ class CsvText:
         try:
             chosen = select(self.columns, o.columns, o.exclude, o.observer.warn)
         except DataError as e:
-            raise DataError(f"{self._source.name}: {e}") from e
+            way = "; --delimiter says what is between two cells" if len(self.columns) == 1 else ""
+            raise DataError(f"{self._source.name}: {e}{way}") from e
         return chosen, unseen(self.columns, chosen, o.columns, o.exclude)
 
     def each(
@@ -108,14 +111,14 @@ class CsvText:
         Errors name the file, the record and its line: the first one in the file, whatever `jobs`.
         """
         dialect, end = self.dialect, ord(self.dialect.record_end)
-        self.overflows = 0
+        self.overflows, self.filled = 0, set()
 
-        def done(block: CsvBlock | RecordError) -> tuple[int, int, int, T]:
+        def done(block: CsvBlock | RecordError) -> tuple[int, int, int, Sequence[int], T]:
             if isinstance(block, RecordError):
                 raise block
             parsed = parse(block, dialect, columns, dtype, unseen)
             lines = int(np.count_nonzero(np.frombuffer(block.data, np.uint8) == end))
-            return parsed.records, lines, parsed.overflows, function(parsed)
+            return parsed.records, lines, parsed.overflows, parsed.filled, function(parsed)
 
         records, lines = 0, dialect.preamble.count(dialect.record_end)
         with thread_pool(jobs) as (pool, count):
@@ -124,7 +127,8 @@ class CsvText:
                     records += found[0]
                     lines += found[1]
                     self.overflows += found[2]
-                    yield found[3]
+                    self.filled.update(found[3])
+                    yield found[4]
             except RecordError as e:
                 raise DataError(f"{self._source.name}: {e.after(records, lines)}") from e
 
@@ -143,3 +147,7 @@ class CsvText:
         if self.overflows:
             number = "number is" if self.overflows == 1 else "numbers are"
             yield f"{self.overflows:,} {number} too large: read as inf"
+        late = [self.columns[i] for i in sorted(self.filled)]
+        if names := [c.name for c in late if c.kind is Kind.EMPTY]:
+            what = "empty at first, holds whole numbers and is left out"
+            yield f"{columns_named(names)}, {what}; to compute it, name it in -c with the others"

@@ -28,7 +28,9 @@ from kact_cli.types import dtype_name
 SUFFIX = ".npy"
 LOCAL = struct.Struct("<4s5H3L2H")
 """A local header: signature, version, flags, method, time, date, CRC, sizes, two lengths."""
-ENCRYPTED, UTF8 = 0x1, 0x800
+UTF8 = 0x800
+UNREADABLE = {0x1: "is encrypted", 0x20: "is a patch of another file"}
+"""By the flag of a member that says so."""
 METHODS = {0: "stored", 8: "deflated", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd"}
 RATIO_LIMIT = 1000
 """Deflated data that grows more than so many times, and beyond the limit of a unit, is no tensor of
@@ -93,11 +95,12 @@ class NpzReader(ArchiveReader):
         for info in self.infos:
             name = info.filename.removesuffix(SUFFIX)
             if name in seen:
-                raise self._refused(info, "is there twice")
+                raise self._refused(info, f"is there twice, with or without {SUFFIX}")
             if leads_out(name):
                 raise self._refused(info, "has a path that leads out of the archive")
-            if info.flag_bits & ENCRYPTED:
-                raise self._refused(info, "is encrypted")
+            for flag, fault in UNREADABLE.items():
+                if info.flag_bits & flag:
+                    raise self._refused(info, fault)
             seen.add(name)
         places = [self._place(info) for info in self.infos]
         end = 0
@@ -114,6 +117,8 @@ class NpzReader(ArchiveReader):
 
     def _place(self, info: zipfile.ZipInfo) -> Place:
         buffer = bytearray(LOCAL.size)
+        if info.header_offset < 0:
+            raise zipfile.BadZipFile("its list of members is not where it should be")
         self.source.read_at(memoryview(buffer), info.header_offset)
         fields = LOCAL.unpack(buffer)
         lengths = fields[-2:]
@@ -161,7 +166,8 @@ class NpzReader(ArchiveReader):
 
 def leads_out(name: str) -> bool:
     """Whether who unpacks a member of that name may write outside of where it is unpacked."""
-    return name.startswith("/") or ".." in name.split("/")
+    path = name.replace("\\", "/")
+    return path.startswith("/") or ".." in path.split("/")
 
 
 def _starts(member: tuple[zipfile.ZipInfo, Place]) -> int:

@@ -31,6 +31,7 @@ CENTRAL = struct.Struct("<4s4B4H3L5H2L")
 END = struct.Struct("<4s4H2LH")
 END64 = struct.Struct("<4sQ2H2L4Q")
 LOCATOR64 = struct.Struct("<4sLQL")
+NAME_LIMIT = 0xFFFF - len(SUFFIX)
 FULL, FULL_COUNT = 0xFFFFFFFF, 0xFFFF
 """What stands in a field that is too short for its number, which a zip64 field then has."""
 ZIP64 = 1
@@ -54,6 +55,11 @@ class NpzWriter(ArchiveWriter):
     ) -> None:
         if bad := next((r.name for r in results if leads_out(r.name)), None):
             raise DataError(f"{target.name}: '{display(bad)}' would lead out of an .npz")
+        if long := next((r.name for r in results if len(r.name.encode()) > NAME_LIMIT), None):
+            raise DataError(
+                f"{target.name}: '{display(long)[:40]}…' is too long a name for an .npz; "
+                f"{NAME_LIMIT:,} bytes is the limit"
+            )
         self._results = results
         self._like = like if isinstance(like, NpzReader) else None
         self._options = options

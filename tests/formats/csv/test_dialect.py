@@ -131,6 +131,7 @@ def test_an_empty_file_is_an_error(data):
     [
         ("a,b\n1,2\n".encode("utf-16"), "iconv -f utf-16"),
         ("a,b\n1,2\n".encode("utf-16-le"), "iconv -f utf-16"),
+        ("a,b\n1,2\n".encode("utf-32"), "iconv -f utf-32"),
         ("größe,b\n1,2\n".encode("latin-1"), "iconv -f latin1"),
         (b"a,b\n1,2\n\0\n", "zero bytes"),
     ],

@@ -142,7 +142,7 @@ def test_formatted():
     assert result.starts.tolist() == [0, 6, 10]
 
 
-@pytest.mark.parametrize("spec", ["z9q", "d", "%.3f", "s"])
+@pytest.mark.parametrize("spec", ["z9q", "d", "%.3f", "s", ",.2f", "_.2f", "x>20", "n>9"])
 def test_what_is_no_float_format_is_a_usage_error(spec):
     with pytest.raises(UsageError, match="float format"):
         formatted(np.array([1.0]), spec)
