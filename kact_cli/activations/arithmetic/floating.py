@@ -20,8 +20,8 @@ _NEAR, _TANH_NEAR = 2.0, 0.9640275800758169
 _LEVELS = {np.dtype(np.float32): 13, np.dtype(np.float64): 23}
 # So many powers of at most 1/128 give all digits of a float32, and of a float64
 _FEW_POWERS, _POWERS = 4, 8
-_UPPER = ~((1 << 27) - 1)
-"""The bits of a float64 that are left of it so that its square is exact."""
+_UPPER, _HALF_UNIT = ~((1 << 27) - 1), 1 << 26
+"""The bits of a float64 that are left of it so that its square is exact, and half of their last."""
 
 
 class Floating(Math):
@@ -44,12 +44,13 @@ class Floating(Math):
                 fraction += odd
                 np.divide(square, fraction, out=fraction)
             fraction += square
-            fraction += 3
+            below = fraction + 3
             cube = square * near
-            up_to_near = cube / fraction
+            up_to_near = cube / below
             if self.exact and self.careful:
                 lost = product_rest(near, square, cube) + near * square_rest(near, square)
-                up_to_near += lost / fraction
+                lost -= up_to_near * sum_rest(fraction, np.array(3.0), below)
+                up_to_near += lost / below
             self.tanh(part, result)
             result -= np.clip(result, -_TANH_NEAR, _TANH_NEAR)
             np.subtract(part - near, result, out=result)
@@ -126,7 +127,7 @@ class Floating(Math):
 
 def halves(x: Tile) -> tuple[Tile, Tile]:
     """A float64 as two, whose products with such halves are exact."""
-    upper = (x.view(np.int64) & _UPPER).view(np.float64)
+    upper = ((x.view(np.int64) + _HALF_UNIT) & _UPPER).view(np.float64)
     return upper, x - upper
 
 
@@ -140,7 +141,7 @@ def square_rest(x: Tile, square: Tile) -> Tile:
 def product_rest(x: Tile, y: Tile, product: Tile) -> Tile:
     """What rounding x * y to `product` lost; 0 where that is no number."""
     (a, b), (c, d) = halves(x), halves(y)
-    rest: Tile = ((a * c - product) + (a * d + b * c)) + b * d
+    rest: Tile = (((a * c - product) + a * d) + b * c) + b * d
     np.copyto(rest, 0, where=~np.isfinite(rest))
     return rest
 
