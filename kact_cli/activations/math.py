@@ -11,6 +11,7 @@ computes with as well.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
     Tile = NDArray[Any]
 else:
     Tile = Any
+
+
+BLOCK_BYTES = 128 * 1024
+"""What is computed in one go, where there are several buffers: shorter blocks spend their time in
+Python, longer ones in memory."""
+
+
+def blocks(*tiles: Tile) -> Iterator[tuple[Tile, ...]]:
+    """The same parts of 1-D tiles, one after another, for a kernel with arrays of its own."""
+    length = BLOCK_BYTES // tiles[0].itemsize
+    for first in range(0, tiles[0].size, length):
+        yield tuple(tile[first : first + length] for tile in tiles)
 
 
 class Math(ABC):

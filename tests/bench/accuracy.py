@@ -22,7 +22,7 @@ import numpy as np
 
 from kact_cli import apply
 from tests.activations.test_accuracy import bit_patterns
-from tests.bench.kernels import processor
+from tests.bench.processor import processor
 from tests.tools.numbers import ELEMENTWISE, Array, exactly, is_normal, ulp_error
 
 Function = Callable[[Array], Any]

@@ -2,7 +2,7 @@
 
     pip install -e '.[bench]'
     python tests/bench/compare.py [--rounds 5] [--scale 1] [--only WORD] [--peers LIST] [--data DIR]
-                                  [--existing] [--before CHECKOUT]
+                                  [--existing] [--before CHECKOUT] [--baseline]
 
 Makes the data once, runs kact and each peer alternately, checks that their outputs agree, and
 prints a Markdown table: kact's median time and peak memory, and for each peer the median of the
@@ -10,7 +10,8 @@ ratios kact / peer, round by round (below 1: kact is faster); behind a slash tha
 seconds of all threads, which other work on the machine disturbs less. Files are in the page cache.
 Outputs are new files, or with `--existing` replace those of the round before. "no arithmetic" is
 kact with an activation that leaves everything as it is; `--before` takes another checkout of kact
-for a peer.
+for a peer. With `--baseline` NumPy and torch take the processor for one without AVX-512; what else
+the peers are made of does not know of that.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
-import numpy as np
 from peers import FIVE
+from processor import processor, without_avx512
 
 HERE = Path(__file__).parent
 KACT = f"{sys.executable} -m kact_cli"
@@ -69,9 +71,8 @@ def jobs(data: Path) -> Iterator[Job]:
         return f"{sys.executable} {HERE / 'peers.py'} {peer} {name} {data / source} {out}"
 
     def npy(name: str, source: str, spec: str, label: str) -> Job:
-        nothing = f"{sys.executable} {HERE / 'nothing.py'} chain nothing --overwrite"
         peers = {"cp": f"cp {data / source} {{out}}"}
-        peers["no arithmetic"] = f"{nothing} {data / source} {{out}}"
+        peers["no arithmetic"] = f"{KACT} chain linear --overwrite {data / source} {{out}}"
         lacks = {"numexpr": name.startswith("softmax")}
         lacks["onnxruntime"] = source == "f8.npy" and name not in ONNX_FLOAT64
         for peer in NPY_PEERS:
@@ -110,6 +111,7 @@ def jobs(data: Path) -> Iterator[Job]:
                 peers["miller"] = f"mlr --csv put '{MILLER_STEPS}' {data / table} > {{out}}"
             command = f"{KACT} chain {name} --columns 'x*' --overwrite {data / table} {{out}}"
             yield Job(f"{table} {name}", Path(table).suffix, command, peers)
+    yield from reading(data)
     tiny = f"{KACT} apply relu --overwrite {data / 'tiny.npy'} {{out}}"
     imports = {"import numpy, click": f"{sys.executable} -c 'import numpy, click'"}
     yield Job("start: a tiny .npy", ".npy", tiny, imports, tolerance=None)
@@ -117,14 +119,24 @@ def jobs(data: Path) -> Iterator[Job]:
     yield Job("start: kact --help", ".txt", f"{KACT} --help > {{out}}", click, tolerance=None)
 
 
-def processor() -> str:
-    """The processor's name, and the features that NumPy finds and uses here."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    facts = {k.strip(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
-    named = [facts.get(k, "?") for k in ("model name", "cpu family", "model")]
-    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
-    used = [f for f in found if f not in os.environ.get("NPY_DISABLE_CPU_FEATURES", "").split()]
-    return "{} (family {}, model {}), {} cores; {}".format(*named, os.cpu_count(), " ".join(used))
+def reading(data: Path) -> Iterator[Job]:
+    """What is read and summed up: two files compared, one described."""
+    for suffix, first, compared_by, described_by in (
+        (".npy", "f4", ("allclose", "numpy"), ("numpy",)),
+        (".parquet", "wide", ("polars",), ("polars", "duckdb", "pandas")),
+    ):
+        one, other = data / f"{first}{suffix}", data / f"{first}-near{suffix}"
+        for name, command, peers, files in (
+            ("compare", "compare --max-ulp 4", compared_by, f"{one} {other}"),
+            ("inspect --stats", "inspect --stats", described_by, f"{one}"),
+        ):
+            scripts = {
+                peer: f"{sys.executable} {HERE / 'reading.py'} {name.split()[0]} {peer} {files}"
+                for peer in peers
+            }
+            scripts = {peer: f"{script} > {{out}}" for peer, script in scripts.items()}
+            kact = f"{KACT} {command} {files} > {{out}}"
+            yield Job(f"{one.name} {name}", ".txt", kact, scripts, tolerance=None)
 
 
 def run(command: str, out: Path) -> tuple[float, float, float]:
@@ -192,11 +204,16 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(".bench"))
     parser.add_argument("--before", type=Path, help="an older checkout of kact, as a peer")
     parser.add_argument("--existing", action="store_true", help="outputs replace older ones")
+    parser.add_argument("--baseline", action="store_true", help="as without AVX-512")
     chosen = parser.parse_args()
+    if chosen.baseline:
+        arguments = [a for a in sys.argv if a != "--baseline"]
+        os.execve(sys.executable, [sys.executable, *arguments], without_avx512())
     # Another process makes the data: this one stays small, for its memory is its children's floor
     make = [sys.executable, str(HERE / "data.py"), str(chosen.data), str(chosen.scale)]
     subprocess.run(make, check=True)
-    print(f"{processor()}\n")
+    missing = {p for p in (*NPY_PEERS, *TABLE_PEERS) if find_spec(p) is None}
+    print(f"{processor()}{''.join(f'; no {p} here' for p in sorted(missing))}\n")
     print("| job | kact | peak | kact's time / the peer's (its peak) |\n|---|---|---|---|")
     for job in jobs(chosen.data.resolve()):
         if chosen.before:
@@ -204,9 +221,9 @@ def main() -> None:
                 KACT, f"env PYTHONSAFEPATH=1 PYTHONPATH={chosen.before.resolve()} {KACT}"
             )
             job = replace(job, peers={**job.peers, "before": older})
-        if chosen.peers:
-            some = {n: c for n, c in job.peers.items() if n in chosen.peers.split(",")}
-            job = replace(job, peers=some)
+        wanted = chosen.peers.split(",") if chosen.peers else list(job.peers)
+        some = {n: c for n, c in job.peers.items() if n in wanted and n not in missing}
+        job = replace(job, peers=some)
         if chosen.only in job.name and job.peers:
             result = measure(job, chosen.rounds, chosen.data, existing=chosen.existing)
             print(line(job, result), flush=True)

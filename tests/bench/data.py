@@ -34,19 +34,23 @@ def tensors(directory: Path, scale: float) -> None:
             elements = count if dtype is np.float32 else count // 2
             x = rng.standard_normal((max(1, elements // width), width), np.float32)
             np.save(path, (3 * x).astype(dtype))
+    if not (directory / "f4-near.npy").exists():
+        np.save(directory / "f4-near.npy", _near(np.load(directory / "f4.npy", mmap_mode="r")))
     if not (directory / "tiny.npy").exists():
         np.save(directory / "tiny.npy", rng.standard_normal((8, 10), np.float32))
 
 
 def tables(directory: Path, scale: float) -> None:
     """Tables of 8, 1 and 400 columns of numbers, one of mostly text, one of lists, as Parquet; the
-    first as CSV too."""
+    first as CSV too, and with numbers an ULP away."""
     rng = np.random.default_rng(SEED)
     rows = int(scale * 5_000_000)
     wide = {"id": np.arange(rows)}
     wide |= {f"x{i}": rng.standard_normal(rows, np.float32) for i in range(8)}
     table = pa.table(wide)
     _parquet(table, directory / "wide.parquet")
+    near = {name: _near(x) if name != "id" else x for name, x in wide.items()}
+    _parquet(pa.table(near), directory / "wide-near.parquet")
     if not (directory / "wide.csv").exists():
         pa.csv.write_csv(table.slice(0, rows // 5), directory / "wide.csv")
     for name, columns, most in (("narrow", 1, 20_000_000), ("hundreds", 400, 100_000)):
@@ -72,6 +76,11 @@ def tables(directory: Path, scale: float) -> None:
     offsets = pa.array(np.arange(0, 32 * rows + 1, 32, dtype=np.int32))
     lists = pa.table({"id": np.arange(rows), "x0": pa.ListArray.from_arrays(offsets, values)})
     _parquet(lists, directory / "lists.parquet")
+
+
+def _near(x: np.ndarray) -> np.ndarray:
+    """The same but for an ULP or two."""
+    return x * np.float32(1 + 2**-22)
 
 
 def _parquet(table: pa.Table, path: Path) -> None:

@@ -1,27 +1,24 @@
 """Nanoseconds an element for each activation on one cache-sized tile, beside torch on one thread.
 
     pip install -e '.[bench]'
-    python -m tests.bench.kernels [ROUNDS]
+    python -m tests.bench.kernels [--rounds 7] [--only WORD] [--dtypes float32,float64]
 
-Four columns: kact as it is on this processor, kact without the features beyond NumPy's baseline
-(AVX2, AVX-512, …, by running itself in a child with NPY_DISABLE_CPU_FEATURES), kact with `--exact`,
-and torch. They run alternately, each for a few milliseconds a round; medians of processor time are
-printed. kact overwrites its tile, so it copies its input in first, and that copy's time is taken
-off.
+kact and torch as they are on this processor, both again without AVX-512 (`without_avx512`), and
+kact with `--exact`. They run alternately, each for a few milliseconds a round; medians of processor
+time are printed. kact overwrites its tile, so it copies its input in first, and that copy's time is
+taken off.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib import import_module
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -29,14 +26,13 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 
-from kact_cli.activations.arithmetic.fast import features
 from kact_cli.chain import Chain
 from kact_cli.engine.engine import TILE_BYTES, Engine
 from kact_cli.engine.plan import plan_tensor
 from kact_cli.engine.program import Program
+from tests.bench.processor import processor, without_avx512
 
 SECONDS = 4e-3
-DISABLE = "NPY_DISABLE_CPU_FEATURES"
 DTYPES = ("float16", "float32", "float64")
 Run = Callable[[], object]
 
@@ -139,65 +135,47 @@ def nanoseconds(runs: list[Run], elements: int, rounds: int) -> list[float]:
     return [median(taken) for taken in times]
 
 
-def measure(rounds: int, *, peers: bool) -> dict[str, list[float]]:
-    """Nanoseconds for each row and dtype: kact, and with `peers` kact exactly, and torch."""
+def measure(rounds: int, only: str, dtypes: list[str]) -> dict[str, list[float]]:
+    """Nanoseconds for each row and dtype: kact, torch, and kact exactly."""
     found = {}
-    for dtype in DTYPES:
+    for dtype in dtypes:
         for name, chain, source in cases(dtype):
+            if only not in name:
+                continue
             runs: list[Run] = [partial(np.copyto, np.empty_like(source), source)]
-            runs.append(kact(chain, source))
-            if peers:
-                runs += [kact(chain, source, exact=True), peer(name, source)]
-            copied, *taken = nanoseconds(runs, source.size, rounds)
-            own = taken[:2] if peers else taken
-            found[f"{name} {dtype}"] = [t - copied for t in own] + taken[2:]
+            runs += [kact(chain, source), kact(chain, source, exact=True), peer(name, source)]
+            copied, mine, exact, torch = nanoseconds(runs, source.size, rounds)
+            found[f"{name} {dtype}"] = [mine - copied, torch, exact - copied]
     return found
 
 
-def baseline(rounds: int) -> dict[str, list[float]]:
-    """The same in a child without the features that NumPy dispatches on."""
-    core = import_module("numpy._core._multiarray_umath")
-    names = [n for n in core.__cpu_dispatch__ if core.__cpu_features__.get(n)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.kernels", str(rounds), "--child"],
-        env={**os.environ, DISABLE: " ".join(names)},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    found: dict[str, list[float]] = json.loads(done.stdout)
-    return found
-
-
-def processor() -> str:
-    """Its name and the features that decide how NumPy computes."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor()
-    telling = ("AVX2", "FMA3", "AVX512_SKX", "X86_V3", "X86_V4", "ASIMD", "SVE")
-    return f"{name}: {', '.join(f for f in telling if f in features()) or 'baseline alone'}"
-
-
-def main(rounds: int) -> None:
-    print(f"{processor()}; NumPy {np.__version__}\n")
-    here, without = measure(rounds, peers=True), baseline(rounds)
-    for dtype in DTYPES:
-        print(f"| {dtype}, ns | kact | baseline | exact | torch | kact / torch | exact / kact |")
-        print("|---|---|---|---|---|---|---|")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--dtypes", default=",".join(DTYPES))
+    parser.add_argument("--json", action="store_true", help="print what was measured, and no more")
+    chosen = parser.parse_args()
+    dtypes = chosen.dtypes.split(",")
+    here = measure(chosen.rounds, chosen.only, dtypes)
+    if chosen.json:
+        print(json.dumps(here))
+        return
+    command = [sys.executable, "-m", "tests.bench.kernels", *sys.argv[1:], "--json"]
+    child = subprocess.run(command, env=without_avx512(), stdout=subprocess.PIPE, check=True)
+    there: dict[str, list[float]] = json.loads(child.stdout)
+    print(f"{processor()}; NumPy {np.__version__}")
+    titles = "kact | torch | ratio | kact, AVX2 | torch, AVX2 | ratio | exact | exact / kact"
+    for dtype in dtypes:
+        print(f"\n| {dtype}, ns | {titles} |\n|---|---|---|---|---|---|---|---|---|")
         for name in (*ELEMENTWISE, *SOFTMAX_SHAPES):
-            mine, exact, torch = here[f"{name} {dtype}"]
-            (bare,) = without[f"{name} {dtype}"]
-            print(
-                f"| {name} | {mine:.2f} | {bare:.2f} | {exact:.2f} | {torch:.2f} "
-                f"| {mine / torch:.2f} | {exact / mine:.1f} |"
-            )
-        print()
+            if only := here.get(f"{name} {dtype}"):
+                cells = [name]
+                for mine, torch, _ in (only, there[f"{name} {dtype}"]):
+                    cells += [f"{mine:.2f}", f"{torch:.2f}", f"{mine / torch:.2f}"]
+                cells += [f"{only[2]:.2f}", f"{only[2] / only[0]:.1f}"]
+                print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-    if "--child" in sys.argv:
-        print(json.dumps(measure(count, peers=False)))
-    else:
-        main(count)
+    main()

@@ -28,10 +28,7 @@ from kact_cli.activations.arithmetic.tables import (
     powers,
     tangents,
 )
-from kact_cli.activations.math import Tile
-
-BLOCK_BYTES = 128 * 1024
-"""What is computed in one go: shorter blocks spend their time in Python, longer ones in memory."""
+from kact_cli.activations.math import BLOCK_BYTES, Tile
 
 
 class Basic:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from kact_cli.activations.arithmetic.basic import BLOCK_BYTES
 from kact_cli.activations.arithmetic.tables import (
     FARTHEST_MILLS,
     LOWEST,
@@ -14,14 +13,15 @@ from kact_cli.activations.arithmetic.tables import (
     NORMAL_DENSITY,
     mills_ratios,
 )
-from kact_cli.activations.math import Math, Tile
+from kact_cli.activations.math import BLOCK_BYTES, Math, Tile, blocks
 
-# Up to here x - tanh(x) would lose digits, and so many terms of the fraction give all of them
-_NEAR, _TERMS = 2.0, 11
+# Up to here x - tanh(x) would lose digits, and the fraction has them all with so many levels
+_NEAR, _TANH_NEAR = 2.0, 0.9640275800758169
+_LEVELS = {np.dtype(np.float32): 13, np.dtype(np.float64): 23}
 # So many powers of at most 1/128 give all digits of a float32, and of a float64
 _FEW_POWERS, _POWERS = 4, 8
-_UPPER = ~((1 << 27) - 1)
-"""The bits of a float64 that are left of it so that its square is exact."""
+_UPPER, _HALF_UNIT = ~((1 << 27) - 1), 1 << 26
+"""The bits of a float64 that are left of it so that its square is exact, and half of their last."""
 
 
 class Floating(Math):
@@ -32,20 +32,29 @@ class Floating(Math):
         self._buffers: list[Tile] = []
 
     def tanh_shrink(self, x: Tile, out: Tile) -> None:
-        """x - tanh(x); near 0, tanh(x) is x / (1 + x**2 / (3 + x**2 / (5 + ...)))."""
-        self.tanh(x, out)
-        np.subtract(x, out, out=out)
-        near = np.clip(x, -_NEAR, _NEAR)
-        square = near * near
-        fraction = np.full_like(near, 2 * _TERMS + 3)
-        for odd in range(2 * _TERMS + 1, 1, -2):
-            np.divide(square, fraction, out=fraction)
-            fraction += odd
-        np.divide(square, fraction, out=fraction)
-        near *= fraction
-        fraction += 1
-        near /= fraction
-        np.copyto(out, near, where=np.absolute(x) < _NEAR)
+        """x - tanh(x): what it is up to _NEAR, and beyond it what it is more than there.
+
+        tanh(x) = x / (1 + s / k), k = 3 + s / (5 + s / (7 + ...)), s = x**2.
+        """
+        for part, result in blocks(x, out):
+            near = np.clip(part, -_NEAR, _NEAR)
+            square = near * near
+            fraction = square / _LEVELS[x.dtype]
+            for odd in range(_LEVELS[x.dtype] - 2, 3, -2):
+                fraction += odd
+                np.divide(square, fraction, out=fraction)
+            fraction += square
+            below = fraction + 3
+            cube = square * near
+            up_to_near = cube / below
+            if self.exact and self.careful:
+                lost = product_rest(near, square, cube) + near * square_rest(near, square)
+                lost -= up_to_near * sum_rest(fraction, np.array(3.0), below)
+                up_to_near += lost / below
+            self.tanh(part, result)
+            result -= np.clip(result, -_TANH_NEAR, _TANH_NEAR)
+            np.subtract(part - near, result, out=result)
+            result += up_to_near
 
     def gelu(self, x: Tile, out: Tile) -> None:
         """x * (1 + erf(x / sqrt(2))) / 2, by way of Mills's ratio.
@@ -118,7 +127,7 @@ class Floating(Math):
 
 def halves(x: Tile) -> tuple[Tile, Tile]:
     """A float64 as two, whose products with such halves are exact."""
-    upper = (x.view(np.int64) & _UPPER).view(np.float64)
+    upper = ((x.view(np.int64) + _HALF_UNIT) & _UPPER).view(np.float64)
     return upper, x - upper
 
 
@@ -132,7 +141,7 @@ def square_rest(x: Tile, square: Tile) -> Tile:
 def product_rest(x: Tile, y: Tile, product: Tile) -> Tile:
     """What rounding x * y to `product` lost; 0 where that is no number."""
     (a, b), (c, d) = halves(x), halves(y)
-    rest: Tile = ((a * c - product) + (a * d + b * c)) + b * d
+    rest: Tile = (((a * c - product) + a * d) + b * c) + b * d
     np.copyto(rest, 0, where=~np.isfinite(rest))
     return rest
 
@@ -142,3 +151,15 @@ def sum_rest(x: Tile, y: Tile, total: Tile) -> Tile:
     part = total - x
     rest: Tile = (x - (total - part)) + (y - part)
     return rest
+
+
+def to_odd(x: Tile, lost: Tile) -> None:
+    """Make x the neighbour of x + lost whose last bit is 1, where `lost` is not 0.
+
+    `lost` is at most half an ULP. Rounded to half of the digits, the result is what the sum itself
+    would be rounded to.
+    """
+    bits = x.view(np.int64)
+    inexact = np.absolute(lost) > 0
+    bits -= inexact & (np.signbit(lost) != np.signbit(x))
+    bits |= inexact

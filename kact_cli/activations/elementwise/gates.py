@@ -9,8 +9,8 @@ from typing import Annotated
 
 import numpy as np
 
-from kact_cli.activations.arithmetic.floating import product_rest, square_rest, sum_rest
-from kact_cli.activations.math import Math, Tile
+from kact_cli.activations.arithmetic.floating import product_rest, sum_rest
+from kact_cli.activations.math import Math, Tile, blocks
 from kact_cli.activations.registry import Doc, activation
 
 GROUP = "Gates"
@@ -18,10 +18,11 @@ GROUP = "Gates"
 # From here on tanh(softplus(x)) is 1
 _LARGE = 40
 
-# 2 * sqrt(2 / pi), and that times 0.044715; and what rounding them to float64 loses
+# 2 * sqrt(2 / pi), and that times 0.044715; and the first digits of them and the others
 _LINEAR = "1.5957691216057307117597842397375274739034345246597386306637"
 _CUBIC = "0.0713548162726002487763387522798635409955920747701602128701275"
-_LINEAR_REST, _CUBIC_REST = -9.96930880911092e-17, -6.175149918155315e-19
+_LINEAR_UPPER, _LINEAR_LOWER = 0x19884533D / 2**32, 6.129509145186187e-11
+_CUBIC_UPPER, _CUBIC_LOWER = 0x1244 / 2**16, 4.718616350248776e-06
 
 
 @activation(in_float64=lambda values: bool(values["approximate"]))
@@ -81,30 +82,37 @@ def mish(x: Tile, tmp: Tile, m: Math, /) -> None:
 
     x * tanh(log(1 + exp(x)))
 
-    Computed as x * n / (n + 2), n = e * (e + 2), e = exp(x). tf_keras.activations.mish,
+    Computed as x / (1 + 2 / (2 * e + e**2)), e = exp(x). tf_keras.activations.mish,
     keras.activations.mish; Misra 2019, https://arxiv.org/abs/1908.08681.
     """
-    far = _farther(x, -1)
-    rest = x[far]
-    np.minimum(x, _LARGE, out=tmp)
-    m.exp(tmp, tmp)
-    more = tmp + 2
-    n = tmp * more
-    below = n + 2
-    lost = None
-    if m.careful and x.dtype == np.float64:
-        # What rounding loses of n and of n + 2, relatively
-        lost = product_rest(tmp, more, n) + tmp * sum_rest(tmp, np.array(2.0), more)
-        lost = lost / n - (lost + sum_rest(n, np.array(2.0), below)) / below
-    n /= below
-    x *= n
-    if lost is not None:
-        lost *= x
-        np.copyto(lost, 0, where=~np.isfinite(lost))
-        x += lost
-    if rest.size:
-        _times_sigmoid(rest, rest.copy(), None, m)  # which is the same there
-        x[far] = rest
+    for part, e in blocks(x, tmp):
+        far = _farther(part, -1)
+        rest = part[far]
+        np.minimum(part, _LARGE, out=e)
+        m.exp(e, e)
+        square = e * e
+        e += e
+        below = e + square
+        lost = sum_rest(e, square, below) if m.exact and m.careful else None
+        inverse = np.divide(2, below, out=e)
+        if lost is None:
+            inverse += 1
+            part /= inverse
+        else:
+            # What rounding loses of `inverse`, and relatively of what x is divided by
+            lost *= inverse
+            lost += product_rest(inverse, below, np.array(2.0))
+            lost *= inverse / 2
+            np.add(inverse, 1, out=below)
+            lost -= sum_rest(inverse, np.array(1.0), below)
+            lost /= below
+            part /= below
+            lost *= part
+            np.copyto(lost, 0, where=~np.isfinite(lost))
+            part += lost
+        if rest.size:
+            _times_sigmoid(rest, rest.copy(), None, m)  # which is the same there
+            part[far] = rest
 
 
 @activation(aliases=("hard_swish",))
@@ -129,7 +137,8 @@ def _farther(x: Tile, sign: int) -> Tile:
 
 
 def _most(x: Tile) -> float:
-    return 87.0 if x.itemsize == 4 else 708.0
+    """Of the large numbers whose exp is one, one whose exp needs hardly any rounding."""
+    return 78.0 if x.itemsize == 4 else 636.0
 
 
 def _exp_of_most(x: Tile) -> float:
@@ -168,14 +177,38 @@ def _gelu_by_tanh(x: Tile, tmp: Tile, m: Math) -> None:
         tmp *= x
         _times_sigmoid(x, tmp, None, m)
         return
-    near = np.clip(x, -_LARGE, _LARGE)
-    square = near * near
-    term = cubic * square
-    lost = product_rest(square, np.array(cubic), term)
-    lost += _CUBIC_REST * square + cubic * square_rest(near, square)
-    factor = linear + term
-    lost += sum_rest(np.array(linear), term, factor) + _LINEAR_REST
-    np.multiply(near, factor, out=tmp)
-    rest = product_rest(near, factor, tmp)
-    rest += near * lost
-    _times_sigmoid(x, tmp, rest, m)
+    for part, y in blocks(x, tmp):
+        _times_sigmoid(part, y, _argument(part, y), m)
+
+
+def _argument(x: Tile, y: Tile) -> Tile:
+    """Write y to its argument, and return what it lacks.
+
+    For the nearest a whose digits end with those of 1/256, a**3 and its products with constants of
+    few digits are exact. The rest is so small that its errors are none of y's.
+    """
+    x = np.clip(x, -_LARGE, _LARGE)
+    a = x * 256
+    np.rint(a, out=a)
+    a /= 256
+    h = x - a
+    square = a * a
+    upper = square * _CUBIC_UPPER
+    upper += _LINEAR_UPPER
+    upper *= a
+    # linear * h + cubic * (x**3 - a**3)
+    x *= a
+    x *= 3
+    x += h * h
+    x *= _CUBIC_UPPER + _CUBIC_LOWER
+    x += _LINEAR_UPPER + _LINEAR_LOWER
+    x *= h
+    square *= _CUBIC_LOWER
+    square += _LINEAR_LOWER
+    square *= a
+    x += square
+    np.add(upper, x, out=y)
+    upper -= y
+    upper += x
+    lacks: Tile = upper
+    return lacks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from kact_cli.activations.elementwise.affine import affine
+from kact_cli.activations.elementwise.affine import affine, in_float64
 from kact_cli.activations.math import Math, Tile
 from kact_cli.activations.registry import Doc, activation
 
@@ -22,7 +22,7 @@ def linear(x: Tile, tmp: Tile, m: Math, /) -> None:
     m.rounds = False
 
 
-@activation(in_float64=lambda values: values["offset"] != 0)
+@activation(in_float64=in_float64("scale", "offset"))
 def rescaling(
     x: Tile,
     tmp: Tile,

@@ -56,10 +56,13 @@ def _relu(
         _positive_part(x, m, max_value, bend)
     elif bend == 0 and max_value is None:
         np.multiply(x, alpha, out=tmp)
-        if alpha <= 1 and not m.exact:
+        if alpha != alpha or (alpha < 0 and m.exact):
+            # The larger of NaN and another is NaN, and which of two zeros that is nobody knows
+            np.copyto(x, tmp, where=x <= 0)
+        elif alpha <= 1:
             np.maximum(x, tmp, out=x)
         else:
-            np.copyto(x, tmp, where=x <= 0)
+            np.minimum(x, tmp, out=x)
     else:
         np.subtract(bend, x, out=tmp)
         m.positive(tmp, tmp)
@@ -112,7 +115,7 @@ def _is_short(number: float) -> bool:
 def _positive_part(x: Tile, m: Math, max_value: float | None, bend: float) -> None:
     if bend != 0:
         x *= x > bend
-    else:
+    elif max_value is None:
         m.positive(x, x)
     if max_value is not None:
         np.clip(x, 0, max(max_value, 0), out=x)

@@ -30,8 +30,13 @@ def hard_shrink(
     keras.activations.hard_shrink.
     """
     m.rounds = False
+    bend = m.rounded(threshold)
+    if bend == math.inf:
+        np.copyto(x, 0, where=x == x)  # not NaN
+        return
     np.absolute(x, out=tmp)
-    np.copyto(x, 0, where=tmp <= m.rounded(threshold))
+    x *= tmp > bend
+    x += 0  # so that no zero is negative
 
 
 @activation
@@ -52,16 +57,18 @@ def soft_shrink(
     """
     bend = m.rounded(threshold)
     if bend == math.inf:
-        np.absolute(x, out=tmp)
-        np.copyto(x, 0, where=tmp <= bend)
-        return
-    np.copyto(tmp, x)
-    np.copyto(tmp, -bend, where=x < -bend)
-    np.copyto(tmp, bend, where=x > bend)
-    x -= tmp
+        np.copyto(x, 0, where=x == x)  # not NaN
+    elif bend > 0:
+        np.clip(x, -bend, bend, out=tmp)
+        x -= tmp
+    else:
+        np.copyto(tmp, x)
+        np.copyto(tmp, -bend, where=x < -bend)
+        np.copyto(tmp, bend, where=x > bend)
+        x -= tmp
 
 
-@activation(in_float64=lambda _: True)
+@activation
 def tanh_shrink(x: Tile, tmp: Tile, m: Math, /) -> None:
     """Tanh shrinkage.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from kact_cli.activations.elementwise.affine import affine
+from kact_cli.activations.elementwise.affine import affine, in_float64
 from kact_cli.activations.math import Math, Tile
 from kact_cli.activations.registry import Doc, activation
 
@@ -32,7 +32,7 @@ def sigmoid(x: Tile, tmp: Tile, m: Math, /) -> None:
     x /= tmp
 
 
-@activation(in_float64=lambda _: True)
+@activation(in_float64=in_float64("alpha", "beta"))
 def hard_sigmoid(
     x: Tile,
     tmp: Tile,
@@ -51,7 +51,8 @@ def hard_sigmoid(
     """
     affine(x, tmp, m, alpha, beta)
     np.clip(x, 0, 1, out=x)
-    m.positive(x, x)
+    if m.exact:
+        m.positive(x, x)
 
 
 @activation
