@@ -23,7 +23,7 @@ def nearest(word: str, known: Mapping[str, Any] | list[str]) -> str:
     """`; did you mean 'X'?` for the known word nearest to `word`, or nothing."""
     import difflib
 
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 

@@ -69,11 +69,11 @@ def activations(group: click.Group, ctx: click.Context) -> Iterator[str]:
             heading = activation.group
             yield f".SH {escape(heading.upper())}"
         command = group.get_command(ctx, name)
-        assert command is not None
+        assert isinstance(command, Command)
         inner = click.Context(command, info_name=name, parent=ctx)
         own = {p.name for p in activation.parameters}
         yield f".SS {escape(', '.join(activation.names))}"
-        yield from prose(command.help or "")
+        yield from prose((command.help or "").removesuffix(command.closing))
         for param in command.get_params(inner):
             if param.name in own:
                 flags, help = param.get_help_record(inner) or ("", "")
@@ -88,10 +88,8 @@ def common(group: click.Group, ctx: click.Context) -> Iterator[str]:
 
 
 def usage(command: click.Command, ctx: click.Context, name: str) -> str:
-    pieces = command.collect_usage_pieces(ctx)
-    if isinstance(command, click.Group) and name != "kact":
-        pieces = ["NAME", "[OPTIONS]", "[INPUT]", "[OUTPUT]"]
-    return f"\\fB{escape(name)}\\fR {escape(' '.join(pieces))}"
+    pieces = " ".join(command.collect_usage_pieces(ctx))
+    return f"\\fB{escape(name)}\\fR {escape(pieces)}"
 
 
 def page(title: str, help: str, lines: Iterator[str]) -> str:

@@ -22,6 +22,8 @@ KINDS = {
     "tensor": "One tensor",
     "table": "A table",
     "archive": "An archive of tensors",
+    "arrow": "A table, Arrow's file",
+    "arrows": "A table, Arrow's stream",
 }
 CSV = (
     (
@@ -82,7 +84,10 @@ CSV = (
 
 MAIN: dict[str, Rules] = {
     "FORMATS": (
-        *((f.name, f"{KINDS[f.kind]}: {', '.join(f.suffixes)}") for f in FORMATS),
+        *(
+            (f.name, f"{KINDS.get(f.name, KINDS[f.kind])}: {', '.join(f.suffixes)}")
+            for f in FORMATS
+        ),
         (
             "How is a format found?",
             "That of an input by its first bytes, whatever its name is, unless `--from` says it. "

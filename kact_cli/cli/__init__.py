@@ -41,7 +41,7 @@ COMMANDS = {
     "explain": "Show what a chain would do: steps, passes, memory.",
     "inspect": "Show what a file is: format, shape, types, statistics.",
     "compare": "Compare two files' numbers: errors in ULP and absolute.",
-    "values": "Write inputs that leave nothing out, to test an implementation.",
+    "values": "Write test inputs: every value of a dtype, or a sample.",
     "lut": "Write the look-up table of a quantised chain: .npy, C, hex, CSV.",
     "plot": "Draw the curve of one chain or several.",
 }

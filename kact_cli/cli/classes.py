@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -145,14 +146,18 @@ class Command(click.Command):
         self,
         *args: Any,
         examples: Sequence[str] = (),
+        closing: str = "",
         too_many: Callable[[Sequence[str]], str] | None = None,
         failure: ExitCode = ExitCode.DATA,
         **attributes: Any,
     ) -> None:
-        """`too_many` says what to do instead, to more arguments than the command takes; `failure`
-        is how it ends where the data, or the system, fails it."""
+        """`closing` ends the text of the help. `too_many` says what to do instead, to more
+        arguments than the command takes; `failure` is how it ends where the data, or the system,
+        fails it."""
         super().__init__(*args, **attributes)
         self.examples = tuple(examples)
+        self.closing = closing
+        self.help = f"{inspect.cleandoc(self.help or '')}\n\n{closing}".rstrip()
         self.too_many = too_many
         self.failure = failure
 

@@ -12,7 +12,8 @@ from kact_cli.errors import StrictError
 from kact_cli.messages import display
 from kact_cli.options import Observer
 
-COLOURS = {"error": "red", "warning": "yellow"}
+COLOURS = {"error": "red", "warning": "magenta"}
+"""Dark enough for a light terminal, and light enough for a dark one; yellow is not."""
 UNWRITABLE = (OSError, ValueError, AttributeError)
 """What writing to a standard error that is closed, full or None may raise."""
 

@@ -13,7 +13,7 @@ from kact_cli.cli.classes import COMPUTE, FILES, PART, RUNNING, Option, Where, o
 from kact_cli.cli.output import WRITE, decorated
 from kact_cli.cli.progress import Progress
 from kact_cli.cli.quantize import quantize_options, with_rounding
-from kact_cli.cli.types import ColumnsType, DtypeType, PathType, SizeType, ValueType
+from kact_cli.cli.types import ColumnsType, DtypeType, SizeType, ValueType
 from kact_cli.formats.declared import CSV, FORMATS, IN_UNITS, NAMED, TABLES, TENSORS
 from kact_cli.messages import human
 from kact_cli.options import Options
@@ -48,12 +48,6 @@ def parameter_option(parameter: Parameter) -> click.Option:
     )
 
 
-def input_output(command: F) -> F:
-    """INPUT and OUTPUT, both standard streams by default."""
-    command = click.argument("output", default="-", metavar="[OUTPUT]", type=PathType())(command)
-    return click.argument("input", default="-", metavar="[INPUT]", type=PathType())(command)
-
-
 def _dtype(ctx: click.Context, param: click.Parameter, value: str | None) -> np.dtype[Any] | None:
     from kact_cli.types import dtype_named
 
@@ -79,7 +73,7 @@ _READ = (
         metavar="DTYPE",
         envvar="KACT_DTYPE_IN",
         callback=_dtype,
-        help="What the uint16 of a tensor are the bits of: bfloat16.",
+        help="Take the uint16 of a tensor for the bits of this dtype: bfloat16.",
     ),
     option(
         FILES,
@@ -104,7 +98,7 @@ _READ = (
         concerns=("input", ("csv",)),
         multiple=True,
         metavar="TEXT",
-        help="A cell of a CSV that is missing, as NA and empty cells are; repeatable.",
+        help="Text of the CSV cells that are null, beside NA and empty ones; may be repeated.",
     ),
     option(
         FILES,
@@ -122,7 +116,7 @@ _READ = (
         concerns=("input", IN_UNITS),
         type=SizeType(),
         envvar="KACT_MAX_UNIT",
-        help=f"Most memory for one unit of the input.  [default: {_UNITS}]",
+        help=f"Refuse an input that needs more memory for one unit.  [default: {_UNITS}]",
     ),
 )
 
@@ -189,7 +183,7 @@ _PLAN = (
         lacking="columns",
         metavar="TEXT",
         envvar="KACT_SUFFIX",
-        help="Keep the columns as they are and add the results as NAMETEXT, after the last one.",
+        help="Keep the columns, and add the results after the last one, named NAME and then TEXT.",
     ),
     *_READ,
     option(
@@ -228,23 +222,28 @@ _WARNINGS = (
     ),
 )
 
-_TRANSFORM = (
-    option(
+
+def _to(help: str) -> Callable[[F], F]:
+    return option(
         FILES,
         "--to",
         "target_format",
         type=click.Choice(_FORMATS),
         metavar="FORMAT",
         envvar="KACT_TO",
-        help="Output format, if the suffix of OUTPUT does not say it.",
-    ),
+        help=help,
+    )
+
+
+_TRANSFORM = (
     option(
         FILES,
         "--float-format",
         concerns=("output", (CSV.name,)),
         metavar="SPEC",
         envvar="KACT_FLOAT_FORMAT",
-        help="Floats in a CSV, as Python's format: .6g  [default: shortest exact]",
+        help="How floats are written in a CSV, as in Python's format(): .6g  [default: shortest "
+        "exact]",
     ),
     *WRITE,
     *_WARNINGS,
@@ -261,24 +260,14 @@ _TRANSFORM = (
 
 def transform_options(command: F) -> F:
     """Every option of the commands that transform a tensor; they arrive as keyword arguments."""
-    return decorated(command, (*_PLAN, _THREADS, *_TRANSFORM))
+    to = _to("Output format, if the suffix of OUTPUT does not say it.")
+    return decorated(command, (*_PLAN, _THREADS, to, *_TRANSFORM))
 
 
 def batch_options(command: F) -> F:
     """The same, where many files are done by processes anyway."""
-    return decorated(command, (*_PLAN, _jobs("one for each core"), *_TRANSFORM))
-
-
-def preview_option(command: F) -> F:
-    """`--preview`, of the commands whose output may be a terminal."""
-    return option(
-        FILES,
-        "--preview",
-        type=click.Choice(("result", "after-each")),
-        metavar="WHAT",
-        help="Show some rows instead of writing: the result, or after-each step.  [default: "
-        "result, on a terminal]",
-    )(command)
+    to = _to("Format and suffix of the outputs.  [default: those of each INPUT]")
+    return decorated(command, (*_PLAN, _jobs("one for each core"), to, *_TRANSFORM))
 
 
 def plan_options(command: F) -> F:

@@ -1,11 +1,14 @@
-"""The options of an output, whatever is written to it."""
+"""The options of an output, whatever is written to it, and the arguments that name it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import click
+
 from kact_cli.cli.classes import FILES, RUNNING, option
+from kact_cli.cli.types import PathType
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,3 +64,28 @@ def target_options(command: F) -> F:
 def writing_options(command: F) -> F:
     """The options of a command that makes a file of nothing."""
     return decorated(command, WRITE)
+
+
+STREAMS = (
+    "INPUT and OUTPUT are files or URIs; without them, or for -, kact reads and writes the "
+    "standard streams. On a terminal it shows some rows in place of an OUTPUT."
+)
+"""What the help says of both."""
+
+
+def input_output(command: F) -> F:
+    """INPUT and OUTPUT, both standard streams by default."""
+    command = click.argument("output", default="-", metavar="[OUTPUT]", type=PathType())(command)
+    return click.argument("input", default="-", metavar="[INPUT]", type=PathType())(command)
+
+
+def preview_option(command: F) -> F:
+    """`--preview`, of the commands whose output may be a terminal."""
+    return option(
+        FILES,
+        "--preview",
+        type=click.Choice(("result", "after-each")),
+        metavar="WHAT",
+        help="Show some rows instead of writing: the result, or after-each step.  [default: "
+        "result, on a terminal]",
+    )(command)

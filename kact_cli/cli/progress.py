@@ -16,6 +16,8 @@ PATIENCE = 1.0
 """Seconds of work before anything is said of it."""
 BAR_SECONDS, LINE_SECONDS = 0.1, 5.0
 """Seconds between two states of the bar, and between two lines."""
+STATE = 60
+"""Characters that the state usually takes beside the bar."""
 NAMES = 24
 """The most characters that the names of the files in work may take."""
 
@@ -153,10 +155,13 @@ def make_bar() -> Any:
         markup=False,
         table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
     )
+    console = RichConsole(stderr=True, markup=False, emoji=False, highlight=False)
+    # As long as leaves room for the state; rich's own grey is nothing for a light terminal
+    length = min(20, max(4, console.width - STATE))
     return Bar(
-        BarColumn(20),
+        BarColumn(length, style="dim", complete_style="green", finished_style="green"),
         text,
-        console=RichConsole(stderr=True, markup=False, emoji=False, highlight=False),
+        console=console,
         auto_refresh=False,
         transient=True,
         redirect_stdout=False,

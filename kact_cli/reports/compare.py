@@ -164,7 +164,8 @@ def _columnwise(files: Sequence[NpyTensor | OpenTable], wanted: Wanted) -> Compa
             "column is numeric"
         )
     named = next(i for i, file in enumerate(files) if isinstance(file, OpenTable))
-    labels = _labels([_columns(files[named])[i].name for i in chosen[named]])
+    columns = _columns(files[named])
+    labels = _labels([columns[i].name for i in chosen[named]])
     total = {label: Errors() for label in labels}
 
     def done(part: tuple[int, list[list[ColumnBlock]]]) -> list[Errors]:

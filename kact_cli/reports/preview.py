@@ -221,7 +221,7 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
     ]
     how = "computed" if options.suffix is None else f"computed and added as NAME{options.suffix}"
     return Preview(
-        f"{size}, {len(job.names)} of {len(reader.schema)} columns {how}: {', '.join(types)}",
+        f"{size}, {len(job.names):,} of {len(reader.schema):,} columns {how}: {', '.join(types)}",
         tuple(job.names),
         tuple(shown),
         tuple(layers),

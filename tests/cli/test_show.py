@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kact_cli.cli.screen import show
+from kact_cli.cli import console
+from kact_cli.cli.screen import canvas, show
 
 ROWS = [
     ["column", "type", "what happens", "bytes"],
@@ -25,6 +26,10 @@ def test_a_table_fits_and_breaks_no_word(width: int, monkeypatch: pytest.MonkeyP
     assert (len(lines) > 2 * len(ROWS)) == (width < 80)  # a block for each row, or a table
 
 
+def test_colours_are_seen_on_a_light_terminal_and_on_a_dark_one() -> None:
+    assert {*console.COLOURS.values(), *canvas.COLOURS} <= {"red", "green", "magenta", "cyan"}
+
+
 def test_wide_characters_are_cut_and_padded_as_they_are_shown() -> None:
     for text in ("漢字の列", "abc漢字", "plain text"):
         for width in range(2, 12):
@@ -32,3 +37,22 @@ def test_wide_characters_are_cut_and_padded_as_they_are_shown() -> None:
             assert show.cells(cut) <= width
             assert show.cells(show.padded(cut, width)) == width
             assert show.cells(show.padded(cut, width, right=True)) == width
+            assert show.cells(show.middle_cut(text, width)) <= width
+
+
+def test_long_names_keep_their_ends() -> None:
+    names = [f"feature_{i:05}" for i in range(3)]
+    assert len({show.middle_cut(name, 9) for name in names}) == 3
+    assert show.middle_cut(names[1], 9) == "feat~0001"
+    assert show.middle_cut(names[1], 13) == names[1]
+
+
+@pytest.mark.parametrize("width", [50, 80])
+def test_a_histogram_is_never_wrapped(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "width", lambda: width)
+    bars = "▂▂ ▁▄▆▅▄█▇▅▆▆█▃▃▃▃▁  ▂"
+    lines = show.columns(
+        [["a" * 60, "-2.5", bars, "3"], ["b", "1", "█", "2"]], right=(1,), whole=(2,)
+    )
+    assert any(bars in line for line in lines)
+    assert max(map(show.cells, lines)) <= width

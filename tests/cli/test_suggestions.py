@@ -33,6 +33,7 @@ NAMES = [
     ("expit", "sigmoid"),
     ("sotfmax", "did you mean 'softmax'?"),
     ("softplsu", "did you mean 'softplus'?"),
+    ("nothing", "kact list names them all"),
 ]
 
 

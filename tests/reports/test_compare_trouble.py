@@ -13,7 +13,7 @@ from kact_cli.errors import DataError
 from kact_cli.options import Options
 from kact_cli.reports.compare import compare
 from kact_cli.reports.errors import Tolerance
-from kact_cli.reports.numbers import open_numbers
+from kact_cli.reports.numbers import OpenTable, open_numbers
 from tests.tools.run import Kact
 from tests.tools.tables import write
 
@@ -90,3 +90,16 @@ def test_what_cannot_be_compared_fails(
     ):
         compare(left, right, Tolerance(), Options())
     assert words.format(b=y) in str(refusal.value)
+
+
+def test_the_columns_are_asked_for_a_few_times_however_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(pa.table({f"x{i}": [1.5] for i in range(50)}), tmp_path / "x.arrow")
+    asked: list[int] = []
+    fields = OpenTable.fields.fget
+    assert fields is not None
+    monkeypatch.setattr(OpenTable, "fields", property(lambda t: asked.append(1) or fields(t)))
+    with open_numbers(str(path)) as a, open_numbers(str(path)) as b:
+        assert len(compare(a, b, Tolerance(), Options()).errors) == 50
+    assert len(asked) < 15

@@ -13,13 +13,11 @@ from kact_cli.activations import ACTIVATIONS, Activation, find, plugins
 from kact_cli.chain import Chain, Step, meant
 from kact_cli.cli.classes import Command, Group, shown
 from kact_cli.cli.options import (
-    input_output,
     make_options,
     parameter_option,
-    preview_option,
     transform_options,
 )
-from kact_cli.cli.output import REPORT
+from kact_cli.cli.output import REPORT, STREAMS, input_output, preview_option
 from kact_cli.cli.run import looks_like_chain, run, too_many_files
 
 
@@ -53,6 +51,9 @@ class ActivationGroup(Group):
 
 @click.group(
     cls=ActivationGroup,
+    closing=STREAMS,
+    options_metavar="NAME",
+    subcommand_metavar="[OPTIONS] [INPUT] [OUTPUT]",
     examples=[
         "kact apply softmax logits.npy probabilities.npy",
         "kact apply relu --alpha 0.1 --columns 'logit_*' table.parquet out.parquet",
@@ -61,7 +62,8 @@ class ActivationGroup(Group):
 def command() -> None:
     """Apply one activation.
 
-    Its parameters are its own options: `kact apply relu --help` shows relu's.
+    NAME is one of those below. Its parameters are its own options: `kact apply relu --help` shows
+    relu's.
     """
 
 
@@ -112,6 +114,7 @@ def _command(activation: Activation) -> click.Command:
         examples=_examples(activation),
         short_help=activation.summary,
         help=_help(activation),
+        closing=STREAMS,
     )(callback)
     made.params[:0] = [parameter_option(p) for p in activation.parameters]
     return made

@@ -10,8 +10,11 @@ import click
 
 from kact_cli.chain import Chain
 from kact_cli.cli.classes import Command
-from kact_cli.cli.options import input_output, make_options, preview_option, transform_options
-from kact_cli.cli.output import REPORT
+from kact_cli.cli.options import (
+    make_options,
+    transform_options,
+)
+from kact_cli.cli.output import REPORT, STREAMS, input_output, preview_option
 from kact_cli.cli.run import looks_like_chain, run, too_many_files
 from kact_cli.cli.types import ChainType
 from kact_cli.errors import UsageError
@@ -29,6 +32,7 @@ def _too_many(given: Sequence[str]) -> str:
 
 @click.command(
     cls=Command,
+    closing=STREAMS,
     too_many=_too_many,
     examples=[
         "kact chain elu:alpha=0.3,softmax:axis=0 logits.npy out.npy",

@@ -31,9 +31,21 @@ from kact_cli.types import dtype_name
 )
 @click.argument("a", type=PathType())
 @click.argument("b", type=PathType())
-@option(COMPUTE, "--max-ulp", type=click.IntRange(0), metavar="N", help="Pass up to N ULP.")
-@option(COMPUTE, "--rtol", type=click.FloatRange(0), metavar="R", help="Pass up to atol + R * |b|.")
-@option(COMPUTE, "--atol", type=click.FloatRange(0), metavar="A", help="Pass up to A + rtol * |b|.")
+@option(COMPUTE, "--max-ulp", type=click.IntRange(0), metavar="N", help="Pass errors up to N ULP.")
+@option(
+    COMPUTE,
+    "--rtol",
+    type=click.FloatRange(0),
+    metavar="R",
+    help="Pass errors up to A + R * |b|; A is --atol, or 0.",
+)
+@option(
+    COMPUTE,
+    "--atol",
+    type=click.FloatRange(0),
+    metavar="A",
+    help="Pass errors up to A + R * |b|; R is --rtol, or 0.",
+)
 @option(
     COMPUTE,
     "--p99-ulp",
@@ -41,7 +53,9 @@ from kact_cli.types import dtype_name
     metavar="N",
     help="Pass if 99 % of the pairs are within N ULP.",
 )
-@option(COMPUTE, "--top", type=click.IntRange(1, 10_000), metavar="N", help="Show the N worst.")
+@option(
+    COMPUTE, "--top", type=click.IntRange(1, 10_000), metavar="N", help="Show the N worst pairs."
+)
 @option(COMPUTE, "--json", "as_json_", is_flag=True, help="Print JSON.")
 @option(RUNNING, "--quiet", "-q", is_flag=True, help="Print nothing; the exit code says it.")
 @option(
@@ -80,11 +94,13 @@ def command(
 ) -> int:
     """Compare two files' numbers: errors in ULP and absolute.
 
+    ULP are steps between neighbouring floats; B is what is expected, and A what was got.
+
     Exit code 0 if every pair passes; 1 if one does not, or if shapes, columns or rows differ; 2 if
     the files cannot be compared, as of cmp, diff and grep.
 
     A pair passes if it is equal (0.0 and -0.0 are, as are two NaN and two nulls), or within
-    --max-ulp, or within --atol + --rtol * |b|: B is what is expected, and A what was got.
+    --max-ulp, or within --atol + --rtol * |b|.
     --p99-ulp is a limit for all pairs together, beside these or, alone, instead of them.
 
     Two .npy are compared element by element, whatever their orders; tables column by column, by

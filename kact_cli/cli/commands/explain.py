@@ -119,7 +119,7 @@ def _fate(column: Mapping[str, Any]) -> str:
     if "result" not in column:
         return "unchanged"
     together = column["tensor_of_columns"]
-    among = f" with {together - 1} more" if together > 1 else ""
-    to = "" if column["result"] == column["type"] else f" to {column['result']}"
+    others = f" with {counted(together - 1, 'other')}" if together > 1 else ""
+    becomes = "" if column["result"] == column["type"] else f", becomes {column['result']}"
     added = f", added as {display(column['added_as'])}" if "added_as" in column else ""
-    return f"computed{among}{to} in {column['computed_in']}{added}"
+    return f"computed in {column['computed_in']}{others}{becomes}{added}"

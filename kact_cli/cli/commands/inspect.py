@@ -10,7 +10,7 @@ import click
 
 from kact_cli.cli.classes import COMPUTE, Command, option
 from kact_cli.cli.options import make_options, reading_options
-from kact_cli.cli.screen.show import as_json, bars, columns, number, short
+from kact_cli.cli.screen.show import as_json, bars, columns, middle_cut, number, short, wrapped
 from kact_cli.cli.types import PathType
 from kact_cli.errors import UsageError
 from kact_cli.formats.detect import check_typed
@@ -56,31 +56,36 @@ def command(input: str, stats: bool, as_json_: bool, **chosen: Any) -> None:
 
 def _facts(found: Mapping[str, Any]) -> Iterator[str]:
     size = "a pipe" if found["bytes"] is None else human(found["bytes"])
-    yield f"{found['name']}: {found['format']}, {size}"
+    yield from wrapped(f"{found['name']}: {found['format']}, {size}")
+    for line in _layout(found):
+        yield from wrapped(line, indent=2)
+
+
+def _layout(found: Mapping[str, Any]) -> Iterator[str]:
     known = {k: v for k, v in found.items() if k not in ("name", "format", "bytes", "columns")}
     if "order" in known:
         shape = tuple(known["shape"])
-        yield f"  {known['dtype']}, shape {shape}, {known['order']} order"
-        yield f"  {known['elements']:,} elements, byte order {known['byte_order']}"
+        yield f"{known['dtype']}, shape {shape}, {known['order']} order"
+        yield f"{known['elements']:,} elements, byte order {known['byte_order']}"
         return
     if "row_groups" in known:
         least, most = known["rows_per_group"] or (0, 0)
         each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
         groups = counted(known["row_groups"], "row group")
-        yield f"  {counted(known['rows'], 'row')} in {groups} of {each}"
-        yield f"  version {known['version']}, written by {short(known['created_by'], 60)}"
+        yield f"{counted(known['rows'], 'row')} in {groups} of {each}"
+        yield f"version {known['version']}, written by {short(known['created_by'], 60)}"
     if "delimiter" in known:
         header = "with" if known["header"] else "without"
         mark = ", byte order mark" if known["byte_order_mark"] else ""
         packed = f", {known['compression']}" if known["compression"] else ""
         yield (
-            f"  delimiter {known['delimiter']!r}, {header} a header, "
+            f"delimiter {known['delimiter']!r}, {header} a header, "
             f"lines end in {known['line_ending']}{mark}{packed}"
         )
     for key, value in known.get("metadata", {}).items():
-        yield f"  {short(key, NAME_WIDTH)}: {short(value, 60)}"
+        yield f"{short(key, NAME_WIDTH)}: {short(value, 60)}"
     if "record_batches" in known:
-        yield f"  {counted(known['record_batches'], 'record batch', 'record batches')}"
+        yield f"{counted(known['record_batches'], 'record batch', 'record batches')}"
 
 
 def _columns(found: Mapping[str, Any]) -> Iterator[str]:
@@ -93,7 +98,7 @@ def _columns(found: Mapping[str, Any]) -> Iterator[str]:
     titles = ["column", "type"] + (["nulls", "bytes", "codec", "encodings"] if layout else [])
     rows = [titles]
     for column in found["columns"]:
-        row = [short(column["name"], NAME_WIDTH), short(column["type"], NAME_WIDTH)]
+        row = [middle_cut(column["name"], NAME_WIDTH), short(column["type"], NAME_WIDTH)]
         if layout:
             nulls = column.get("nulls")
             row.append("?" if nulls is None else f"{nulls:,}")
@@ -108,7 +113,7 @@ def _members(found: Mapping[str, Any]) -> Iterator[str]:
     rows = [["tensor", "dtype", "shape", "bytes", "kept"]]
     for member in found["columns"]:
         shape = "" if member["shape"] is None else str(tuple(member["shape"]))
-        row = [short(member["name"], NAME_WIDTH), short(member["type"], NAME_WIDTH), shape]
+        row = [middle_cut(member["name"], NAME_WIDTH), short(member["type"], NAME_WIDTH), shape]
         rows.append([*row, human(member["bytes"]), member["compression"]])
     yield ""
     yield from columns(rows, right=(3,), titled=True)
@@ -122,7 +127,10 @@ def _numbers(found: Mapping[str, Any], summaries: Mapping[int | str, Summary]) -
     for key, s in summaries.items():
         name = key if isinstance(key, str) else found["columns"][key]["name"]
         infinite = s.positive_inf + s.negative_inf
-        row = [short(name, NAME_WIDTH), *(f"{n:,}" for n in (s.count, s.nulls, s.nan, infinite))]
+        row = [
+            middle_cut(name, NAME_WIDTH),
+            *(f"{n:,}" for n in (s.count, s.nulls, s.nan, infinite)),
+        ]
         rows.append(row + [number(x, 4) for x in (s.least, s.mean, s.std, s.most)])
         if s.histogram:
             end = s.histogram.start + s.histogram.width * len(s.histogram.counts)
@@ -133,7 +141,7 @@ def _numbers(found: Mapping[str, Any], summaries: Mapping[int | str, Summary]) -
     yield from columns(rows, right=range(1, len(titles)), titled=True)
     if shapes:
         yield ""
-        yield from columns(shapes, right=(1,))
+        yield from columns(shapes, right=(1,), whole=(2,))
 
 
 def _attach(found: dict[str, Any], summaries: Mapping[int | str, Summary]) -> None:

@@ -30,8 +30,8 @@ from kact_cli.errors import PluginError
 def command(name: str | None, as_json: bool) -> None:
     """List the activations, their formulas and parameters.
 
-    With NAME, that one in full, and which library has other defaults. Those of other packages, with
-    the package's name, come last.
+    With NAME, that one in full, and which library has other defaults. Activations of other packages
+    come last, with the package's name.
     """
     if name is not None:
         found = declared(name)

@@ -59,7 +59,7 @@ def command(spec: Chain, output: str, form: str | None, name: str | None, **chos
         raise UsageError("a table needs --quantize-in and --quantize-out")
     form = form or (None if output == STANDARD else form_of(output))
     if form is None:
-        raise UsageError(f"no OUTPUT: name a file, or say --to {', '.join(FORMS)}")
+        raise UsageError(f"no OUTPUT: name a file, or say --to and one of {', '.join(FORMS)}")
     if form == "npy":
         check_no_terminal(output)
     if name is not None and form != "c":

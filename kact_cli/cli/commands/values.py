@@ -64,7 +64,7 @@ def command(
     count: int | None,
     **chosen: Any,
 ) -> None:
-    """Write inputs that leave nothing out.
+    """Write test inputs: every value of a dtype, or a sample.
 
     DTYPE is float16, bfloat16, float32, float64, int8, uint8, int16 or uint16. Of 8 and 16 bits
     every finite value is written, in rising order; of float32 and float64 a sample with every

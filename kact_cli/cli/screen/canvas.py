@@ -16,7 +16,7 @@ from kact_cli.reports.curve import Curve
 from kact_cli.types import Array
 
 MARKS = "*o+x#@%&" + string.ascii_lowercase.replace("o", "").replace("x", "")
-COLOURS = ("cyan", "magenta", "green", "red", "blue", "yellow")
+COLOURS = ("cyan", "magenta", "green", "red")
 _BRAILLE = 0x2800
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _LEFT = 9  # the numbers on the left, and a space, unless they are longer

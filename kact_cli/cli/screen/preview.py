@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from kact_cli.cli.screen.show import cells, colourful, number, padded, shared, short
+from kact_cli.cli.screen.show import cells, colourful, middle_cut, number, padded, shared, short
 from kact_cli.messages import counted
 from kact_cli.reports.preview import Preview
 
@@ -55,7 +55,7 @@ class _Column:
 
     @property
     def heading(self) -> str:
-        return padded(short(self.title, self.width), self.width, right=self.right)
+        return padded(middle_cut(self.title, self.width), self.width, right=self.right)
 
 
 def show(found: Preview, *, unasked: bool = False) -> None:

@@ -33,14 +33,19 @@ def number(value: float | int | None, digits: int = 6) -> str:
 
 
 def columns(
-    rows: Sequence[Sequence[str]], *, right: Iterable[int] = (), titled: bool = False
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Iterable[int] = (),
+    whole: Iterable[int] = (),
+    titled: bool = False,
 ) -> list[str]:
     """Rows of cells as lines; those in the columns `right` flush so, the first row may be titles.
 
-    On a terminal, text wraps between words; where that alone is too wide for it, each row becomes
-    a block with a line for each title.
+    On a terminal, text wraps between words, save in the columns `right` and `whole`; where that
+    alone is too wide for it, each row becomes a block with a line for each title.
     """
     right = frozenset(right)
+    whole = right | frozenset(whole)
     widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
     room = width() - 2 * (len(widths) - 1)
     if sum(widths) <= room:  # nothing wraps; rich takes 30 times as long
@@ -51,7 +56,7 @@ def columns(
         return [*map(_bold, lines[:1]), *lines[1:]] if titled else lines
     least = [
         width
-        if i in right
+        if i in whole
         else min(LONGEST, max(cells(w) for row in rows for w in ["", *row[i].split()]))
         for i, width in enumerate(widths)
     ]
@@ -69,7 +74,7 @@ def columns(
     fitting = shared(least, widths, room) if sum(least) <= room else [None] * len(widths)
     for i, fixed in enumerate(fitting):
         flush: Any = "right" if i in right else "left"
-        grid.add_column(justify=flush, no_wrap=i in right, overflow="fold", width=fixed)
+        grid.add_column(justify=flush, no_wrap=i in whole, overflow="fold", width=fixed)
     for number, row in enumerate(rows):
         style = "bold" if titled and number == 0 else ""
         grid.add_row(*(Text(cell, style) for cell in row))
@@ -139,6 +144,17 @@ def short(text: str, width: int | None = None) -> str:
     from rich.cells import set_cell_size
 
     return set_cell_size(text, width - 1) + "~"
+
+
+def middle_cut(text: str, width: int) -> str:
+    """The same for a name, which keeps its end too: many names of a file differ there alone."""
+    text = display(text)
+    if cells(text) <= width:
+        return text
+    end = text[-(width - 1) // 2 :]
+    while cells(end) > width // 2:
+        end = end[1:]
+    return short(text, width - cells(end)) + end
 
 
 def padded(text: str, width: int, *, right: bool = False) -> str:
