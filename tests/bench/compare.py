@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -94,6 +95,16 @@ def jobs(data: Path) -> Iterator[Job]:
     pipe = f"cat {source} | {KACT} apply relu > {{out}}"
     cats = {"cat | cat": f"cat {source} | cat > {{out}}"}
     yield Job("pipe relu", ".npy", pipe, cats, tolerance=None)
+    for archive, name in product(("f4.npz", "f4.safetensors"), ("relu", "sigmoid", "softmax")):
+        command = f"{KACT} chain {name} --overwrite"
+        plain = {"its .npy": f"{command} --to npy {data / 'f4.npy'} {{out}}"}
+        suffix, command = Path(archive).suffix, f"{command} {data / archive} {{out}}"
+        yield Job(f"{suffix[1:]} {name}", suffix, command, plain, tolerance=None)
+    for table in ("text.parquet", "lists.parquet", "wide.csv"):
+        replacing = f"{KACT} chain sigmoid --columns 'x*' --overwrite {data / table} {{out}}"
+        adding = replacing.replace("--overwrite", "--suffix _p --overwrite")
+        peers = {"replacing": replacing}
+        yield Job(f"{table} --suffix", Path(table).suffix, adding, peers, tolerance=None)
     for table, steps in (
         ("wide.parquet", ("sigmoid", "softmax")),
         ("narrow.parquet", ("sigmoid",)),

@@ -6,6 +6,7 @@ Parquet, 1 M of CSV. Files that are there already are kept.
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -38,6 +39,19 @@ def tensors(directory: Path, scale: float) -> None:
         np.save(directory / "f4-near.npy", _near(np.load(directory / "f4.npy", mmap_mode="r")))
     if not (directory / "tiny.npy").exists():
         np.save(directory / "tiny.npy", rng.standard_normal((8, 10), np.float32))
+
+
+def archives(directory: Path) -> None:
+    """The float32 tensor as the only member of an .npz, stored, and of a safetensors file."""
+    x = np.load(directory / "f4.npy", mmap_mode="r")
+    if not (directory / "f4.npz").exists():
+        np.savez(directory / "f4.npz", x=x)
+    entry = {"dtype": "F32", "shape": x.shape, "data_offsets": [0, x.nbytes]}
+    header = json.dumps({"x": entry}).encode()
+    if not (directory / "f4.safetensors").exists():
+        with (directory / "f4.safetensors").open("wb") as file:
+            file.write(len(header).to_bytes(8, "little") + header)
+            file.write(x.data)
 
 
 def tables(directory: Path, scale: float) -> None:
@@ -93,6 +107,7 @@ def main() -> None:
     scale = float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
     directory.mkdir(parents=True, exist_ok=True)
     tensors(directory, scale)
+    archives(directory)
     tables(directory, scale)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from kact_cli.files import sums as module
-from kact_cli.files.sums import FAR, NEAR, POLYNOMIAL, ROOM, TERMS, Sums, combine, crc32
+from kact_cli.files.sums import FAR, NEAR, POLYNOMIAL, TERMS, Sums, combine, crc32
 
-RANDOM = np.random.default_rng(0).bytes(ROOM + 3 * FAR + 64)
+RANDOM = np.random.default_rng(0).bytes(4 * FAR + 4 * NEAR + 64)
 SIZES = [0, 1, 8, FAR, 4 * FAR - 1]
-SIZES += [size + more for size in (4 * FAR, 4 * FAR + NEAR, 5 * FAR, ROOM + 2 * FAR)
+SIZES += [size + more for size in (4 * FAR, 4 * FAR + NEAR, 5 * FAR, 4 * FAR + 3 * NEAR)
           for more in (-1, 0, 1, 7)]  # fmt: skip
 
 
