@@ -51,8 +51,8 @@ CSV = (
         "`--columns` and `--exclude` decide. A fraction that turns up later in a column that was "
         "left out is an error; of whole numbers in one that was empty a warning says so. Text is "
         "not computed, nor are whole numbers with zeros in front, as 007; where most of a column "
-        "of text are numbers, or numbers among signs as 50%, $5, 3 kg and [0.1, 0.2], a warning says "
-        "so.",
+        "of text are numbers, or numbers among signs as 50%, $5, 3 kg and [0.1, 0.2], a warning "
+        "says so.",
     ),
     (
         "What is an identifier?",
