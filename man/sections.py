@@ -31,9 +31,9 @@ CSV = (
         "The first record, where its cells are names over numbers. A number on top of a column of "
         "numbers means that there is no header, unless the record is 0, 1, 2, ... or 1, 2, 3, ... "
         "(after an empty cell or not), or is quoted while the numbers are not, as pandas and R "
-        "write names. Where columns disagree, and where whole numbers on top may be "
-        "names (years, a run beside a name, over fractions), kact asks for `--header` or "
-        "`--no-header`. Without a header the columns are c0, c1, ... "
+        "write names. Where columns disagree, and where numbers on top may be names (years, a run "
+        "beside a name, over fractions, beside an empty cell over an index), kact asks for "
+        "`--header` or `--no-header`. Without a header the columns are c0, c1, ... "
         "Blank lines, lines that begin with # and a line `sep=;` before it are kept.",
     ),
     (
@@ -53,9 +53,9 @@ CSV = (
         "The columns whose first cells are numbers, some with a fraction or an exponent. Columns "
         "of whole numbers are left out with a warning, or taken where there are no others; "
         "`--columns` and `--exclude` decide. A fraction that turns up later in a column that was "
-        "left out is an error, and whole numbers in one that was empty are said. Text is not "
-        "computed, nor are whole numbers with zeros in front, as 007; where most of a column of "
-        "text are numbers, or numbers among signs as 50%, $5, 3 kg and [0.1, 0.2], a warning "
+        "left out is an error; of whole numbers in one that was empty a warning says so. Text is "
+        "not computed, nor are whole numbers with zeros in front, as 007; where most of a column "
+        "of text are numbers, or numbers among signs as 50%, $5, 3 kg and [0.1, 0.2], a warning "
         "says so.",
     ),
     (
@@ -109,7 +109,8 @@ MAIN: dict[str, Rules] = {
             "In a .npy the whole tensor. In a table the columns of floating-point numbers, of "
             "decimals, and of lists of them; where there are none, those of integers. `--columns` "
             "names others: integers, booleans, fields of structs (`struct.field`). `--exclude` "
-            "leaves columns unchanged. In an archive every tensor of floating-point numbers.",
+            "leaves columns unchanged. The index of a DataFrame, as pandas writes it, is named as "
+            "well. In an archive every tensor of floating-point numbers.",
         ),
         (
             "Across the columns",

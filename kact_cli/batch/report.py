@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,11 +12,35 @@ from kact_cli.batch.manifest import Manifest
 from kact_cli.batch.schedule import Result
 from kact_cli.batch.unit import FileTask, transform_file
 from kact_cli.chain import Chain
-from kact_cli.errors import without_secrets
+from kact_cli.errors import DataError, UsageError, without_secrets
+from kact_cli.files.descriptors import STANDARD
 from kact_cli.files.object_store import parse
 from kact_cli.files.target import Target
-from kact_cli.messages import describe
+from kact_cli.messages import describe, display
 from kact_cli.options import Options
+
+
+def check_report(path: str, items: Iterable[Item]) -> None:
+    """Raise an error where the report can not be written, or would replace an input or output."""
+    if path == STANDARD or "://" in path:
+        return
+    directory = os.path.dirname(path) or "."
+    if not os.path.isdir(directory):
+        raise DataError(f"{display(path)}: there is no directory {display(directory)}")
+    place = _place(path)
+    for item in items:
+        for name, what in ((item.source, "an input"), (item.target, "an output")):
+            if _place(name) == place:
+                raise UsageError(f"--report {display(path)} would replace {what}")
+
+
+def _place(path: str) -> tuple[int, int] | str:
+    """The same for every name of a file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
 
 
 def write_report(
@@ -41,6 +66,7 @@ def transform_reported(
 ) -> None:
     """Transform one file, and write the report of it, be it done or failed. Raises a KactError."""
     item = Item(source, target, 0)
+    check_report(report, [item])
     result = Result(item, error="interrupted")
     try:
         task = FileTask(chain, source, target, options, count=True)

@@ -153,8 +153,15 @@ def _old_arrow_stream(head: bytes) -> bool:
     return 6 <= size <= 16 and not size % 2
 
 
+_LIBSVM = re.compile(
+    rb"[+-]?[\d.]+(e[+-]?\d+)?( qid:\d+)?( (0|[1-9]\d*):[+-]?[\d.]+(e[+-]?\d+)?)+"
+    rb"( ?[\de:+-]*$| *\r?\n)"
+)
+"""A label, then the number and the value of each feature that is not 0."""
+
+
 def _text(head: bytes) -> Foreign | None:
-    """JSON, HTML and XML; `<NA>` may stand in the first cell of a CSV."""
+    """JSON, HTML, XML and LIBSVM; `<NA>` may stand in the first cell of a CSV."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"{", b"[")):
         return Foreign("JSON, not CSV", _JSON)
@@ -162,4 +169,8 @@ def _text(head: bytes) -> Foreign | None:
         return Foreign("HTML, not CSV", f"pandas.read_html reads its tables; {_AS_CSV}")
     if text.startswith(b"<") and not text.startswith(b"<na>"):
         return Foreign("XML, not CSV", f"pandas.read_xml reads it; {_AS_CSV}")
+    if _LIBSVM.match(text):
+        return Foreign(
+            "LIBSVM data, not CSV", f"sklearn.datasets.load_svmlight_file reads it; {_AS_CSV}"
+        )
     return None

@@ -53,6 +53,8 @@ class Column(NamedTuple):
     """Why it is not computed, of what is no number or not taken for one."""
     inner: bool = False
     """Whether it is a field of a struct, which takes part when named."""
+    is_index: bool = False
+    """Whether it is what pandas has as the index of its rows, which takes part when named."""
 
 
 BY_DEFAULT = (Kind.FLOAT, Kind.DECIMAL, Kind.LIST)
@@ -174,7 +176,7 @@ def _default(
     columns: Sequence[Column], left_out: set[int], warn: Callable[[str], None], noun: str
 ) -> set[int]:
     """The floating-point columns, or else the integer ones; what is surprising in that is said."""
-    rest = [i for i, c in enumerate(columns) if i not in left_out and not c.inner]
+    rest = [i for i, c in enumerate(columns) if i not in left_out and not (c.inner or c.is_index)]
     chosen = {i for i in rest if columns[i].kind in BY_DEFAULT}
     whole = [i for i in rest if columns[i].kind is Kind.INTEGER]
     values = [i for i in whole if not (_identifies(columns, i) or columns[i].counts)]
@@ -185,7 +187,7 @@ def _default(
         warn(f"{which} passes as text, though there are numbers in it ({first.example})")
     if not chosen and whole:
         chosen = set(values or (i for i in whole if not _identifies(columns, i)))
-        taken = listed([clipped(columns[i].name) for i in sorted(chosen or whole)])
+        taken = listed([typed(columns[i].name) for i in sorted(chosen or whole)])
         if not chosen:
             raise UsageError(f"no {noun} holds numbers but identifiers: {taken}; -c takes them in")
         warn(f"no floating-point {noun}s; taking the integer ones: {taken}")

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from kact_cli.tables.arrays import decoded, without_nulls
 from kact_cli.tables.columns import Column
-from kact_cli.tables.schema import describe
+from kact_cli.tables.schema import describe, pandas_index
 
 
 class Field(NamedTuple):
@@ -44,7 +44,11 @@ class Field(NamedTuple):
 
 def fields_of(schema: pa.Schema) -> list[Field]:
     """The columns in order, then the fields of the structs in them."""
-    columns = [Field((i,), describe(f), f.type, f.nullable) for i, f in enumerate(schema)]
+    index = pandas_index(schema)
+    columns = [
+        Field((i,), describe(f)._replace(is_index=f.name in index), f.type, f.nullable)
+        for i, f in enumerate(schema)
+    ]
     inner = [field for column in columns for field in _inside(column)]
     known = set(schema.names)
     return columns + [field for field in inner if field.column.name not in known]

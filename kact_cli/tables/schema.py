@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -20,6 +21,19 @@ def describe(field: pa.Field) -> Column:
     elif kind is Kind.OTHER and _holds_numbers(field.type):
         fault = "whose numbers kact does not compute"
     return Column(field.name, kind, type_name(field.type), fault=fault)
+
+
+def pandas_index(schema: pa.Schema) -> set[str]:
+    """The columns that hold the index of a DataFrame.
+
+    As its metadata say: https://pandas.pydata.org/docs/development/developer.html
+    """
+    written = (schema.metadata or {}).get(b"pandas", b"{}")
+    try:
+        index = json.loads(written)["index_columns"]
+        return {name for name in index if isinstance(name, str)}  # else it is a range
+    except (ValueError, KeyError, TypeError):
+        return set()
 
 
 def type_name(type_: pa.DataType) -> str:

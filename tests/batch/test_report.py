@@ -184,3 +184,21 @@ def test_standard_error_that_fails_fails_nothing(data: Path, tmp_path: Path) -> 
             done = subprocess.run(command(*args), stderr=full, env=environment(), timeout=60)
         assert done.returncode == 1
         assert len(tree(tmp_path / f"out{number}")) == 4
+
+
+def test_a_report_replaces_no_input_and_no_output(refused: Kact, tmp_path: Path) -> None:
+    save(tmp_path / "in.npy", 3)
+    before = (tmp_path / "in.npy").read_bytes()
+    (tmp_path / "link").symlink_to("in.npy")
+    (tmp_path / "out").mkdir()
+    cases = {"in.npy": 2, "link": 2, "x/../out/in.npy": 2, "gone/r.json": 1}
+    (tmp_path / "x").mkdir()
+    for report, code in cases.items():
+        for command_ in (
+            ["apply", "relu", "in.npy", "out/in.npy"],
+            ["batch", "relu", "in.npy", "-oout"],
+        ):
+            said = refused(*command_, "--report", report, cwd=tmp_path, code=code).stderr
+            assert report.encode() in said
+    assert (tmp_path / "in.npy").read_bytes() == before
+    assert list((tmp_path / "out").iterdir()) == []

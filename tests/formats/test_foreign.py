@@ -90,6 +90,8 @@ NO_TABLE: dict[str, tuple[bytes, str]] = {
     "bom.csv": (b'\xef\xbb\xbf[{"a": 1.5}]', "JSON"),
     "x.jsonl.gz": (gzip.compress(b'{"a": 1.5}\n'), "JSON"),
     "x.html": (b"\n<!DOCTYPE html>\n<table>", "HTML"),
+    "x.svm": (b"1.5 1:0.5 7:-1e-3\n-1 2:3\n", "LIBSVM"),
+    "rank.txt": (b"3 qid:1 1:0.5 7:0 " + b"8:1.5 " * 200, "LIBSVM"),
     "x.xml": (b"<?xml version='1.0'?>", "XML"),
 }
 
@@ -117,6 +119,7 @@ def test_a_name_that_a_shell_would_run_is_not_in_a_line_for_the_shell(tmp_path: 
 
 
 TAKEN = {
+    "times": (b"7 12:30:05 2.5\n8 12:31:05 3.5\n", {}),
     "a null in the first cell": (b"<NA>,1.5\n2.5,3.5\n", {}),
     "three letters of ORC": (b"ORC,PRC\n1.5,2.5\n", {}),
     "a bracket, told to be CSV": (b"[0],[1]\n1.5,2.5\n", {"source_format": "csv"}),

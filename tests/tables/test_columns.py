@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from kact_cli.errors import UsageError
 from kact_cli.tables.columns import Column, Kind, select
 from tests.tools.run import Kact
+from tests.tools.tables import convert, read, write
 
 COLUMNS = [
     Column("id", Kind.INTEGER, "int64"),
@@ -158,3 +160,28 @@ def test_of_many_columns_the_first_are_named(kact: Kact) -> None:
     assert done.stderr.endswith(
         b" ones: " + b"".join(b"c%d, " % i for i in range(19)) + b"c19 and 1,380 more\n"
     )
+
+
+INDEX = {
+    "a float index": (b'{"index_columns": ["t"]}', ["x"]),
+    "of two levels": (b'{"index_columns": [null, "t"]}', ["x"]),
+    "a range": (b'{"index_columns": [{"kind": "range", "start": 0}]}', ["x", "t"]),
+    "none": (b"{}", ["x", "t"]),
+    "no JSON": (b"\xff", ["x", "t"]),
+    "no list": (b'{"index_columns": 5}', ["x", "t"]),
+    "no dict": (b"[]", ["x", "t"]),
+}
+
+
+@pytest.mark.parametrize("case", INDEX)
+@pytest.mark.parametrize("to", ["parquet", "arrow", "npy"])
+def test_the_index_of_a_data_frame_takes_no_part(tmp_path: Path, case: str, to: str) -> None:
+    metadata, expected = INDEX[case]
+    columns = {name: [-1.5, 2.5] for name in ("x", "t")}
+    table = pa.table(columns).replace_schema_metadata({b"pandas": metadata})
+    write(table, tmp_path / "in.parquet")
+    out = convert("relu", tmp_path / "in.parquet", tmp_path / f"out.{to}")
+    if to == "npy":
+        assert len(read(out)) == len(expected)
+    else:
+        assert [n for n, values in read(out).items() if values == [0.0, 2.5]] == expected

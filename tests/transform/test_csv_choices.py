@@ -46,6 +46,7 @@ QUIET: dict[str, tuple[str, str]] = {
     "mostly text": ("t,a\nx,-1.5\nz,2\ny,2\n7.5,2\n", "t,a\nx,0.0\nz,2.0\ny,2.0\n7.5,2.0\n"),
     "header alone": ("a,b\n", "a,b\n"),
     "one record": ("-1.5,2.5\n", "0.0,2.5\n"),
+    "nan in text": ("t,a\nnan,-1.5\nx,2\nNaN,2\n", "t,a\nnan,0.0\nx,2.0\nNaN,2.0\n"),
     "nulls": ("a,b\nNA,\n-1.5,n/a\n1.5,2.5\n", "a,b\nNA,\n0.0,n/a\n1.5,2.5\n"),
 }  # fmt: skip
 
@@ -112,6 +113,7 @@ WARNED: dict[str, tuple[str, str]] = {
             ("5kg", "10kg"),
             ("(5)", "(6.5)"),
             ("<0.1", "<5"),
+            ("[ 0.1 -0.2]", "[3 4]"),
             ("'1.5'", "'2'"),
             ('"[1.5, 2]"', '"[3]"'),
             ("1+2j", "1.5-1e3j"),

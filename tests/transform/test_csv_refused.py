@@ -71,6 +71,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "years over whole numbers": ("name,2019,2020\na,1,2\nb,-3,4\n", "--header or --no-header"),
     "a run beside a name": ("a,1,2,3\nx,1.5,-2.5,3\ny,2,3,1\n", "--header or --no-header"),
     "years beside a name": ("name,2023,2024\na,1.5,2\nb,2,3\n", "--header or --no-header"),
+    "fractions over pandas' index": (",0.1,0.2\n0,1.5,2.5\n1,2.5,3\n", "--header or --no-header"),
     "columns that disagree": ("a,1.5\n2.5,3.5\n", "--header or --no-header"),
     "nothing but a header of numbers": ("1 2 3\n", "--header or --no-header"),
     "hi": ("hi\n", "'hi' alone is no table"),

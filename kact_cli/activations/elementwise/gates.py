@@ -141,11 +141,6 @@ def _most(x: Tile) -> float:
     return 78.0 if x.itemsize == 4 else 636.0
 
 
-def _exp_of_most(x: Tile) -> float:
-    """The same on every processor."""
-    return 7.498416996990121e+33 if x.itemsize == 4 else 1.6266364149275224e+276
-
-
 def _times_sigmoid(x: Tile, y: Tile, rest: Tile | None, m: Math) -> None:
     """Overwrite x with x / (1 + exp(-(y + rest))), and y and rest."""
     np.negative(y, out=y)
@@ -155,14 +150,13 @@ def _times_sigmoid(x: Tile, y: Tile, rest: Tile | None, m: Math) -> None:
     if factor.size:
         np.subtract(_most(y), factor, out=factor)
         m.exp(factor, factor)
-        y[far] = 0
+        y[far] = _most(y)
     if rest is None:
         m.exp(y, y)
     else:
         np.negative(rest, out=rest)
         m.exp_of_sum(y, rest, y)
     y += 1
-    y[far] = _exp_of_most(y)
     x /= y
     if factor.size:
         x[far] *= factor

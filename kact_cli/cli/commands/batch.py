@@ -142,6 +142,10 @@ def command(
     if not items:
         raise DataError(f"no file to work on in {', '.join(map(shown, given))}")
     _check_typed(options, items)
+    if report is not None:
+        from kact_cli.batch.report import check_report, write_report
+
+        check_report(report, items)
     directory = OutputDirectory(output, Manifest.make(spec, options))
     todo, skipped = directory.choose(
         items, skip_existing=skip_existing, overwrite=options.overwrite, update=update
@@ -165,8 +169,6 @@ def command(
         made = [result.item for result in batch.results if result.outcome is not None]
         directory.end(made, whole=len(made) == len(todo))
         if report is not None:
-            from kact_cli.batch.report import write_report
-
             write_report(report, directory.made, batch.results, [*skipped, *batch.left])
     if not chosen["quiet"] and report != STANDARD:
         stale = 0 if update else sum(map(directory.is_stale, skipped))

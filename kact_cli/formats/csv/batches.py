@@ -153,7 +153,11 @@ def _cells(
     column: pa.Array, name: str, delimiter: str, float_format: str | None, decimal: str
 ) -> pa.StringArray:
     if isinstance(column, pa.ExtensionArray):
-        column = column.storage
+        if column.type.extension_name == "arrow.uuid":  # its bytes may happen to be text
+            texts = text_array([str(value) for value in column.to_pylist()])
+            column = pc.if_else(column.is_valid(), texts, NULL)
+        else:
+            column = column.storage
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_floating(column.type):

@@ -48,7 +48,9 @@ def has_header(
         [spelling.of(bare(cell)) for i in numbers for cell in below[i]],
         row,
     )
-    if (names and numbers and not years) or (years and not names):
+    # As pandas writes an index, and columns that are called by fractions
+    index = top[0] is Cell.NULL and (columns[0].kind is Kind.OTHER or columns[0].counts)
+    if (names and numbers and not years) or ((years or (index and numbers)) and not names):
         raise _open(first)
     if names or numbers:
         return names

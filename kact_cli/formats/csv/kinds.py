@@ -15,8 +15,8 @@ NUMBERS, MIXED = 1 / 2, 1 / 3
 and from here on for text that is worth a warning."""
 
 _FIGURE = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.I | re.A)
-_AMONG_SIGNS = re.compile(r"(?!0$)[^\w\s]{0,2}\s?0\s?[^\d\s]{0,5}", re.A)
-"""What `_signs` has of 50%, $5, 3.5 kg and [0.1, 0.2]."""
+_AMONG_SIGNS = re.compile(r"(?!0$)[^\w\s]{0,2}0[^\d\s]{0,5}", re.A)
+"""What `_signs` makes of 50%, $5, 3.5 kg and [0.1, 0.2]."""
 
 _TYPES = {
     Kind.FLOAT: "float64",
@@ -40,7 +40,10 @@ def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spel
     if not fractions + whole + text:
         kind = Kind.EMPTY
     elif fractions:
-        share = (fractions + whole) / (fractions + whole + text)
+        # Beside text, nan is what is missing
+        nans = sum(cell.lower() in ("nan", "-nan", "+nan") for cell in found) if text else 0
+        numbers = fractions + whole - nans
+        share = numbers / (numbers + text)
         kind = Kind.FLOAT if share >= NUMBERS else Kind.OTHER
         mixed = kind is Kind.OTHER and share >= MIXED
     elif not text and not codes:
@@ -68,8 +71,8 @@ def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spel
 
 
 def _signs(cell: str) -> str:
-    """A cell with 0 in place of each number and of each row of numbers in it."""
-    return re.sub(r"0(?:[\s,;]*0)*", "0", _FIGURE.sub("0", cell[:200]))
+    """A cell without spaces, with 0 in place of each number and of each row of numbers in it."""
+    return re.sub("0(?:[,;]?0)*", "0", _FIGURE.sub("0", "".join(cell[:200].split())))
 
 
 @lru_cache(1)  # a line of commas is a file of columns without a name

@@ -136,3 +136,11 @@ def test_header():
     assert header(["a", "b"], ";", "\r\n") == b"a;b\r\n"
     names = ["x", "", "é", 'q"', "l\nf"]
     assert sniff(header(names) + b"1,2,3,4,5\n", whole=True).names == names
+
+
+def test_a_uuid_is_written_as_one():
+    storage = pa.array([b"a" * 16, None, bytes(range(16))], pa.binary(16))
+    column = pa.ExtensionArray.from_storage(pa.uuid(), storage)
+    assert text(pa.RecordBatch.from_arrays([column, pa.array([1, 2, 3])], ["u", "i"])) == (
+        "61616161-6161-6161-6161-616161616161,1\n,2\n00010203-0405-0607-0809-0a0b0c0d0e0f,3\n"
+    )
