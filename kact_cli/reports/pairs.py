@@ -16,6 +16,7 @@ import numpy as np
 from kact_cli.engine.layout import Grid, grow
 from kact_cli.errors import DataError, DifferentError
 from kact_cli.formats.npy import BLOCK_BYTES, NpyTensor
+from kact_cli.messages import counted
 from kact_cli.reports.errors import Place
 from kact_cli.reports.numbers import OpenTable
 from kact_cli.tables.columns import ColumnBlock
@@ -147,7 +148,7 @@ def aligned(
         if ready[0] != ready[side]:
             counts = [done + ready[i] + _count(files[i]) for i in (0, side)]
             raise unlike(side)(
-                f"{names[0]} has {counts[0]:,} rows and {names[side]} has {counts[1]:,}"
+                f"{names[0]} has {counted(counts[0], 'row')} and {names[side]} has {counts[1]:,}"
             )
 
 

@@ -190,6 +190,8 @@ def _table(table: OpenTable, chain: Chain, options: Options, rows: int, each: bo
         if values >= SAMPLE:
             ended = False
             break
+    for remark in reader.remarks():
+        options.observer.warn(remark)
     if job.passes > 1 and not ended:
         raise _too_large(chain)
     count = sum(b.num_rows for b in batches)

@@ -58,6 +58,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "decimal commas and spaces, not said": ("1,5 2,5\n-1,5 2,5\n", "--decimal , reads decimal"),
     "points where commas are": ("a;b\n1,5;2.5\n", "record 1 (line 2): '1,5' is not a number"),
     "one record of decimal commas": ("1,5;2,5\n", "column 'c0', record 1 (line 1): '1,5' is not"),
+    "odd numbers on top": ("1D0,2D0\n1.5,2.5\n", "record 1 (line 1): '1D0' is not a number"),
     "another delimiter": ("a:b\n1.5:2.5\n", "a:b (text); --delimiter says what is between two"),
     "values after nothing": (
         "x,y\n" + "0.5,\n" * 15_000 + "1.5,6.5\n",

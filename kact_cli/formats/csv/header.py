@@ -16,6 +16,9 @@ from kact_cli.formats.csv.spelling import NUMBERS, WHOLE, Cell, Spelling, bare
 from kact_cli.messages import clipped
 from kact_cli.tables.columns import Column, Kind
 
+_NUMBERS = NUMBERS | {Cell.NEARLY}
+"""A number on top is one however it is written."""
+
 
 def has_header(
     first: Sequence[str],
@@ -40,8 +43,8 @@ def has_header(
 
     if over and _is_run(first, top, alone=fractions_alone(over[0])):
         return True
-    names = any(top[i] not in NUMBERS and top[i] is not Cell.NULL for i in over)
-    numbers = [i for i in over if top[i] in NUMBERS]
+    names = any(top[i] not in _NUMBERS and top[i] is not Cell.NULL for i in over)
+    numbers = [i for i in over if top[i] in _NUMBERS]
     row = numbers[-1:] == [numbers[0] + len(numbers) - 1] if numbers else False
     years = all(top[i] in WHOLE for i in numbers) and _stand_as_years(
         [bare(first[i]) for i in numbers],
@@ -54,7 +57,7 @@ def has_header(
         raise _open(first)
     if names or numbers:
         return names
-    return not all(cell in NUMBERS or cell is Cell.NULL for cell in top)
+    return not all(cell in _NUMBERS or cell is Cell.NULL for cell in top)
 
 
 def _stand_as_years(top: Sequence[str], below: Sequence[Cell], row: bool) -> bool:
@@ -73,7 +76,7 @@ def _stand_as_years(top: Sequence[str], below: Sequence[Cell], row: bool) -> boo
 
 def _alone(first: Sequence[str], top: Sequence[Cell]) -> bool:
     """Of a record with none below."""
-    numbers = [cell for cell in top if cell in NUMBERS or cell is Cell.NEARLY]
+    numbers = [cell for cell in top if cell in _NUMBERS]
     if not numbers:
         return True
     if len(numbers) + top.count(Cell.NULL) < len(top) or _is_run(first, top, alone=True):
