@@ -11,7 +11,7 @@ from kact_cli.errors import KactError, reason, without_secrets
 
 def display(path: str) -> str:
     """`path` as it can be shown on one line of a terminal, without the secrets of a URI."""
-    path = without_secrets(path)
+    path = without_secrets(path) or "''"
     return path if path.isprintable() else "".join(map(_printable, path))
 
 

@@ -20,12 +20,14 @@ from kact_cli.messages import describe, display
 from kact_cli.options import Options
 
 
-def check_report(path: str, items: Iterable[Item]) -> None:
-    """Raise an error where the report can not be written, or would replace an input or output."""
+def check_report(path: str, items: Iterable[Item], made: str | None = None) -> None:
+    """Raise DataError where the report's directory is missing, unless it is `made` by the run;
+    UsageError where the report would replace an input or output."""
     if path == STANDARD or "://" in path:
         return
     directory = os.path.dirname(path) or "."
-    if not os.path.isdir(directory):
+    new = made is not None and os.path.realpath(directory) == os.path.realpath(made)
+    if not new and not os.path.isdir(directory):
         raise DataError(f"{display(path)}: there is no directory {display(directory)}")
     place = _place(path)
     for item in items:

@@ -186,7 +186,9 @@ def test_standard_error_that_fails_fails_nothing(data: Path, tmp_path: Path) -> 
         assert len(tree(tmp_path / f"out{number}")) == 4
 
 
-def test_a_report_replaces_no_input_and_no_output(refused: Kact, tmp_path: Path) -> None:
+def test_a_report_replaces_no_input_and_no_output(
+    kact: Kact, refused: Kact, tmp_path: Path
+) -> None:
     save(tmp_path / "in.npy", 3)
     before = (tmp_path / "in.npy").read_bytes()
     (tmp_path / "link").symlink_to("in.npy")
@@ -202,3 +204,5 @@ def test_a_report_replaces_no_input_and_no_output(refused: Kact, tmp_path: Path)
             assert report.encode() in said
     assert (tmp_path / "in.npy").read_bytes() == before
     assert list((tmp_path / "out").iterdir()) == []
+    kact("batch", "relu", "in.npy", "-onew", "--report", "new/r.json", cwd=tmp_path)
+    assert sorted(tree(tmp_path / "new")) == ["in.npy", "r.json"]

@@ -145,7 +145,7 @@ def command(
     if report is not None:
         from kact_cli.batch.report import check_report, write_report
 
-        check_report(report, items)
+        check_report(report, items, made=output_dir)
     directory = OutputDirectory(output, Manifest.make(spec, options))
     todo, skipped = directory.choose(
         items, skip_existing=skip_existing, overwrite=options.overwrite, update=update
