@@ -162,12 +162,24 @@ class OutputDirectory:
             self._replacing = replacing
 
     def end(self, done: Iterable[Item], *, whole: bool) -> None:
-        """Record what was `done`; if that is the `whole`, no output is an old one any more."""
+        """Record what was `done`; if that is the `whole`, no output is an old one any more.
+
+        Where nothing was done, a manifest that this run has begun is removed again.
+        """
         new = {self._relative(item): [item.size, item.changed] for item in done}
         if new or (whole and self._replacing):
             inputs = {**self.made.inputs, **new}
             replacing = self._replacing and not whole
             save(self.place, dataclasses.replace(self.made, inputs=inputs, replacing=replacing))
+        elif self._before is None and not isinstance(self.place, Uri):
+            _remove_alone(self.place)
+
+
+def _remove_alone(directory: str) -> None:
+    """Remove the manifest of a directory in which nothing was made: a mended command may do it."""
+    with contextlib.suppress(OSError):
+        if os.listdir(directory or os.curdir) == [NAME]:
+            os.unlink(os.path.join(directory, NAME))
 
 
 def _modified(target: str) -> int | None:

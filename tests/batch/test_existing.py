@@ -96,3 +96,12 @@ def test_what_a_killed_run_left_is_removed(data: Path, kact: Kact, tmp_path: Pat
     kact("batch", "relu", data, "-o", out)
     assert not left.exists()
     assert others.exists()
+
+
+def test_a_run_that_made_nothing_leaves_the_directory_to_another(
+    data: Path, kact: Kact, refused: Kact, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    refused("batch", "softmax(axis=7)", data / "a.npy", "-o", out)
+    kact("batch", "softmax", data / "a.npy", "-o", out)
+    assert (out / "a.npy").exists()
