@@ -94,3 +94,17 @@ def test_kact_alone_says_how_to_begin(kact: Kact) -> None:
     assert [line.split()[:2] for line in said.splitlines() if line.startswith("  kact")] == [
         ["kact", "list"], ["kact", "apply"], ["kact", "chain"]
     ]  # fmt: skip
+
+
+SAID = [
+    ("chain", "and no others"),  # of -c, which does not add to the default
+    ("chain", "(B - A) / 255"),
+    ("batch", "size or time of modification, as .kact-batch.json has them"),
+    ("compare", "2 if the files cannot be compared, as of cmp, diff and grep"),
+    ("apply", "reads and writes the standard streams"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), SAID)
+def test_what_newcomers_asked_is_said(kact: Kact, name: str, words: str) -> None:
+    assert words in " ".join(kact(name, "--help").stdout.decode().split())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from kact_cli.cli import console
 from kact_cli.cli.screen import canvas, show
+from tests.tools.run import SETTINGS
 
 ROWS = [
     ["column", "type", "what happens", "bytes"],
@@ -28,6 +31,10 @@ def test_a_table_fits_and_breaks_no_word(width: int, monkeypatch: pytest.MonkeyP
 
 def test_colours_are_seen_on_a_light_terminal_and_on_a_dark_one() -> None:
     assert {*console.COLOURS.values(), *canvas.COLOURS} <= {"red", "green", "magenta", "cyan"}
+
+
+def test_the_caller_has_no_say_in_colours_and_widths() -> None:
+    assert not os.environ.keys() & {*SETTINGS}
 
 
 def test_wide_characters_are_cut_and_padded_as_they_are_shown() -> None:

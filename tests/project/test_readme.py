@@ -117,3 +117,4 @@ def test_two_commands_set_everything_up() -> None:
     for block in (BLOCKS[0], tests):
         assert block.startswith("python3 -m venv")
         assert block.count("\n") == 1
+    assert "pip install ." in BLOCKS[0]  # which shows its work, that takes a minute or two

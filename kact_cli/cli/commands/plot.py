@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from kact_cli.reports.curve import Curve
 
 POINTS = 2001
-HEIGHT = 20
+HEIGHT = 21
+"""The most lines that curves take; an odd number has one in the middle, whose label is exact."""
 WIDTH = 100
 
 
@@ -93,7 +94,7 @@ def _draw(curves: Sequence[Curve]) -> None:
     size = shutil.get_terminal_size()
     colours = colourful()
     plain = not unicode()
-    height = max(6, min(HEIGHT, size.lines - len(curves) - 4))
+    height = max(6, min(HEIGHT, size.lines - len(curves) - 4)) - 1 | 1
     for line in picture(curves, min(size.columns, WIDTH), height, ascii_only=plain):
         text = ""
         for cell in line:
