@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -23,22 +24,22 @@ LONGEST = 0.5
 """Seconds after its start in which a signal comes to a process of its own."""
 
 
-def run(count: int, seed: int, only: str = "") -> list[Tally]:
-    """Send `count` signals."""
-    moments, tally = Random(seed), Tally("kills")
+def run(numbers: range, seed: int, only: str = "") -> Iterator[Tally]:
+    """Send the signals of these numbers."""
+    tally = Tally("kills")
     chosen = [c for c in COMMANDS if only in c.name and c.output and c.stdin is None]
-    moments.shuffle(chosen)
+    Random(seed).shuffle(chosen)
     known: dict[str, tuple[Tree, float]] = {}
     with TemporaryDirectory(prefix="trust-", dir=PLACE) as directory:
         place = Path(directory) / "case"
-        for attempt in range(count):
+        for attempt in numbers:
             command, number = chosen[attempt % len(chosen)], SIGNALS[attempt % len(SIGNALS)]
             if command.name not in known:
                 started = time.monotonic()
                 known[command.name] = command.results(place)[0], time.monotonic() - started
             good, seconds = known[command.name]
             apart = attempt % 4 == 3
-            after = moments.uniform(0, LONGEST if apart else 1.2 * seconds)
+            after = Random(f"{seed} {attempt}").uniform(0, LONGEST if apart else 1.2 * seconds)
             before = command.prepare(place)
             ended = (_process if apart else _fork)(command, place, number, after)
             wrong = verdict.manners(ended, codes=(0, 128 + number))
@@ -48,7 +49,7 @@ def run(count: int, seed: int, only: str = "") -> list[Tally]:
             wrong += verdict.outputs(ended, before, left, good, some=True)
             case = f"{command.name}: signal {number} after {after:.3f} s{' of its start' * apart}"
             tally.add(case, wrong, ended.line)
-    return [tally]
+    yield tally
 
 
 def _fork(command: Command, place: Path, number: int, after: float) -> Ended:

@@ -24,22 +24,23 @@ EACH = 10
 Result = tuple[Tree, bytes]
 
 
-def run(count: int, seed: int, only: str = "") -> list[Tally]:
-    """Try `count` races, spread over every command that reads a file."""
+def run(numbers: range, seed: int, only: str = "") -> Iterator[Tally]:
+    """Try the races of these numbers, spread over every command that reads a file."""
     counters, tally = Counters(), Tally("races")
     place = Path(counters.path + ".d") / "case"
     chosen = [c for c in COMMANDS if only in c.name and not c.redirected]
-    chosen = random.Random(seed).sample(chosen, min(len(chosen), 1 + count // EACH))
+    chosen = random.Random(seed).sample(chosen, min(len(chosen), 1 + numbers.stop // EACH))
     cases = [(command, fault) for command in chosen for fault in _races(command, place, counters)]
     random.Random(seed).shuffle(cases)
-    ordered = sorted(cases[:count], key=lambda case: (case[0].name, case[1].action))
+    cases = cases[: numbers.stop][numbers.start :: numbers.step]
+    ordered = sorted(cases, key=lambda case: (case[0].name, case[1].action))
     for (command, action), group in groupby(ordered, key=lambda case: (case[0], case[1].action)):
         good = [command.results(place), *_changed(command, action, place)]
         for _, fault in group:
             wrong, said = _try(command, fault, place, counters, good)
             tally.add(f"{command.name}: {fault}", wrong, said)
     counters.close()
-    return [tally]
+    yield tally
 
 
 def _races(command: Command, place: Path, counters: Counters) -> Iterator[Fault]:
