@@ -40,13 +40,16 @@ def forget(path: str) -> None:
 
 
 def remove(path: str) -> OSError | None:
-    """Remove the temporary file at `path`, if it is there.
+    """Remove the temporary file, or directory with what is in it, at `path`, if it is there.
 
     Returns why it cannot be removed; then it is tried again when the process ends.
     """
     try:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+            if os.path.isdir(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
     except OSError as e:
         return e
     forget(path)
