@@ -42,6 +42,8 @@ PAGE_HEADER: Wanted = {1: 0, 2: 1, 3: 2, 5: {1: 3}, 8: {1: 4}}
 """PageHeader: the type, the sizes uncompressed and compressed, the values of either data page."""
 VALUES_OF = {0: 3, 3: 4}
 """PageType -> which of those numbers is how many values there are, in a data page."""
+LACKING = 100
+"""Bytes that the size of a column chunk may lack: parquet-mr before 1.2.9 left out a header."""
 LEAST_BYTES = 4
 """What a value in memory takes, more or less."""
 
@@ -127,7 +129,8 @@ def check_nanoseconds(name: str, array: pa.Array) -> None:
 
 def check_pages(described: Description, row_group: int, leaf: int) -> None:
     """Raise DataError where a page of a chunk would take more memory than it may, or is elsewhere,
-    or where there are more values than the footer says: pyarrow stops at those.
+    or goes on beyond the chunk, for which pyarrow would make room; or where there are more values
+    than the footer says, at which pyarrow stops.
 
     What it takes uncompressed its header says, and pyarrow goes by that. Of lists, a row may be as
     long as the whole chunk: where few bytes make very many values, they count as one.
@@ -148,6 +151,8 @@ def check_pages(described: Description, row_group: int, leaf: int) -> None:
             memory, values, at = _page(file, at, end)
             PARQUET.check_unit(f"a page {where}", memory, options)
             found += values
+            if at > end + LACKING:
+                raise DataError(f"broken Parquet file: a page {where} ends beyond its column chunk")
     if found > chunk.values:
         raise DataError(
             f"broken Parquet file: the pages {where} hold {found:,} values, "
