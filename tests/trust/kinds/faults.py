@@ -36,7 +36,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def run(numbers: range, seed: int, only: str = "") -> Iterator[Tally]:
     """Try the faults of these numbers, spread over every command and call."""
     counters, tally = Counters(), Tally("faults")
-    place = Path(counters.path + ".d") / "case"
+    place = counters.place
     chosen = [command for command in COMMANDS if only in command.name]
     chosen = random.Random(seed).sample(chosen, min(len(chosen), 1 + numbers.stop // EACH))
     cases = [(command, fault) for command in chosen for fault in _faults(command, place, counters)]

@@ -27,7 +27,7 @@ Result = tuple[Tree, bytes]
 def run(numbers: range, seed: int, only: str = "") -> Iterator[Tally]:
     """Try the races of these numbers, spread over every command that reads a file."""
     counters, tally = Counters(), Tally("races")
-    place = Path(counters.path + ".d") / "case"
+    place = counters.place
     chosen = [c for c in COMMANDS if only in c.name and not c.redirected]
     chosen = random.Random(seed).sample(chosen, min(len(chosen), 1 + numbers.stop // EACH))
     cases = [(command, fault) for command in chosen for fault in _races(command, place, counters)]
