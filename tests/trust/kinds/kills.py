@@ -4,6 +4,7 @@ fourth) to kact as a process of its own, whose start takes longer than its work.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -20,6 +21,8 @@ from tests.trust.inputs import COMMANDS, Command, Tree, tree
 from tests.trust.verdict import Tally
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+KACT = re.compile(rb"kact_cli/__main__.py.*, in main\n")
+"""A line of a traceback from when kact has begun."""
 LONGEST = 0.5
 """Seconds after its start in which a signal comes to a process of its own."""
 
@@ -73,7 +76,7 @@ def _process(command: Command, place: Path, number: int, after: float) -> Ended:
         process.kill()
         return Ended(-signal.SIGALRM, b"", b"", WALL)
     code = process.returncode
-    if b"Traceback" in err and b", in main\n" not in err:  # of Python, before kact's first line
+    if b"Traceback" in err and not KACT.search(err):  # of Python, before kact's first line
         code, err = -number, b""
     ended = Ended(code, b"", err, time.monotonic() - started)
     return _as_a_program(ended, number)
