@@ -46,10 +46,7 @@ def remove(path: str) -> OSError | None:
     """
     try:
         with contextlib.suppress(FileNotFoundError):
-            if os.path.isdir(path):
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
+            _delete(path)
     except OSError as e:
         return e
     forget(path)
@@ -61,9 +58,13 @@ def remove_all() -> None:
     while _noted:
         path = _noted.pop()
         with contextlib.suppress(OSError):
-            if os.path.isdir(path):
-                import shutil  # with bz2 and lzma; only batches make directories
+            _delete(path, ignore_errors=True)
 
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                os.unlink(path)
+
+def _delete(path: str, *, ignore_errors: bool = False) -> None:
+    if os.path.isdir(path):
+        import shutil  # with bz2 and lzma; only batches make directories
+
+        shutil.rmtree(path, ignore_errors=ignore_errors)
+    else:
+        os.unlink(path)

@@ -65,7 +65,9 @@ def _changed(command: Command, action: str, place: Path) -> list[Result]:
     before = command.prepare(place)
     change(action, str(place / command.inputs[0]), _other(command, place))
     ended = command.run(place)
-    return [] if ended.code else [({**tree(place), **_inputs(command, before)}, ended.out)]
+    if ended.code not in command.ends:
+        return []
+    return [({**tree(place), **_inputs(command, before)}, ended.out)]
 
 
 def _inputs(command: Command, before: Tree) -> Tree:
@@ -80,11 +82,12 @@ def _try(
     counters.clear()
     source, other = str(place / command.inputs[0]), _other(command, place)
     ended = command.run(place, prepare=lambda: arm(fault, counters, place, source, other))
-    wrong = verdict.manners(ended, codes=(0, 1, 2))
+    done = ended.code in command.ends
+    wrong = verdict.manners(ended, codes=(0, 1, 2), clean=not done)
     after = {**tree(place), **_inputs(command, before)}
     trees = [found for found, _ in good]
     wrong += verdict.outputs(ended, before, after, *trees, some="batch" in command.name)
     printed = [said for _, said in good]
-    if ended.code == 0 and command.output is None and ended.out not in printed:
+    if done and command.output is None and ended.out not in printed:
         wrong.append("mixture: what was printed")
     return wrong, ended.line
