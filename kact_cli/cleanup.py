@@ -40,13 +40,13 @@ def forget(path: str) -> None:
 
 
 def remove(path: str) -> OSError | None:
-    """Remove the temporary file at `path`, if it is there.
+    """Remove the temporary file, or directory with what is in it, at `path`, if it is there.
 
     Returns why it cannot be removed; then it is tried again when the process ends.
     """
     try:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+            _delete(path)
     except OSError as e:
         return e
     forget(path)
@@ -58,9 +58,13 @@ def remove_all() -> None:
     while _noted:
         path = _noted.pop()
         with contextlib.suppress(OSError):
-            if os.path.isdir(path):
-                import shutil  # with bz2 and lzma; only batches make directories
+            _delete(path, ignore_errors=True)
 
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                os.unlink(path)
+
+def _delete(path: str, *, ignore_errors: bool = False) -> None:
+    if os.path.isdir(path):
+        import shutil  # with bz2 and lzma; only batches make directories
+
+        shutil.rmtree(path, ignore_errors=ignore_errors)
+    else:
+        os.unlink(path)

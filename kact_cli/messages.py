@@ -99,4 +99,11 @@ def describe(error: BaseException) -> str:
         return name + reason(error)
     if isinstance(error, MemoryError):
         return "not enough memory; a smaller --chunk-size or fewer --jobs may do"
+    if is_thread_limit(error):
+        return "the system starts no more threads (see ulimit -u and -v)"
     return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def is_thread_limit(error: BaseException) -> bool:
+    """Whether the system has refused to start a thread; Python has no error of its own for it."""
+    return isinstance(error, RuntimeError) and "start new thread" in str(error)

@@ -28,7 +28,7 @@ from kact_cli.errors import (
     reason,
     without_secrets,
 )
-from kact_cli.messages import describe, display, nearest
+from kact_cli.messages import describe, display, is_thread_limit, nearest
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -258,9 +258,9 @@ def _command() -> int:
         _complain(f"{e.filename or 'standard output'}: {reason(e)}")
         return cli.failure
     except RuntimeError as e:
-        if "start new thread" not in str(e):
+        if not is_thread_limit(e):
             raise
-        _complain("the system starts no more threads (see ulimit -u and -v)")
+        _complain(describe(e))
         return cli.failure
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -21,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from kact_cli.cleanup import forget, note, temporary_directory
+from kact_cli.cleanup import note, remove, temporary_directory
 from kact_cli.errors import DataError, KactError, reason
 from kact_cli.messages import describe
 from kact_cli.parallel.pools import WorkerLost
@@ -168,8 +167,7 @@ class Processes(Workers):
                 worker.process.join()
         self._threads.shutdown(wait=wait)
         if self._directory:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            forget(self._directory)
+            remove(self._directory)
 
 
 def _work(connection: Connection, parent: int, directory: str) -> None:
@@ -185,10 +183,12 @@ def _work(connection: Connection, parent: int, directory: str) -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
         if directory:
-            shutil.rmtree(directory, ignore_errors=True)
+            remove(directory)
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    # Where no thread can start, the parent's end is noticed after the call that is under way
+    with contextlib.suppress(RuntimeError):
+        threading.Thread(target=watch, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):
         while True:
             function, args, more = connection.recv()

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.tools.run import Kact, names, start, wait_until
+from kact_cli.options import Observer
+from tests.tools.run import Kact, leftovers, names, start, wait_until
+from tests.tools.tables import convert
 from tests.tools.tensors import BIG, X, Y, holds, npy
 
 
@@ -60,6 +62,18 @@ def test_no_one_reads_an_output_who_may_not_read_the_input(
     source.chmod(mode)
     kact("apply", "relu", source, tmp_path / "out.npy")
     assert stat.S_IMODE((tmp_path / "out.npy").stat().st_mode) == mode | 0o200
+
+
+def test_nor_its_temporary_file(source: Path, tmp_path: Path) -> None:
+    source.chmod(0o600)
+    modes = []
+
+    class Looking(Observer):
+        def advance(self, count: int) -> None:
+            modes.extend(stat.S_IMODE(path.stat().st_mode) for path in leftovers(tmp_path))
+
+    convert("relu", source, tmp_path / "out.npy", observer=Looking())
+    assert set(modes) == {0o600}
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o600, 0o755, 0o666])

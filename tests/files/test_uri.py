@@ -127,7 +127,8 @@ def test_a_secret_goes_from_any_text(text: str, shown: str) -> None:
 
 
 def test_no_message_names_a_secret(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri = "s3://KEY:SECRET@bucket"
+    uri, report, out = "s3://KEY:SECRET@bucket", bucket.parent / "report", bucket.parent / "out"
+    batch = ("batch", "relu", f"{uri}/", "--output-dir", str(out))
 
     def hidden(text: str) -> None:
         assert "SECRET" not in text
@@ -142,9 +143,17 @@ def test_no_message_names_a_secret(bucket: Path, monkeypatch: pytest.MonkeyPatch
         ("apply", "relu", f"{bucket}/x.npy", f"{uri}/x.npz"),
         ("apply", "relu", f"{bucket}/x.npy", "foo://KEY:SECRET@x/y?secret_key=SECRET"),
         ("apply", "relu", "s3://KEY:SEC/SECRET@bucket/x.npy"),
+        (*batch, "--dry-run"),
+        (*batch, "--jobs", "1", "-v", "--report", str(report)),
+        (*batch, "--jobs", "1", "--keep-going"),
+        ("compare", f"{uri}/x.npy", f"{uri}/x.npy"),
+        ("explain", "relu", f"{uri}/x.npy"),
+        ("explain", "relu", f"{uri}/x.npy", "--json"),
     ):
         done = run(*args)
-        hidden(f"{done.stderr}{done.exception}")
+        hidden(f"{done.output}{done.stderr}{done.exception}")
+    hidden(report.read_text())
+    hidden("".join(path.read_text() for path in out.rglob("*.json")))
     monkeypatch.setattr(object_store, "_file_system", refuses)
     for place in (open_source, lambda path: Target(path).__enter__()):
         with pytest.raises(DataError) as refusal:

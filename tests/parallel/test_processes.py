@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import shutil
 import signal
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from kact_cli.cleanup import temporary_directory
+from kact_cli.cleanup import remove_all, temporary_directory
 from kact_cli.errors import DataError, UsageError
 from kact_cli.parallel.pools import WorkerLost
 from kact_cli.parallel.processes import Processes
+from tests.tools.run import names
 
 
 def fail(kind: type[Exception]) -> None:
@@ -43,6 +47,42 @@ def test_a_lost_worker_is_one_lost_call() -> None:
         with pytest.raises(WorkerLost, match="ended with exit code 3"):
             workers.submit(os._exit, 3).result()
         assert [other.result() for other in others] == [None] * 8
+
+
+def test_workers_that_can_start_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    context, start, parent = (
+        multiprocessing.get_context("fork"),
+        threading.Thread.start,
+        os.getpid(),
+    )
+
+    def refused(thread: threading.Thread) -> None:
+        if os.getpid() != parent:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: context)
+    with Processes(1) as workers:
+        assert workers.submit(abs, -3).result() == 3
+        with pytest.raises(DataError, match=r"^the system starts no more threads"):
+            workers.submit(_with_a_thread).result()
+
+
+def _with_a_thread() -> None:
+    threading.Thread(target=place).start()
+
+
+def test_a_directory_that_cannot_be_removed_is_removed_in_the_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with monkeypatch.context() as broken, Processes(1) as workers:
+        assert Path(workers.submit(place, 0).result()).is_dir()
+        broken.setattr(shutil, "rmtree", lambda path, **_: os.close(-1))
+    assert names(tmp_path)
+    remove_all()
+    assert not names(tmp_path)
 
 
 def test_what_cannot_be_sent_loses_no_worker() -> None:

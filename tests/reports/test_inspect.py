@@ -82,6 +82,14 @@ def test_parquet_layout(kact: Kact, tmp_path: Path) -> None:
     assert by_name["lists"]["bytes"] > 0
 
 
+def test_columns_of_one_name_are_each_what_they_are(kact: Kact, tmp_path: Path) -> None:
+    columns = [pa.array(np.arange(100.0)), pa.array(np.zeros(100))]
+    source = write(pa.Table.from_arrays(columns, ["x", "x"]), tmp_path / "t.parquet")
+    first, second = told(kact, source, "--stats")["columns"]
+    assert first["bytes"] > 2 * second["bytes"]
+    assert (first["stats"]["most"], second["stats"]["most"]) == (99, 0)
+
+
 def test_a_column_with_a_dot_in_its_name(kact: Kact, tmp_path: Path) -> None:
     table = pa.table({"a.b": [1.0, None], "a": [[1.0], [2.0]]})
     found = told(kact, write(table, tmp_path / "t.parquet"))

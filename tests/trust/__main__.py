@@ -2,6 +2,7 @@
 
 python -m tests.trust                                 all of them, as many as README's table has
 python -m tests.trust faults=10000 mutants --only npy
+python -m tests.trust mutants --part 1/4              a quarter, beside which the others may run
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ def main() -> int:
     parser.add_argument("kinds", nargs="*", metavar="KIND[=COUNT]", help=shown)
     parser.add_argument("--count", type=int, help="cases of each kind (of each reader of mutants)")
     parser.add_argument("--seed", type=int, default=0, help="other cases, where not all are tried")
+    parser.add_argument("--part", default="1/1", help="K/N: every Nth case, from the Kth on")
     parser.add_argument("--only", default="", help="commands or readers with this in their names")
     parser.add_argument("--no-compiler", action="store_true", help="faults in Python's os alone")
     parser.add_argument("--shown", type=int, default=8, help="failures printed of each kind")
@@ -43,27 +45,23 @@ def main() -> int:
     if not given.no_compiler:
         inject.with_shim()
     child.load()
-    tallies: list[Tally] = []
+    Tally.shown = given.shown
+    part, parts = map(int, given.part.split("/"))
+    failed = False
+    print(f"{'kind':32} {'tried':>8} {'survived':>9} {'failed':>7}", flush=True)
     for asked in given.kinds or KINDS:
         kind, _, number = asked.partition("=")
         if kind not in KINDS:
             parser.error(f"no kind {kind!r}; there are {', '.join(KINDS)}")
         count = int(number or given.count or COUNTS[kind])
         started = time.monotonic()
-        found = import_module(f"tests.trust.kinds.{kind}").run(count, given.seed, given.only)
-        tallies += found
-        for tally in found:
-            for example in tally.examples[: given.shown]:
-                print(f"{tally.kind}:\n{example}")
+        numbers = range(part - 1, count, parts)
+        run = import_module(f"tests.trust.kinds.{kind}").run
+        for tally in run(numbers, given.seed, given.only):
+            print(tally, flush=True)
+            failed = failed or bool(tally.failed)
         print(f"{kind}: {time.monotonic() - started:.0f} s", file=sys.stderr)
-    print("kind                        tried  survived  failed")
-    for tally in tallies:
-        failed = sum(tally.failed.values())
-        why = ", ".join(f"{what} {number}" for what, number in tally.failed.most_common())
-        if tally.notes:
-            why += f" ({', '.join(f'{number:,} {what}' for what, number in tally.notes.items())})"
-        print(f"{tally.kind:24} {tally.tried:>8} {tally.survived:>9} {failed:>7}  {why}".rstrip())
-    return int(any(tally.failed for tally in tallies))
+    return int(failed)
 
 
 if __name__ == "__main__":

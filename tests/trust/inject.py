@@ -42,10 +42,13 @@ class Counters:
     """What the child, and every process that it starts, counts in a file."""
 
     def __init__(self) -> None:
-        fd, self.path = tempfile.mkstemp(prefix="trust-")
-        os.truncate(fd, SIZE)
-        self._map = mmap.mmap(fd, SIZE)
-        os.close(fd)
+        self._directory = tempfile.TemporaryDirectory(prefix="trust-")
+        self.place = Path(self._directory.name) / "case"
+        """Where the child works; the file is beside it."""
+        self.path = Path(self._directory.name) / "counters"
+        self.path.write_bytes(bytes(SIZE))
+        with self.path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), SIZE)
 
     def clear(self) -> None:
         self._map[:] = bytes(SIZE)
@@ -78,7 +81,7 @@ class Counters:
 
     def close(self) -> None:
         self._map.close()
-        os.unlink(self.path)
+        self._directory.cleanup()
 
 
 def arm(fault: Fault, counters: Counters, place: Path, source: str = "", other: str = "") -> None:

@@ -29,7 +29,7 @@ class Command:
 
     A name `x` stands for itself in `args`. `output` is what it makes, None: standard output, which
     is the file `out` where `redirected`. `stdin` comes through a pipe, or (`<`) from the file.
-    `old` says that there is an output to be replaced.
+    `old` says that there is an output to be replaced; `ends` are the codes of work that is done.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Command:
     stdin: str | None = None
     redirected: bool = False
     old: bool = False
+    ends: tuple[int, ...] = (0,)
 
     def prepare(self, place: Path, version: int = 0) -> Tree:
         """Make the directory, with the files of that version, and say what is in it."""
@@ -200,7 +201,7 @@ def _commands() -> list[Command]:
         args = ("batch", "sigmoid", "in", "--output-dir", "out", *more)
         made.append(Command(f"batch{' '.join(more)}", args, inputs, "out/c.npy"))
     both = ("compare", "c.npy", "f.npy")
-    made.append(Command("compare", both, ("c.npy", "f.npy"), None))
+    made.append(Command("compare", both, ("c.npy", "f.npy"), None, ends=(0, 1)))
     return made
 
 

@@ -6,14 +6,21 @@ The change comes with the first progress that is told of, at a place of each for
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kact_cli.batch import ranges
+from kact_cli.batch.inputs import Item
+from kact_cli.batch.schedule import Batch
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError
+from kact_cli.errors import DataError, KactError
 from kact_cli.options import Observer, Options
+from kact_cli.parallel.processes import Inline
 from kact_cli.transform.route import transform
+from tests.tools.run import leftovers
 from tests.trust.inputs import files
 from tests.trust.patches import change
 
@@ -79,3 +86,35 @@ def test_it_is_an_error_or_the_old_file(
         assert not target.exists()
     assert meddler.meddle is None
     assert not [path for path in tmp_path.iterdir() if ".kact-" in path.name]
+
+
+@pytest.mark.parametrize("chain", ["sigmoid", "softmax(axis=0)"])
+@pytest.mark.parametrize("action", CHANGES)
+def test_a_batch_that_shares_a_file_among_workers_mixes_nothing(
+    action: str, chain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranges, "CUT_BYTES", 1)
+    monkeypatch.setattr("kact_cli.engine.plan.UNIT_BYTES", 4096)
+    source, target, other = tmp_path / "c.npy", tmp_path / "out.npy", tmp_path / "other"
+    source.write_bytes(files(0)["c.npy"])
+    other.write_bytes(files(1)["c.npy"])
+
+    class Meddling(Inline):
+        given, grain = 0, 1
+
+        def capacity(self) -> int:
+            return 2
+
+        def submit(self, *call: Any) -> Future[Any]:
+            self.given += 1
+            if self.given == 2:
+                change(action, str(source), str(other))
+            return super().submit(*call)
+
+    workers = Meddling()
+    item = Item(str(source), str(target), source.stat().st_size)
+    with pytest.raises(KactError, match=r"c\.npy.* changed"):
+        Batch(Chain.parse(chain), Options(chunk_bytes=2048), [item]).run(workers)
+    assert workers.given > 1
+    assert not target.exists()
+    assert not leftovers(tmp_path)

@@ -6,6 +6,7 @@ import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from tests.trust.child import Ended
 from tests.trust.inputs import Tree
@@ -25,21 +26,28 @@ class Tally:
     kind: str
     tried: int = 0
     failed: Counter[str] = field(default_factory=Counter)
-    examples: list[str] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     """How many there were of something that is no fault of kact."""
+    shown: ClassVar[int] = 8
+    """Failures of a kind that are printed, each as soon as it is met."""
 
     def add(self, case: str, wrong: list[str], said: str = "") -> None:
         """Count a case, and what is wrong with it; nothing wrong: it survived."""
         self.tried += 1
         if wrong:
             self.failed[wrong[0].partition(":")[0]] += 1
-            shown = "\n    ".join(said.splitlines()[-3:])
-            self.examples.append(f"  {case}\n    {'; '.join(wrong)}\n    {shown}")
+            if self.failed.total() <= self.shown:
+                lines = [f"{self.kind}: {case}", "; ".join(wrong), *said.splitlines()[-3:]]
+                print("\n    ".join(lines), flush=True)
 
-    @property
-    def survived(self) -> int:
-        return self.tried - sum(self.failed.values())
+    def __str__(self) -> str:
+        failed = self.failed.total()
+        why = ", ".join(f"{what} {number}" for what, number in self.failed.most_common())
+        if self.notes:
+            why += f" ({', '.join(f'{number:,} {what}' for what, number in self.notes.items())})"
+        return (
+            f"{self.kind:32} {self.tried:>8} {self.tried - failed:>9} {failed:>7}  {why}".rstrip()
+        )
 
 
 def manners(ended: Ended, *, codes: tuple[int, ...] = CODES, clean: bool = True) -> list[str]:

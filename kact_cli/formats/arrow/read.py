@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -87,13 +89,37 @@ def _check_names(schema: pa.Schema) -> None:
         fields += [field.type.field(i) for i in range(field.type.num_fields)]
 
 
-class ArrowStreamReader(TableReader):
+class ArrowReader(TableReader):
+    """What a writer of Arrow keeps of an Arrow input beside its rows."""
+
+    footer: Mapping[bytes, bytes] | None = None
+    """The metadata of a file as a whole."""
+
+    def __init__(self) -> None:
+        self.noted: deque[Mapping[bytes, bytes] | None] = deque()
+        """The metadata of each batch that the last call of `batches` has given, in order; whoever
+        writes the batches takes them out."""
+
+    @property
+    @abstractmethod
+    def codec(self) -> str | None:
+        """How the batches, as far as they have been read, are compressed."""
+
+    def _taken(
+        self, batch: pa.RecordBatch, noted: Any, columns: Sequence[int] | None
+    ) -> pa.RecordBatch:
+        self.noted.append(noted)
+        return batch if columns is None else batch.select(list(columns))
+
+
+class ArrowStreamReader(ArrowReader):
     """An Arrow stream, from a pipe (once) or a file (as often as is asked).
 
     Streams of the same schema that follow it, as `cat a.arrows b.arrows` makes them, are read on.
     """
 
     def __init__(self, source: Source, options: Options) -> None:
+        super().__init__()
         self._source, self._options = source, options
         self._first: Any = self._open()
         self.schema: pa.Schema = self._first.schema
@@ -107,21 +133,22 @@ class ArrowStreamReader(TableReader):
 
     @property
     def codec(self) -> str | None:
-        """How the batches that have been read are compressed."""
         return self._stream.codec
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
         reader, self._first = self._first or self._open(), None
+        self.noted.clear()
         while True:
             with prefixed(self._source.name, *FAULTS):
                 try:
-                    batch = sound(reader.read_next_batch())
+                    batch, noted = reader.read_next_batch_with_custom_metadata()
+                    sound(batch)
                 except StopIteration:
                     if not self._stream.more:
                         return
                     reader = self._following()
                     continue
-            yield batch if columns is None else batch.select(list(columns))
+            yield self._taken(batch, noted, columns)
 
     def _following(self) -> Any:
         """The stream that begins where the one before has ended."""
@@ -142,10 +169,11 @@ class ArrowStreamReader(TableReader):
             yield "the stream has no end mark; if its writer failed, rows are missing"
 
 
-class ArrowFileReader(TableReader):
+class ArrowFileReader(ArrowReader):
     """An Arrow file, read batch by batch."""
 
     def __init__(self, source: Source, options: Options) -> None:
+        super().__init__()
         self._name, self._options = source.name, options
         with prefixed(source.name, *FAULTS):
             self._file = pa.OSFile(source.openable())
@@ -160,13 +188,17 @@ class ArrowFileReader(TableReader):
             self._check("the set of its dictionaries", sum(map(self._memory_of, dictionaries)))
             _check_names(self._reader.schema)
         self.schema: pa.Schema = self._reader.schema
+        # pyarrow 18 has not heard of it
+        self.footer = getattr(self._reader, "metadata", None)
 
     def batches(self, columns: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+        self.noted.clear()
         for number, block in enumerate(self._blocks):
             with prefixed(self._name, *FAULTS):
                 self._check(f"record batch {number}", self._memory_of(block))
-                batch = sound(self._reader.get_batch(number))
-            yield batch if columns is None else batch.select(list(columns))
+                batch, noted = self._reader.get_batch_with_custom_metadata(number)
+                sound(batch)
+            yield self._taken(batch, noted, columns)
 
     def close(self) -> None:
         # What was read has been read, whatever the system says now
@@ -215,7 +247,6 @@ class ArrowFileReader(TableReader):
 
     @property
     def codec(self) -> str | None:
-        """How the first batch is compressed."""
         if not self._blocks:
             return None
         with prefixed(self._name, *FAULTS):

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kact_cli.errors import prefixed
-from kact_cli.formats.arrow.read import ArrowFileReader, ArrowStreamReader
+from kact_cli.formats.arrow.read import ArrowReader
 from kact_cli.formats.base import FAULTS, Sink, TableReader, TableWriter
+from kact_cli.messages import listed
 
 if TYPE_CHECKING:
     from kact_cli.files.target import Target
@@ -30,8 +31,8 @@ class _ArrowWriter(TableWriter):
         options: Options,
         like: TableReader | None = None,
     ) -> None:
-        self._name, self._schema = target.name, schema
-        self._like = like if isinstance(like, ArrowStreamReader | ArrowFileReader) else None
+        self._name, self._schema, self._options = target.name, schema, options
+        self._like = like if isinstance(like, ArrowReader) else None
         self._sink = Sink(target)
         self._writer: Any = None
         self._dictionaries: dict[int, pa.Array] = {}
@@ -41,13 +42,23 @@ class _ArrowWriter(TableWriter):
         options = pa.ipc.IpcWriteOptions(
             emit_dictionary_deltas=True, compression=self._like.codec if self._like else None
         )
-        make = pa.ipc.new_stream if self.stream else pa.ipc.new_file
-        return make(self._sink, self._schema, options=options)
+        footer = self._like.footer if self._like else None
+        if self.stream:
+            if footer:
+                self._options.observer.warn(
+                    f"{self._name} is left without the metadata of the input as a file, "
+                    f"{listed([key.decode(errors='replace') for key in footer])}: it is a stream"
+                )
+            return pa.ipc.new_stream(self._sink, self._schema, options=options)
+        more = {"metadata": footer} if footer else {}
+        return pa.ipc.new_file(self._sink, self._schema, options=options, **more)
 
     def write(self, batch: pa.RecordBatch) -> None:
         with prefixed(self._name, *FAULTS):
             self._writer = self._writer or self._open()
-            self._writer.write_batch(batch if self.stream else self._extended(batch))
+            noted = self._like.noted.popleft() if self._like else None
+            batch = batch if self.stream else self._extended(batch)
+            self._writer.write_batch(batch, custom_metadata=noted)
 
     def _extended(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with dictionaries that add to those before: a file cannot replace them."""

@@ -101,6 +101,24 @@ def join(parts: Sequence[Values], leaf: Leaf) -> Values:
     )
 
 
+def count_slots(array: pa.Array) -> list[int]:
+    """How many slots each leaf of a column has for the rows of `array`, as Parquet's reader makes
+    it: null lists have no items there, but for those of a fixed length."""
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    kind = array.type
+    if pa.types.is_struct(kind):
+        return [n for i in range(kind.num_fields) for n in count_slots(array.field(i))]
+    if not is_list(kind) and not pa.types.is_map(kind):
+        return [len(array)]
+    items, offsets = list_items(array)
+    if offsets is None:
+        items, empty = array.flatten(), array.null_count
+    else:
+        empty = len(array) - np.count_nonzero(np.diff(offsets))
+    return [n + empty for n in count_slots(items)]
+
+
 def _levels(array: pa.Array, leaf: Leaf) -> Values:
     """Level by level from the rows to the values: `array` holds what is there of the live slots."""
     rows = slots = len(array)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,17 +15,15 @@ import pyarrow.parquet as pq
 from kact_cli.errors import DataError, reason
 from kact_cli.files.descriptors import opened, read_part
 from kact_cli.formats.declared import PARQUET
+from kact_cli.formats.parquet.levels import count_slots
 from kact_cli.formats.parquet.metadata.chunk import ABSENT, ColumnChunk, encodings
 from kact_cli.formats.parquet.metadata.footer import Footer, read_footer
-from kact_cli.formats.parquet.metadata.thrift_reader import read_numbers
+from kact_cli.formats.parquet.metadata.thrift_reader import Wanted, read_numbers
 from kact_cli.messages import listed
 from kact_cli.options import Options
 
 FAULTS = (pa.ArrowException, OSError, UnicodeDecodeError)
 """What pyarrow raises where a file is broken."""
-RATIO = {0: 1, 1: 22, 2: 1032, 5: 255, 7: 255}
-"""CompressionCodec -> how many times more than its bytes a page can be at most, where there is a
-limit to that: Snappy makes 64 bytes of three, gzip 258 of a quarter of one, LZ4 255 of one."""
 FEW = 1000
 """How many times more than its bytes a chunk of lists is for no good reason."""
 HEADER_BYTES, LONG_HEADER = 128, 1 << 20
@@ -39,8 +38,12 @@ ENCODINGS = ("PLAIN", "GROUP_VAR_INT", "PLAIN_DICTIONARY", "RLE", "BIT_PACKED",
              "DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY",
              "RLE_DICTIONARY", "BYTE_STREAM_SPLIT")  # fmt: skip
 """Names of CompressionCodec and Encoding, by number."""
-PAGE_HEADER = {2: 0, 3: 1}
-"""The sizes of a page in its header, uncompressed and compressed."""
+PAGE_HEADER: Wanted = {1: 0, 2: 1, 3: 2, 5: {1: 3}, 8: {1: 4}}
+"""PageHeader: the type, the sizes uncompressed and compressed, the values of either data page."""
+VALUES_OF = {0: 3, 3: 4}
+"""PageType -> which of those numbers is how many values there are, in a data page."""
+LACKING = 100
+"""Bytes that the size of a column chunk may lack: parquet-mr before 1.2.9 left out a header."""
 LEAST_BYTES = 4
 """What a value in memory takes, more or less."""
 
@@ -124,14 +127,15 @@ def check_nanoseconds(name: str, array: pa.Array) -> None:
             check_nanoseconds(name, child)
 
 
-def check_memory(described: Description, row_group: int, leaf: int) -> None:
-    """Raise DataError where a page of a chunk would take more memory than it may, or is elsewhere.
+def check_pages(described: Description, row_group: int, leaf: int) -> None:
+    """Raise DataError where a page of a chunk would take more memory than it may, or is elsewhere,
+    or goes on beyond the chunk, for which pyarrow would make room; or where there are more values
+    than the footer says, at which pyarrow stops.
 
     What it takes uncompressed its header says, and pyarrow goes by that. Of lists, a row may be as
     long as the whole chunk: where few bytes make very many values, they count as one.
     """
     footer, options = described.footer, described.options
-    limit = PARQUET.limit(options)
     chunk, column = footer.row_groups[row_group].chunk(leaf), footer.leaves[leaf]
     where = f"of column {column.name} in row group {row_group}"
     if chunk.path != ABSENT:
@@ -141,30 +145,36 @@ def check_memory(described: Description, row_group: int, leaf: int) -> None:
         values = chunk.values * LEAST_BYTES
         if values > FEW * size:
             PARQUET.check_unit(f"the lists {where}", values, options)
-    ratio = RATIO.get(chunk.codec)
-    if ratio is not None and size * ratio <= limit:
-        return
     with opened(described.path, os.O_RDONLY) as file:
-        end = at + size
+        end, found = at + size, 0
         while at < end:
-            memory, at = _page(file, at, end)
+            memory, values, at = _page(file, at, end)
             PARQUET.check_unit(f"a page {where}", memory, options)
+            found += values
+            if at > end + LACKING:
+                raise DataError(f"broken Parquet file: a page {where} ends beyond its column chunk")
+    if found > chunk.values:
+        raise DataError(
+            f"broken Parquet file: the pages {where} hold {found:,} values, "
+            f"its footer says {chunk.values:,}"
+        )
 
 
-def _page(file: int, at: int, end: int) -> tuple[int, int]:
-    """How many bytes the page at `at` takes uncompressed, and where it ends."""
-    numbers, places = [-1, -1], [0, 0]
+def _page(file: int, at: int, end: int) -> tuple[int, int, int]:
+    """How many bytes the page at `at` takes uncompressed, how many values it has, where it ends."""
+    numbers, places = [-1] * 5, [0] * 5
     try:
         data = read_part(file, min(HEADER_BYTES, end - at), at)
         length = read_numbers(data, 0, PAGE_HEADER, numbers, places)
     except DataError:
-        places = [0, 0]
+        places = [0] * 5
         data = read_part(file, min(LONG_HEADER, end - at), at)
         length = read_numbers(data, 0, PAGE_HEADER, numbers, places)
-    memory, size = numbers
+    kind, memory, size = numbers[:3]
     if memory < 0 or size < 0:
         raise DataError(f"broken Parquet file: the page at {at:,} has no size")
-    return memory, at + length + size
+    values = max(0, numbers[VALUES_OF[kind]]) if kind in VALUES_OF else 0
+    return memory, values, at + length + size
 
 
 def _name(names: Sequence[str], number: int) -> str:
@@ -193,30 +203,40 @@ class RowGroupReader:
         """The top-level columns at some positions, rising, of a row group, some rows at a time.
 
         Raises DataError where pages are broken, checksums differ, or there are more or fewer rows
-        than the footer says.
+        or values than the footer says.
         """
         footer = self._described.footer
-        expected = footer.row_groups[row_group].rows
-        rows = 0
+        group = footer.row_groups[row_group]
+        rows, slots = 0, Counter[int]()
         # By number: pyarrow takes a name for that of every column that begins with it and a dot
         leaves = [leaf for i in columns for leaf in footer.columns[i].leaves]
         for leaf in leaves:
-            check_memory(self._described, row_group, leaf)
+            check_pages(self._described, row_group, leaf)
         try:
             for batch in self._file.reader.iter_batches(
                 batch_rows, row_groups=[row_group], column_indices=leaves, use_threads=False
             ):
                 rows += batch.num_rows
+                counts = (n for column in batch.columns for n in count_slots(column))
+                for leaf, count in zip(leaves, counts, strict=True):
+                    slots[leaf] += count
                 yield batch
         except FAULTS as error:
             names = listed([footer.columns[i].name for i in columns])
             where = f"row group {row_group}, column {names}: "
             raise DataError(f"broken Parquet file: {where}{reason(error)}") from error
-        if rows != expected:
+        if rows != group.rows:
             raise DataError(
                 f"broken Parquet file: row group {row_group} has {rows:,} rows, "
-                f"its footer says {expected:,}"
+                f"its footer says {group.rows:,}"
             )
+        for leaf in leaves:
+            if slots[leaf] != (values := group.chunk(leaf).values):
+                raise DataError(
+                    f"broken Parquet file: column {footer.leaves[leaf].name} of row group "
+                    f"{row_group} has {slots[leaf]:,} values in its {rows:,} rows, "
+                    f"its footer says {values:,}"
+                )
 
     def close(self) -> None:
         self._file.close()

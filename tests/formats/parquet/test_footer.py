@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from kact_cli.errors import DataError
 from kact_cli.formats.parquet.metadata.chunk import Chunk, Meta, chunk_meta
 from kact_cli.formats.parquet.metadata.footer import File, Group
-from kact_cli.formats.parquet.metadata.thrift import BINARY, I32, I64, STRUCT, Struct
+from kact_cli.formats.parquet.metadata.thrift import BINARY, I32, I64, LIST, STRUCT, Items, Struct
 from kact_cli.formats.parquet.plan import NotByChunkError
 from tests.tools.parquet import (
     FILES,
     Edit,
+    check,
     chunk_span,
+    column_chunks,
     edit_footer,
     planned,
     refuse,
@@ -121,6 +123,19 @@ def without(field: int) -> Edit:
 )  # fmt: skip
 def test_footers_that_contradict_the_file(source: Path, change: Edit, message: str) -> None:
     refuse(edit_footer(source, change), message)
+
+
+def test_a_field_of_another_type_is_another_field(source: Path) -> None:
+    """One branch of parquet-mr had lists of pages where the length of Bloom filters is now."""
+    pages = LIST, Items(STRUCT, [Struct({2: (I64, 22)})])
+
+    def change(footer: Struct, chunks: list[Struct]) -> None:
+        for chunk in chunks:
+            chunk_meta(chunk)[Meta.BLOOM_LENGTH] = pages
+
+    target = rewritten(edit_footer(source, change), source.with_name("out"), ["f32", "list"])
+    check(source, target, ["f32", "list"])
+    assert chunk_meta(column_chunks(target)[0][0][0])[Meta.BLOOM_LENGTH] == pages
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,10 @@ from kact_cli.formats.parquet import encode as parquet_encode
 from kact_cli.formats.parquet.levels import Values
 from kact_cli.formats.parquet.metadata import chunk as parquet_chunk
 from kact_cli.formats.parquet.metadata.schema import REQUIRED, Leaf
+from kact_cli.formats.parquet.metadata.thrift import I32, write_struct
+from kact_cli.formats.parquet.metadata.thrift_reader import read_struct
 from kact_cli.formats.parquet.pages import PageEncoder, PageFormat
+from tests.tools.parquet import chunk_span, column_chunks
 from tests.tools.tables import convert, every_kind
 
 MIB = 1 << 20
@@ -56,6 +59,18 @@ def test_what_is_larger_in_memory_than_it_may_be_is_refused(
     assert not target.exists()
     convert("relu", source, target, max_unit=64 * MIB)
     assert target.exists()
+
+
+@pytest.mark.parametrize("to", ["parquet", "arrow"])
+def test_a_page_that_goes_on_beyond_its_chunk_is_not_made_room_for(to: str, tmp_path: Path) -> None:
+    source = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"x": np.arange(100.0)}), source, use_dictionary=False)
+    data, (start, _) = source.read_bytes(), chunk_span(column_chunks(source)[0][0][0])
+    header, end = read_struct(data, start)
+    header[3] = I32, 2**31 - 1  # compressed_page_size
+    source.write_bytes(data[:start] + write_struct(header) + data[end:])
+    with pytest.raises(DataError, match="a page of column x in row group 0 ends beyond its column"):
+        convert("relu", source, tmp_path / f"out.{to}")
 
 
 def test_headers_of_any_length_are_passed_over(tmp_path: Path) -> None:

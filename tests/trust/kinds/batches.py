@@ -25,14 +25,14 @@ SECONDS = 0.6
 """How much later than the first the second one may start."""
 
 
-def run(count: int, seed: int, only: str = "") -> list[Tally]:
-    """Run `count` pairs."""
-    moments = random.Random(seed)
+def run(numbers: range, seed: int, only: str = "") -> list[Tally]:
+    """Run the pairs of these numbers."""
     tallies = [Tally(f"batches: {way.__doc__}") for way in WAYS]
     with TemporaryDirectory(prefix="trust-") as directory:
         place = Path(directory) / "case"
         good, _ = BATCH.results(place)
-        for attempt in range(count):
+        for attempt in numbers:
+            moments = random.Random(f"{seed} {attempt}")
             tally = tallies[attempt % len(WAYS)]
             before = BATCH.prepare(place)
             first = list(moments.choice(FLAGS))

@@ -33,21 +33,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Sent at the call itself."""
 
 
-def run(count: int, seed: int, only: str = "") -> list[Tally]:
-    """Try `count` faults, spread over every command and call."""
+def run(numbers: range, seed: int, only: str = "") -> Iterator[Tally]:
+    """Try the faults of these numbers, spread over every command and call."""
     counters, tally = Counters(), Tally("faults")
-    place = Path(counters.path + ".d") / "case"
+    place = counters.place
     chosen = [command for command in COMMANDS if only in command.name]
-    chosen = random.Random(seed).sample(chosen, min(len(chosen), 1 + count // EACH))
+    chosen = random.Random(seed).sample(chosen, min(len(chosen), 1 + numbers.stop // EACH))
     cases = [(command, fault) for command in chosen for fault in _faults(command, place, counters)]
     random.Random(seed).shuffle(cases)
-    for command, group in groupby(sorted(cases[:count], key=_name), key=lambda case: case[0]):
+    cases = cases[: numbers.stop][numbers.start :: numbers.step]
+    for command, group in groupby(sorted(cases, key=_name), key=lambda case: case[0]):
         results = command.results(place)
         for _, fault in group:
             wrong, said = _try(command, fault, place, counters, *results)
             tally.add(f"{command.name}: {fault} ({counters.file()})", wrong, said)
     counters.close()
-    return [tally]
+    yield tally
 
 
 def _name(case: tuple[Command, Fault]) -> str:

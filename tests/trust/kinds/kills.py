@@ -4,9 +4,11 @@ fourth) to kact as a process of its own, whose start takes longer than its work.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -19,26 +21,28 @@ from tests.trust.inputs import COMMANDS, Command, Tree, tree
 from tests.trust.verdict import Tally
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+KACT = re.compile(rb"kact_cli/__main__.py.*, in main\n")
+"""A line of a traceback from when kact has begun."""
 LONGEST = 0.5
 """Seconds after its start in which a signal comes to a process of its own."""
 
 
-def run(count: int, seed: int, only: str = "") -> list[Tally]:
-    """Send `count` signals."""
-    moments, tally = Random(seed), Tally("kills")
+def run(numbers: range, seed: int, only: str = "") -> Iterator[Tally]:
+    """Send the signals of these numbers."""
+    tally = Tally("kills")
     chosen = [c for c in COMMANDS if only in c.name and c.output and c.stdin is None]
-    moments.shuffle(chosen)
+    Random(seed).shuffle(chosen)
     known: dict[str, tuple[Tree, float]] = {}
     with TemporaryDirectory(prefix="trust-", dir=PLACE) as directory:
         place = Path(directory) / "case"
-        for attempt in range(count):
+        for attempt in numbers:
             command, number = chosen[attempt % len(chosen)], SIGNALS[attempt % len(SIGNALS)]
             if command.name not in known:
                 started = time.monotonic()
                 known[command.name] = command.results(place)[0], time.monotonic() - started
             good, seconds = known[command.name]
             apart = attempt % 4 == 3
-            after = moments.uniform(0, LONGEST if apart else 1.2 * seconds)
+            after = Random(f"{seed} {attempt}").uniform(0, LONGEST if apart else 1.2 * seconds)
             before = command.prepare(place)
             ended = (_process if apart else _fork)(command, place, number, after)
             wrong = verdict.manners(ended, codes=(0, 128 + number))
@@ -48,7 +52,7 @@ def run(count: int, seed: int, only: str = "") -> list[Tally]:
             wrong += verdict.outputs(ended, before, left, good, some=True)
             case = f"{command.name}: signal {number} after {after:.3f} s{' of its start' * apart}"
             tally.add(case, wrong, ended.line)
-    return [tally]
+    yield tally
 
 
 def _fork(command: Command, place: Path, number: int, after: float) -> Ended:
@@ -72,7 +76,7 @@ def _process(command: Command, place: Path, number: int, after: float) -> Ended:
         process.kill()
         return Ended(-signal.SIGALRM, b"", b"", WALL)
     code = process.returncode
-    if b"Traceback" in err and b", in main\n" not in err:  # of Python, before kact's first line
+    if b"Traceback" in err and not KACT.search(err):  # of Python, before kact's first line
         code, err = -number, b""
     ended = Ended(code, b"", err, time.monotonic() - started)
     return _as_a_program(ended, number)

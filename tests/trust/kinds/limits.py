@@ -27,8 +27,8 @@ MEMORY = (16 * MIB, 40 * MIB, 70 * MIB, 100 * MIB, 150 * MIB)
 """Bytes of address space beside those that kact has at its start."""
 
 
-def run(count: int, seed: int, only: str = "") -> list[Tally]:
-    """Try `count` limits, shared among the kinds of them."""
+def run(numbers: range, seed: int, only: str = "") -> Iterator[Tally]:
+    """Try the limits of these numbers, shared among the kinds of them."""
     chosen = [c for c in COMMANDS if only in c.name]
     cases = {
         "limits: open files": itertools.product(chosen, FILES),
@@ -42,20 +42,19 @@ def run(count: int, seed: int, only: str = "") -> list[Tally]:
         "limits: memory": _little_memory,
         "limits: disk": lambda _: None,
     }
-    tallies = []
     with TemporaryDirectory(prefix="trust-") as directory:
         for kind, made in cases.items():
             tally, every = Tally(kind), list(made)
             random.Random(seed).shuffle(every)
+            every = every[: numbers.stop // len(cases)][numbers.start :: numbers.step]
             place = Path(directory) / "case"
             if kind == "limits: disk":
                 with small_disk(Path(directory) / "disk") as disk:
                     if disk is not None:
-                        _try_all(every[: count // 4], disk / "case", tally, prepare[kind])
+                        _try_all(every, disk / "case", tally, prepare[kind])
             else:
-                _try_all(every[: count // 4], place, tally, prepare[kind])
-            tallies.append(tally)
-    return tallies
+                _try_all(every, place, tally, prepare[kind])
+            yield tally
 
 
 def _try_all(

@@ -59,15 +59,17 @@ READERS = {
 }
 
 
-def run(count: int, seed: int, only: str = "") -> list[Tally]:
-    """Try `count` mutants of each reader."""
-    return [_reader(name, reader, count, seed) for name, reader in READERS.items() if only in name]
+def run(numbers: range, seed: int, only: str = "") -> Iterator[Tally]:
+    """Try the mutants of these numbers of each reader."""
+    for name, reader in READERS.items():
+        if only in name:
+            yield _reader(name, reader, numbers, seed)
 
 
-def _reader(name: str, reader: Reader, count: int, seed: int) -> Tally:
+def _reader(name: str, reader: Reader, every: range, seed: int) -> Tally:
     tally = Tally(f"mutants: {name}")
-    for first in range(0, count, EACH):
-        numbers = range(first, min(first + EACH, count))
+    for first in range(0, len(every), EACH):
+        numbers = every[first : first + EACH]
         with TemporaryDirectory(prefix="trust-", dir=PLACE) as directory:
             place = Path(directory)
 

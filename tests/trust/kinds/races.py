@@ -24,22 +24,23 @@ EACH = 10
 Result = tuple[Tree, bytes]
 
 
-def run(count: int, seed: int, only: str = "") -> list[Tally]:
-    """Try `count` races, spread over every command that reads a file."""
+def run(numbers: range, seed: int, only: str = "") -> Iterator[Tally]:
+    """Try the races of these numbers, spread over every command that reads a file."""
     counters, tally = Counters(), Tally("races")
-    place = Path(counters.path + ".d") / "case"
+    place = counters.place
     chosen = [c for c in COMMANDS if only in c.name and not c.redirected]
-    chosen = random.Random(seed).sample(chosen, min(len(chosen), 1 + count // EACH))
+    chosen = random.Random(seed).sample(chosen, min(len(chosen), 1 + numbers.stop // EACH))
     cases = [(command, fault) for command in chosen for fault in _races(command, place, counters)]
     random.Random(seed).shuffle(cases)
-    ordered = sorted(cases[:count], key=lambda case: (case[0].name, case[1].action))
+    cases = cases[: numbers.stop][numbers.start :: numbers.step]
+    ordered = sorted(cases, key=lambda case: (case[0].name, case[1].action))
     for (command, action), group in groupby(ordered, key=lambda case: (case[0], case[1].action)):
         good = [command.results(place), *_changed(command, action, place)]
         for _, fault in group:
             wrong, said = _try(command, fault, place, counters, good)
             tally.add(f"{command.name}: {fault}", wrong, said)
     counters.close()
-    return [tally]
+    yield tally
 
 
 def _races(command: Command, place: Path, counters: Counters) -> Iterator[Fault]:
@@ -64,7 +65,9 @@ def _changed(command: Command, action: str, place: Path) -> list[Result]:
     before = command.prepare(place)
     change(action, str(place / command.inputs[0]), _other(command, place))
     ended = command.run(place)
-    return [] if ended.code else [({**tree(place), **_inputs(command, before)}, ended.out)]
+    if ended.code not in command.ends:
+        return []
+    return [({**tree(place), **_inputs(command, before)}, ended.out)]
 
 
 def _inputs(command: Command, before: Tree) -> Tree:
@@ -79,11 +82,12 @@ def _try(
     counters.clear()
     source, other = str(place / command.inputs[0]), _other(command, place)
     ended = command.run(place, prepare=lambda: arm(fault, counters, place, source, other))
-    wrong = verdict.manners(ended, codes=(0, 1, 2))
+    done = ended.code in command.ends
+    wrong = verdict.manners(ended, codes=(0, 1, 2), clean=not done)
     after = {**tree(place), **_inputs(command, before)}
     trees = [found for found, _ in good]
     wrong += verdict.outputs(ended, before, after, *trees, some="batch" in command.name)
     printed = [said for _, said in good]
-    if ended.code == 0 and command.output is None and ended.out not in printed:
+    if done and command.output is None and ended.out not in printed:
         wrong.append("mixture: what was printed")
     return wrong, ended.line

@@ -163,8 +163,10 @@ def _read(file: int) -> tuple[bytes, int]:
         raise encrypted()
     length = int.from_bytes(tail[:4], "little")
     start = size - 8 - length
-    if start < len(MAGIC) or read_part(file, 4, 0) != MAGIC:
+    if start < len(MAGIC):
         raise DataError(f"broken Parquet file: a footer of {length:,} bytes in {size:,}")
+    if read_part(file, 4, 0) != MAGIC:
+        raise DataError("broken Parquet file: it does not begin with PAR1")
     if length > MAX_FOOTER:
         raise DataError(f"the Parquet footer has {length:,} bytes; at most {MAX_FOOTER:,} are read")
     data = read_part(file, length, start)

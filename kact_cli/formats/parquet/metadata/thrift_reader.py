@@ -48,7 +48,7 @@ class Place(int):
     """Where to note the position of a field's value, of any type."""
 
 
-Wanted = Mapping[int, Union[int, Place, "Wanted"]]
+Wanted = dict[int, Union[int, Place, "Wanted"]]
 """Field id -> where to note the integer, or the wanted fields of the structure, that it holds."""
 
 
@@ -106,29 +106,25 @@ def _numbers(
             field += header >> 4
         else:
             field, at = _integer(data, at)
+        # A field of another type than is wanted is another field, as Thrift's own readers see it
         want = wanted.get(field)
-        if want is None:
-            if I16 <= kind <= I64:
+        if I16 <= kind <= I64:
+            if type(want) is int:
+                if places[want]:
+                    raise DataError(f"broken Parquet metadata: field {field} twice")
+                start = at
+                numbers[want], at = _integer(data, at)
+                places[want] = start << 4 | at - start
+            else:
                 while data[at] > 0x7F:
                     at += 1
                 at += 1
-            elif kind > FALSE:
-                at = _after(data, kind, at, depth)
-        elif type(want) is int:
-            if not I16 <= kind <= I64:
-                raise DataError(f"broken Parquet metadata: field {field} is of another type")
-            if places[want]:
-                raise DataError(f"broken Parquet metadata: field {field} twice")
-            start = at
-            numbers[want], at = _integer(data, at)
-            places[want] = start << 4 | at - start
-        elif isinstance(want, Place):
-            numbers[want] = at
-            at = at if kind <= FALSE else _after(data, kind, at, depth)
-        elif kind == STRUCT and not isinstance(want, int):
+        elif kind == STRUCT and type(want) is dict:
             at = _numbers(data, at, want, numbers, places, depth + 1)
-        else:
-            raise DataError(f"broken Parquet metadata: field {field} is of another type")
+        elif kind > FALSE:
+            if type(want) is Place:
+                numbers[want] = at
+            at = _after(data, kind, at, depth)
     return at + 1
 
 
