@@ -92,7 +92,9 @@ def test_shrinkage(chain: str, want: list[float], dtype: Any, exact: bool) -> No
     ("chain", "low", "high"),
     [
         ("gelu(true)", -21, 3),
+        ("gelu(true)", -21.3, -20.5),
         ("silu", -745, 3),
+        ("silu(alpha=0.7)", -1000, 3),
         ("mish", -40, 3),
         ("tanh_shrink", -3, 3),
     ],
