@@ -105,6 +105,12 @@ def test_float64_keeps_its_digits_in_the_tails(chain: str, low: float, high: flo
     assert largest_error(chain, x, apply(chain, x, exact=True)) <= 2
 
 
+def test_x_less_nearly_1_is_not_x_less_1() -> None:
+    x = np.arange(2**24 + 2, 2**25, 2**20 + 2, dtype=np.float32)
+    for tensor in (x, -x, np.arange(2050, 4096, 2, dtype=np.float16)):
+        np.testing.assert_array_equal(apply("tanh_shrink", tensor, exact=True), tensor)
+
+
 def test_silu_is_within_4_ulp_where_exp_is_no_float() -> None:
     x = np.linspace(-95, -78, 40_000, dtype=np.float32)
     want = apply("silu", x.astype(np.float64), exact=True)
