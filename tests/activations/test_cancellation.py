@@ -92,7 +92,9 @@ def test_shrinkage(chain: str, want: list[float], dtype: Any, exact: bool) -> No
     ("chain", "low", "high"),
     [
         ("gelu(true)", -21, 3),
+        ("gelu(true)", -21.3, -20.5),
         ("silu", -745, 3),
+        ("silu(alpha=0.7)", -1000, 3),
         ("mish", -40, 3),
         ("tanh_shrink", -3, 3),
     ],
@@ -101,6 +103,12 @@ def test_float64_keeps_its_digits_in_the_tails(chain: str, low: float, high: flo
     x = np.random.default_rng(8).uniform(low, high, 400)
     assert largest_error(chain, x, apply(chain, x)) <= 3
     assert largest_error(chain, x, apply(chain, x, exact=True)) <= 2
+
+
+def test_x_less_nearly_1_is_not_x_less_1() -> None:
+    x = np.arange(2**24 + 2, 2**25, 2**20 + 2, dtype=np.float32)
+    for tensor in (x, -x, np.arange(2050, 4096, 2, dtype=np.float16)):
+        np.testing.assert_array_equal(apply("tanh_shrink", tensor, exact=True), tensor)
 
 
 def test_silu_is_within_4_ulp_where_exp_is_no_float() -> None:

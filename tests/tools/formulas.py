@@ -21,7 +21,8 @@ DIGITS = (60, 140, 420)
 
 
 def _tanh(x: Decimal) -> Decimal:
-    e = (-2 * abs(x)).exp()
+    # So large that the result is less than 1, and x minus that not x - 1
+    e = max((-2 * abs(x)).exp(), Decimal(10) ** (20 - _digits()))
     return ((1 - e) / (1 + e)).copy_sign(x)
 
 

@@ -65,8 +65,12 @@ def _expm1(x: Decimal) -> Decimal:
     return x.exp() - 1
 
 
+_NEARLY_1 = Decimal(115)
+"""tanh of this is 1 - 2e-100: less than 1, which decides what x - tanh(x) is rounded to."""
+
+
 def _tanh(x: Decimal) -> Decimal:
-    below = _expm1(-2 * abs(x))
+    below = _expm1(-2 * min(abs(x), _NEARLY_1))
     return (-below / (below + 2)).copy_sign(x)
 
 

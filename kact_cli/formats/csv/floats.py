@@ -107,7 +107,8 @@ def shortest_rows(x: NDArray[Any], delimiter: bytes = b",", reserve: int = 0) ->
     if delimiter != b",":
         written[written == ord(",")] = ord(delimiter)
     starts = np.flatnonzero(written == ord("["))[1:].astype(np.int32) + np.int32(reserve)
-    ends = np.flatnonzero(written == ord("]"))[:-1].astype(np.int32) + np.int32(reserve)
+    # Each row ends before `,[`, and the last before `]`
+    ends = np.append(starts[1:] - 1, np.int32(len(data) - 1))[: len(starts)] - np.int32(1)
     data[starts] = ord(delimiter)
     return Texts(data, starts, ends)
 
