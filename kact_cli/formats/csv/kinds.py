@@ -41,7 +41,10 @@ def column(name: str, cells: Sequence[str], lines: Sequence[int], spelling: Spel
         kind = Kind.EMPTY
     elif fractions:
         # Beside text, nan is what is missing
-        nans = sum(cell.lower() in ("nan", "-nan", "+nan") for cell in found) if text else 0
+        nans = 0
+        if text:
+            read = [c for c, is_ in zip(found, kinds, strict=True) if is_ is Cell.FRACTION]
+            nans = sum(c.lower().lstrip("+-") == "nan" for c in read)
         numbers = fractions + whole - nans
         share = numbers / (numbers + text)
         kind = Kind.FLOAT if share >= NUMBERS else Kind.OTHER

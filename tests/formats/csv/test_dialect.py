@@ -6,6 +6,7 @@ import pytest
 
 from kact_cli.errors import DataError, UsageError
 from kact_cli.formats.csv.dialect import sniff
+from kact_cli.formats.csv.spelling import Spelling
 from tests.tools.csv import kinds
 
 
@@ -68,6 +69,20 @@ def test_kinds_are_those_of_all_records_in_the_head():
         "integer",
         "float64",
     ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "nulls", "kind"),
+    [
+        ("1.5 x y nan nan", (), "text"),
+        ("1.5 x nan nan", ("nan",), "float64"),
+        ("1.5 x y nan nan nan", ("nan",), "text"),
+    ],
+)
+def test_nan_beside_text_is_no_number_and_what_is_null_is_neither(cells, nulls, kind):
+    data = "a,b\n" + "".join(f"{cell},2.5\n" for cell in cells.split())
+    dialect = sniff(data.encode(), whole=True, spelling=Spelling(nulls))
+    assert kinds(dialect) == [kind, "float64"]
 
 
 def test_a_head_that_ends_anywhere():
