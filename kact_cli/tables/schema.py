@@ -32,7 +32,7 @@ def pandas_index(schema: pa.Schema) -> set[str]:
     try:
         index = json.loads(written)["index_columns"]
         return {name for name in index if isinstance(name, str)}  # else it is a range
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return set()
 
 

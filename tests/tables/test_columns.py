@@ -170,6 +170,7 @@ INDEX = {
     "no JSON": (b"\xff", ["x", "t"]),
     "no list": (b'{"index_columns": 5}', ["x", "t"]),
     "no dict": (b"[]", ["x", "t"]),
+    "no end": (b"[" * 100_000, ["x", "t"]),
 }
 
 
