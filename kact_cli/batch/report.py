@@ -21,9 +21,13 @@ from kact_cli.options import Options
 
 
 def check_report(path: str, items: Iterable[Item], made: str | None = None) -> None:
-    """Raise DataError where the report's directory is missing, unless it is `made` by the run;
-    UsageError where the report would replace an input or output."""
+    """Raise DataError where the report's directory is missing, unless it is `made` by the run, and
+    where the report is one; UsageError where it would replace an input or output."""
     if path == STANDARD or "://" in path:
+        return
+    if os.path.isdir(path):
+        raise DataError(f"{display(path)}: is a directory")
+    if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe: it stays
         return
     directory = os.path.dirname(path) or "."
     new = made is not None and os.path.realpath(directory) == os.path.realpath(made)

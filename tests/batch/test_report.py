@@ -193,7 +193,7 @@ def test_a_report_replaces_no_input_and_no_output(
     before = (tmp_path / "in.npy").read_bytes()
     (tmp_path / "link").symlink_to("in.npy")
     (tmp_path / "out").mkdir()
-    cases = {"in.npy": 2, "link": 2, "x/../out/in.npy": 2, "gone/r.json": 1}
+    cases = {"in.npy": 2, "link": 2, "x/../out/in.npy": 2, "gone/r.json": 1, "x": 1}
     (tmp_path / "x").mkdir()
     for report, code in cases.items():
         for command_ in (
@@ -204,5 +204,6 @@ def test_a_report_replaces_no_input_and_no_output(
             assert report.encode() in said
     assert (tmp_path / "in.npy").read_bytes() == before
     assert list((tmp_path / "out").iterdir()) == []
+    kact("apply", "relu", "in.npy", "/dev/null", "--report", "/dev/null", cwd=tmp_path)
     kact("batch", "relu", "in.npy", "-onew", "--report", "new/r.json", cwd=tmp_path)
     assert sorted(tree(tmp_path / "new")) == ["in.npy", "r.json"]
