@@ -131,10 +131,10 @@ def _given(source: np.dtype[Any], quantize_in: Quantization | None) -> np.dtype[
 
 
 def _beyond_float32(value: Value) -> bool:
-    """Whether a parameter is a finite number that float32 rounds to inf, or another to 0."""
+    """Whether a parameter is a finite number that float32 rounds to inf, or has few digits of."""
     if not isinstance(value, int | float):
         return False
-    return 0 < abs(value) <= 2**-150 or 2**128 - 2**103 <= abs(value) < math.inf
+    return 0 < abs(value) < 2**-126 or 2**128 - 2**103 <= abs(value) < math.inf
 
 
 def dtype_path(chain: Chain, source: np.dtype[Any]) -> list[np.dtype[Any]]:

@@ -32,6 +32,7 @@ INF = math.inf
         "rescaling(scale=1e39)",
         "rescaling(scale=1e39),rescaling(scale=1e-39)",
         "rescaling(scale=-1e39,offset=1e39)",
+        "rescaling(scale=1e39),rescaling(scale=1e-40,offset=1e-40)",
         "threshold(default_value=1e39)",
         "hard_sigmoid(alpha=1e39)",
     ],
