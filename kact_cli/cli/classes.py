@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -109,12 +108,16 @@ class Formatter(click.HelpFormatter):
 
     def write_examples(self, lines: Iterable[str]) -> None:
         """Lines of shell, each continued behind a backslash where the terminal is too narrow."""
+        import shutil  # with bz2 and lzma; only the help needs it
+        import textwrap
+
         with self.section("Examples"):
             for line in lines:
                 room = min(80, shutil.get_terminal_size().columns)
                 room -= 0 if len(line) + 2 <= room else 2
-                text = wrap_text(line.replace("-", _HYPHEN), room, "  ", "      ")
-                self.write(text.replace("\n", " \\\n") + "\n")
+                words = textwrap.TextWrapper(room, "  ", "      ", break_long_words=False)
+                words.break_on_hyphens = False
+                self.write(" \\\n".join(words.wrap(line)) + "\n")
 
 
 class Context(click.Context):

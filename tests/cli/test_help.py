@@ -52,6 +52,12 @@ def test_it_fits_and_breaks_no_word(kact: Kact, names: tuple[str, ...]) -> None:
     assert texts[50].replace("\\\n", "").split() == texts[200].split()
 
 
+def test_examples_stay_shell_where_a_word_is_wider_than_the_terminal(kact: Kact) -> None:
+    text = kact("chain", "--help", COLUMNS="24").stdout.decode()
+    words = text.partition("Examples:")[2].replace("\\\n", "")
+    assert shlex.split(words) == shlex.split(" ".join(getattr(find("chain"), "examples", ())))
+
+
 @pytest.mark.parametrize("names", NAMES, ids=" ".join)
 def test_it_ends_with_two_examples(kact: Kact, names: tuple[str, ...]) -> None:
     command = find(*names)
