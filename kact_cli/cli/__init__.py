@@ -113,7 +113,7 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             ctx.fail(f"no command '{args[0]}'{_meant(args[0])}")
         name, command, rest = super().resolve_command(ctx, args)
-        self.failure = getattr(command, "failure", self.failure)
+        self.failure = getattr(command, "failure", ExitCode.DATA)
         return name, command, rest
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:

@@ -10,10 +10,7 @@ import click
 
 from kact_cli.chain import Chain
 from kact_cli.cli.classes import Command
-from kact_cli.cli.options import (
-    make_options,
-    transform_options,
-)
+from kact_cli.cli.options import make_options, transform_options
 from kact_cli.cli.output import REPORT, STREAMS, input_output, preview_option
 from kact_cli.cli.run import looks_like_chain, run, too_many_files
 from kact_cli.cli.types import ChainType
