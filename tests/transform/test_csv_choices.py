@@ -94,6 +94,10 @@ WARNED: dict[str, tuple[str, str]] = {
         "column 'b' holds whole numbers and is left out; to compute it too: -c a,b; "
         "to leave it out: --exclude b",
     ),
+    "a run over whole numbers": (
+        "1,2\n3,4\n",
+        "the first record, '1,2', is taken for names over whole numbers; --header says",
+    ),
     "two columns": ("a,b,c\n1.5,2,3\n0.5,-1,1\n", "each of the columns b, c holds whole numbers"),
     "a float id": (
         "id,x\n1.0,2.5\n2.0,3.5\n",

@@ -19,6 +19,7 @@ from kact_cli.formats.csv.spelling import Spelling
 from kact_cli.formats.declared import CSV
 from kact_cli.formats.detect import by_head
 from kact_cli.formats.foreign import HEAD_BYTES, refuse_foreign
+from kact_cli.messages import clipped
 from kact_cli.options import Options
 from kact_cli.parallel.pools import in_order, thread_pool
 from kact_cli.tables.columns import Column, Kind, columns_named, select, unseen
@@ -90,12 +91,25 @@ class CsvText:
         What is surprising in the choice is said to the observer.
         """
         o = self._options
+        if o.header is None and self.dialect.header and self._is_counted():
+            first = clipped(",".join(self.dialect.names))
+            o.observer.warn(
+                f"the first record, '{first}', is taken for names over whole numbers; "
+                "--header says that it is, --no-header that it is data"
+            )
         try:
             chosen = select(self.columns, o.columns, o.exclude, o.observer.warn)
         except DataError as e:
             way = "; --delimiter says what is between two cells" if len(self.columns) == 1 else ""
             raise DataError(f"{self._source.name}: {e}{way}") from e
         return chosen, unseen(self.columns, chosen, o.columns, o.exclude)
+
+    def _is_counted(self) -> bool:
+        """Whether names that are whole numbers stand over nothing but such, without quotes."""
+        named = all(name.isdigit() for name in self.dialect.names)
+        return (
+            named and not self.dialect.quoted and all(c.kind is Kind.INTEGER for c in self.columns)
+        )
 
     def each(
         self,
