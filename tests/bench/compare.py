@@ -150,6 +150,10 @@ def reading(data: Path) -> Iterator[Job]:
             yield Job(f"{one.name} {name}", ".txt", kact, scripts, tolerance=None)
 
 
+class Failed(Exception):
+    """A command failed, as an older kact does that does not know the option."""
+
+
 def run(command: str, out: Path) -> tuple[float, float, float]:
     """Seconds, processor seconds and peak MiB of one run that writes `out`."""
     line = command.format(out=out)
@@ -161,7 +165,7 @@ def run(command: str, out: Path) -> tuple[float, float, float]:
     _, status, usage = os.wait4(pid, 0)
     seconds = time.perf_counter() - start
     if status:
-        raise SystemExit(f"failed: {line}")
+        raise Failed(f"failed: {line}")
     return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
@@ -236,8 +240,11 @@ def main() -> None:
         some = {n: c for n, c in job.peers.items() if n in wanted and n not in missing}
         job = replace(job, peers=some)
         if chosen.only in job.name and job.peers:
-            result = measure(job, chosen.rounds, chosen.data, existing=chosen.existing)
-            print(line(job, result), flush=True)
+            try:
+                result = measure(job, chosen.rounds, chosen.data, existing=chosen.existing)
+                print(line(job, result), flush=True)
+            except Failed as e:
+                print(f"| {job.name} | | | {e} |", flush=True)
 
 
 if __name__ == "__main__":
