@@ -40,7 +40,7 @@ from kact_cli.golden.lut import FORMS, Lut, form_of, write
     FILES,
     "--name",
     metavar="NAME",
-    help="Name of the array in C.  [default: that of OUTPUT]",
+    help="Name of the array in C.  [default: that of OUTPUT and _lut: tanh.h has tanh_lut]",
 )
 @target_options
 def command(spec: Chain, output: str, form: str | None, name: str | None, **chosen: Any) -> None:
