@@ -125,7 +125,7 @@ def test_to_standard_output(kact: Kact) -> None:
 
 
 REFUSED = [
-    (("sigmoid", "t.h"), "needs --quantize-in and --quantize-out"),
+    (("sigmoid", "t.h"), "in man kact, under QUANTISED TENSORS"),
     (("sigmoid", "--quantize-in", "1,0", "t.h"), "needs --quantize-in and --quantize-out"),
     (("softmax", "--quantize-in", "1,0", "--quantize-out", "1,0", "t.h"), "has no table"),
     (("tanh", "--quantize-in", "1,200", "--quantize-out", "1,0", "t.h"), "200 is no int8"),
