@@ -2,7 +2,7 @@
 
     chain = step , { "," , step } ;                   step  = name , [ call | colon ] ;
     call  = "(" , [ arg , { "," , arg } ] , ")" ;     colon = ":" , arg , { ":" , arg } ;
-    arg   = [ ident , "=" ] , value ;                 number = decimal | integer , "/" , integer ;
+    arg   = [ ident , "=" ] , value ;                 number = decimal , [ "/" , decimal ] ;
     value = number | "none" | "true" | "false" | tuple ;
 
 `relu(alpha=0.1,max_value=6),softmax(axis=0)` and `relu:alpha=0.1:max_value=6,softmax:axis=0` are
@@ -23,21 +23,18 @@ from kact_cli.activations.elsewhere import OTHERS, PARAMETERS, REFUSED, SPELLING
 from kact_cli.activations.registry import known_names, spelled
 from kact_cli.errors import ChainSyntaxError, UsageError
 from kact_cli.messages import nearest
+from kact_cli.numbers import parse_number
 
 # Patterns, compiled when they are first used and not at every start
-NUMBER = r"(?a)[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"
 _INTEGER = r"(?a)[+-]?\d+"
-_FRACTION = r"(?a)[+-]?\d{1,24}/0*[1-9]\d{0,23}"
 _TOKEN = r"[(),:=]|[^\s(),:=]+"
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
-_EXACT = 2**64
-"""Whole numbers up to this size stay integers: they are the bounds of an integer tensor."""
 
 
 def parse_value(parameter: Parameter, text: str) -> Value:
     """The value that `text` means for `parameter`.
 
-    Numbers (`-0.5`, `1e-3`, `1/6`, `inf`, `nan`), `none` where the parameter can be absent, `true`
+    Numbers as `parse_number` reads them, `none` where the parameter can be absent, `true`
     and `false` (also `1` and `0`) for a flag, and for an axis an integer, several (`0,2` or
     `(0,2)`) or `none` for all of them.
 
@@ -59,17 +56,11 @@ def parse_value(parameter: Parameter, text: str) -> Value:
         if word not in _FLAGS:
             raise UsageError(f"{parameter.name} takes true or false, not '{text}'")
         return _FLAGS[word]
-    if re.fullmatch(_FRACTION, word):
-        above, _, below = word.partition("/")
-        return int(above) / int(below)
-    if not re.fullmatch(NUMBER, word):
+    number = parse_number(word)
+    if number is None:
         or_none = " or none" if parameter.optional else ""
         raise UsageError(f"{parameter.name} takes a number{or_none}, not '{text}'")
-    if re.fullmatch(_INTEGER, word) and len(word) < 25 and abs(int(word)) <= _EXACT:
-        return int(word)
-    number = float(word)
-    # One NaN object for all, so that a chain with it equals itself (containers compare by identity)
-    return math.nan if math.isnan(number) else number
+    return number
 
 
 def format_value(value: Value) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from kact_cli.batch.manifest import NAME
 from kact_cli.cleanup import PLACES
 from kact_cli.cli import EXAMPLES as FIRST
+from kact_cli.cli.quantize import RULE
 from kact_cli.errors import ExitCode
 from kact_cli.files.object_store import SCHEMES
 from kact_cli.formats.csv.spelling import NULL_NAMES
 from kact_cli.formats.declared import FORMATS
 
-QUANTISE = "kact apply sigmoid --quantize-out 0.00392157,-128,int8 logits.npy q.npy"
+QUANTISE = "kact apply sigmoid --quantize-out 1/256,-128,int8 logits.npy q.npy"
 
 Rules = tuple[tuple[str, str], ...]
 
@@ -138,10 +139,11 @@ MAIN: dict[str, Rules] = {
         (
             "Which scale and zero point?",
             "Those of the model, where there is one. Else, for numbers from A to B (0 is among "
-            "them, and `kact inspect --stats` shows both) in integers from L to M: "
-            "scale = (B - A) / (M - L), which is (B - A) / 255 in 8 bits, and zero point = "
-            "L - round(A / scale). The results of sigmoid and softmax lie between 0 and 1, so that "
-            "in int8 (-128 to 127) the scale is 1/255 = 0.00392157 and the zero point -128:"
+            "them, and `kact inspect --stats` shows both) in integers from L to M (-128 to 127 in "
+            f"int8, 0 to 255 in uint8), for a scale S and a zero point Z: {RULE}. For results "
+            "in int8 whose bounds are known the examples have what TFLite prescribes, a power of "
+            "two: 1/256 and -128 for sigmoid and softmax, which lie between 0 and 1, and 1/128 and "
+            "0 for tanh, between -1 and 1 (1 itself is saturated: 127):"
             f"\n\n\b\n{QUANTISE}",
         ),
     ),

@@ -28,7 +28,7 @@ SPELLINGS = {
 """What a name stands for, in kact's words."""
 
 PARAMETERS = dict.fromkeys(
-    ("temperature", "t"), "; a temperature of 2 is the chain rescaling(scale=1/2),softmax"
+    ("temperature", "t"), "; for a temperature T: rescaling(scale=1/T),softmax"
 )
 """What is said of parameters that an activation has elsewhere."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kact_cli.types import Quantization
 
 HALF_AWAY = "half-away"
+RULE = "S = (B - A) / (M - L) and Z = L - round(A / S)"
+"""The scale and zero point for numbers from A to B in integers from L to M."""
 
 
 def _parsed(_: click.Context, param: click.Parameter, value: str | None) -> Quantization | None:
@@ -47,8 +49,7 @@ def quantize_options(*, end: str | None) -> tuple[Callable[..., Any], ...]:
             metavar="S,Z[,DTYPE]",
             callback=_parsed,
             help="Write integers round(y / S) + Z, saturated: int8, uint8, int16 or uint16. For y "
-            "from A to B in 8 bits S is (B - A) / 255, and Z is -A / S, in int8 -128 - A / S.  "
-            "[default dtype: that of INPUT]",
+            f"from A to B in integers from L to M: {RULE}.  [default dtype: that of INPUT]",
         ),
         option(
             COMPUTE,

@@ -1,7 +1,8 @@
 """How a quantisation is spelled: `scale,zero_point[,dtype][,axis=N]`.
 
-`scale` and `zero_point` are numbers, or .npy files of as many as the axis is long (the last one,
-unless `axis` says else): `0.05,3,int8`, `scales.npy,0,axis=1`, `scales.npy,zero_points.npy,uint8`.
+`scale` and `zero_point` are numbers as in a chain, or .npy files of as many as the axis is long
+(the last one, unless `axis` says else): `0.05,3,int8`, `1/256,-128`, `scales.npy,0,axis=1`,
+`scales.npy,zero_points.npy,uint8`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import re
 
 import numpy as np
 
-from kact_cli.chain import NUMBER
 from kact_cli.engine.quantize import DTYPES, resolved
 from kact_cli.errors import UsageError
 from kact_cli.files.source import open_source
 from kact_cli.formats.npy import NpyTensor
+from kact_cli.numbers import parse_number
 from kact_cli.types import Array, Quantization
 
 GRAMMAR = "scale,zero_point[,dtype][,axis=N]"
@@ -63,9 +64,10 @@ def _numbers(text: str, what: str, flag: str) -> list[float]:
     """A number, or those in a .npy."""
     if text.lower().endswith(".npy"):
         return [*_read(text, flag).tolist()]
-    if not re.fullmatch(NUMBER, text.lower()):
+    number = parse_number(text)
+    if number is None:
         raise UsageError(f"{flag}: {what} is a number or a .npy, not '{text}': {GRAMMAR}")
-    return [float(text)]
+    return [number]
 
 
 def _read(path: str, flag: str) -> Array:

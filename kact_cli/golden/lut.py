@@ -27,6 +27,15 @@ from kact_cli.version import version
 
 _ACROSS = 100
 """How long the lines of a C array may be."""
+_KEYWORDS = (
+    "alignas alignof asm auto bool break case char const constexpr continue default do double else "
+    "enum extern false float for goto if inline int long nullptr register restrict return short "
+    "signed sizeof static static_assert struct switch thread_local true typedef typeof "
+    "typeof_unqual union unsigned void volatile while"
+)
+"""The keywords of C23 (ISO/IEC 9899:2024, 6.4.1) and asm; the others start with _ and a capital."""
+_TAKEN = r"_[A-Z_]\w*|u?int\w*_t"
+"""The names that C keeps for itself, and the types of <stdint.h>, which the header includes."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +134,22 @@ def form_of(path: str) -> str:
 
 
 def name_of(path: str) -> str:
-    """What the array in C is called, unless the user says: the file's name, as far as C has it."""
-    name = re.sub(r"\W+", "_", PurePath(path).stem, flags=re.ASCII)
-    return name if re.match(r"[A-Za-z_]*[A-Za-z]", name) else "lut"
+    """What the array in C is called, unless the user says: the file's name with `_lut` at its end.
+
+    No keyword and no function of C's library ends so: tanh.h has tanh_lut, beside <math.h>.
+    """
+    name = re.sub(r"\W+", "_", PurePath(path).stem, flags=re.ASCII).strip("_")
+    if not re.match("[A-Za-z]", name):
+        return "lut"
+    return name if name.endswith("lut") else f"{name}_lut"
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for a name of --name that an array in C cannot have."""
+    if not re.fullmatch(r"(?a)[A-Za-z_]\w*", name):
+        raise UsageError(f"--name: '{name}' is no name in C")
+    if name in _KEYWORDS.split() or re.fullmatch(f"(?a){_TAKEN}", name):
+        raise UsageError(f"--name: C has '{name}' for itself; {name.strip('_')}_lut is free")
 
 
 def write(
@@ -137,8 +159,8 @@ def write(
 
     Raises UsageError for a form or a name that cannot be, and for a file that exists.
     """
-    if name is not None and not re.fullmatch(r"(?a)[A-Za-z_]\w*", name):
-        raise UsageError(f"--name: '{name}' is no name in C")
+    if name is not None:
+        check_name(name)
     _, encode = FORMS[form or form_of(path)]
     data = encode(lut, name or name_of(path))
     with Target(path, overwrite=options.overwrite, fsync=options.fsync) as target:

@@ -104,7 +104,7 @@ def test_kact_alone_says_how_to_begin(kact: Kact) -> None:
 
 SAID = [
     ("chain", "and no others"),  # of -c, which does not add to the default
-    ("chain", "(B - A) / 255"),
+    ("chain", "Z = L - round(A / S)"),
     ("batch", "size or time of modification, as .kact-batch.json has them"),
     ("compare", "2 if the files cannot be compared, as of cmp, diff and grep"),
     ("apply", "reads and writes the standard streams"),

@@ -80,13 +80,13 @@ def test_an_option_that_the_command_has_not_is_not_suggested() -> None:
 TEMPERATURE = [
     ("apply", "softmax", "--temperature", "2", "x.npy"),
     ("chain", "softmax", "--temperature=2", "x.npy"),
-    ("chain", "softmax(temperature=2)", "x.npy"),
+    ("chain", "softmax(temperature=0.7)", "x.npy"),
 ]
 
 
 @pytest.mark.parametrize("args", TEMPERATURE, ids=str)
 def test_a_temperature_is_a_chain(args: tuple[str, ...]) -> None:
-    assert "; a temperature of 2 is the chain rescaling(scale=1/2),softmax" in told(*args)
+    assert "; for a temperature T: rescaling(scale=1/T),softmax" in told(*args)
 
 
 ARGUMENTS = [

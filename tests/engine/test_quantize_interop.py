@@ -163,7 +163,7 @@ def test_tflite_tables_of_int8(chain: str, scale: float, zero: int) -> None:
         y = np.tanh(real) if chain == "tanh" else np.float32(1) / (np.float32(1) + np.exp(-real))
     scaled = y * np.float32(float(power[2:]))
     expected = [math.copysign(math.floor(abs(v) + 0.5), v) + out_zero for v in scaled.tolist()]
-    result = parse_quantization(f"{1 / float(power[2:])},{out_zero}", "--quantize-out")
+    result = parse_quantization(f"{power},{out_zero}", "--quantize-out")
     away = Quantization(result.scale, result.zero_point, half_away=True)
     got = apply(chain, x, quantize_in=quantized(scale, zero), quantize_out=away)
     assert np.array_equal(got, np.clip(expected, -128, 127))

@@ -50,7 +50,7 @@ def test_read_back_it_is_what_apply_gives(
     assert np.array_equal(table[bits], y)
 
     header = (tmp_path / "t.h").read_text()
-    assert f"static const {out}_t t[{len(x)}] = {{" in header
+    assert f"static const {out}_t t_lut[{len(x)}] = {{" in header
     assert numbers(header.partition("{")[2]) == table.tolist()
     assert (tmp_path / "t.c").read_text() == header
     assert max(map(len, header.splitlines())) <= 100
@@ -82,6 +82,42 @@ def test_a_compiler_reads_the_header(kact: Kact, tmp_path: Path) -> None:
     assert [int(n) for n in said.split()] == expected.tolist()
 
 
+# File by file: the name that its array has. Each file is compiled beside what C has by that name.
+NAMES = {
+    "tanh.h": "tanh_lut",
+    "int.h": "int_lut",
+    "int8_t.h": "int8_t_lut",
+    "sigmoid-8 bit.h": "sigmoid_8_bit_lut",
+    "elu_lut.h": "elu_lut",
+    "__x.h": "x_lut",
+    "8.h": "lut",
+    "é.h": "lut",
+}
+
+
+@pytest.mark.parametrize("file", NAMES)
+def test_the_name_of_the_array_is_free_in_c(kact: Kact, tmp_path: Path, file: str) -> None:
+    kact("lut", "tanh", "--quantize-in", "0.03,0", "--quantize-out", "1,0", tmp_path / file)
+    assert f"static const int8_t {NAMES[file]}[256] = {{" in (tmp_path / file).read_text()
+    if shutil.which("cc"):
+        main = (
+            f'#include <math.h>\n#include "{file}"\nint main(void) {{ return {NAMES[file]}[0]; }}'
+        )
+        (tmp_path / "main.c").write_text(main)
+        check = ("cc", "-Wall", "-Werror", "-fsyntax-only", "main.c")
+        subprocess.run(check, cwd=tmp_path, check=True)
+
+
+TAKEN = ("int", "asm", "typeof", "nullptr", "_Bool", "__x", "int8_t", "uint_fast16_t", "9a", "")
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_names_that_c_keeps_are_refused(refused: Kact, tmp_path: Path, name: str) -> None:
+    args = ("tanh", "--quantize-in", "1,0", "--quantize-out", "1,0", "--name", name, "t.h")
+    assert b"--name: " in refused("lut", *args, code=2, cwd=tmp_path).stderr
+    assert not [*tmp_path.iterdir()]
+
+
 def test_to_standard_output(kact: Kact) -> None:
     args = ("lut", "relu", "--quantize-in", "0.5,0", "--quantize-out", "1,0", "--to")
     assert b"lut[256]" in kact(*args, "c").stdout
@@ -89,7 +125,7 @@ def test_to_standard_output(kact: Kact) -> None:
 
 
 REFUSED = [
-    (("sigmoid", "t.h"), "needs --quantize-in and --quantize-out"),
+    (("sigmoid", "t.h"), "in man kact, under QUANTISED TENSORS"),
     (("sigmoid", "--quantize-in", "1,0", "t.h"), "needs --quantize-in and --quantize-out"),
     (("softmax", "--quantize-in", "1,0", "--quantize-out", "1,0", "t.h"), "has no table"),
     (("tanh", "--quantize-in", "1,200", "--quantize-out", "1,0", "t.h"), "200 is no int8"),

@@ -16,7 +16,7 @@ from tests.tools.run import environment
 PACKAGE = Path(kact_cli.__file__).parent
 # A folder, or a module beside the folders, imports what stands in the lines above its own.
 FLOORS = (
-    ("cleanup", "errors", "types", "version"),
+    ("cleanup", "errors", "numbers", "types", "version"),
     ("options",),
     ("activations",),
     ("messages",),

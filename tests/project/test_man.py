@@ -67,15 +67,12 @@ RANGES = [(0, 1, "int8"), (-1, 1, "int8"), (-3.2, 8, "uint8"), (-0.278, 6, "int1
 def test_the_rule_for_scales(
     kact: Kact, tmp_path: Path, least: float, most: float, dtype: str
 ) -> None:
-    text = (MAN / "man1" / "kact.1").read_text().replace("\\-", "-")
-    rule = "scale = (B - A) / (M - L)", "zero point = L - round(A / scale)"
-    assert all(part in " ".join(text.split()) for part in rule)
+    for page in ("kact.1", "kact-apply.1", "kact-lut.1"):
+        text = (MAN / "man1" / page).read_text().replace("\\-", "-")
+        assert "S = (B - A) / (M - L) and Z = L - round(A / S)" in " ".join(text.split())
     limits = np.iinfo(dtype)
     scale = (most - least) / (limits.max - limits.min)
     zero = limits.min - round(least / scale)
-    if (least, most) == (0, 1):
-        (spelled,) = re.findall(r"^kact apply sigmoid --quantize-out (\S+) ", text, re.M)
-        assert spelled == f"{scale:.6g},{zero},{dtype}"
     x = np.linspace(least, most, 1000)
     np.save(tmp_path / "x.npy", x)
     run = ("apply", "linear", "--quantize-out", f"{scale},{zero},{dtype}", tmp_path / "x.npy")
@@ -85,6 +82,12 @@ def test_the_rule_for_scales(
     assert np.abs(q * scale - zero * scale - x).max() <= scale * 1.001
     assert int(q.min()) <= limits.min + 1
     assert int(q.max()) >= limits.max - 1
+
+
+def test_examples_are_quantised_as_tflite_does() -> None:
+    text = "".join(page.read_text() for page in PAGES).replace("\\-", "-")
+    found = set(re.findall(r"^kact \w+ (\w+) .*--quantize-out (\S+)", text, re.M))
+    assert found == {("sigmoid", "1/256,-128,int8"), ("sigmoid", "1/256,-128"), ("tanh", "1/128,0")}
 
 
 @pytest.mark.skipif(not FOUND, reason="no program that formats man pages")

@@ -36,8 +36,8 @@ def rescaling(
 
     x * scale + offset
 
-    keras.layers.Rescaling, whose scale has no default; rescaling(scale=0.5),softmax is a softmax
-    at a temperature of 2.
+    keras.layers.Rescaling, whose scale has no default; rescaling(scale=1/T),softmax is a softmax
+    at a temperature T.
     """
     affine(x, tmp, m, scale, offset)
 

@@ -21,8 +21,8 @@ from kact_cli.golden.lut import FORMS, Lut, form_of, write
 @click.command(
     cls=Command,
     examples=[
-        "kact lut tanh --quantize-in 0.03,0 --quantize-out 0.0078125,0 tanh.h",
-        "kact lut sigmoid --quantize-in 0.1,3,uint8 --quantize-out 1,0 --to csv",
+        "kact lut tanh --quantize-in 0.03,0 --quantize-out 1/128,0 tanh.h",
+        "kact lut sigmoid --quantize-in 0.05,3 --quantize-out 1/256,-128 --to csv",
     ],
 )
 @click.argument("spec", type=ChainType())
@@ -40,7 +40,7 @@ from kact_cli.golden.lut import FORMS, Lut, form_of, write
     FILES,
     "--name",
     metavar="NAME",
-    help="Name of the array in C.  [default: that of OUTPUT]",
+    help="Name of the array in C.  [default: that of OUTPUT and _lut: tanh.h has tanh_lut]",
 )
 @target_options
 def command(spec: Chain, output: str, form: str | None, name: str | None, **chosen: Any) -> None:
@@ -56,7 +56,10 @@ def command(spec: Chain, output: str, form: str | None, name: str | None, **chos
     """
     options = make_options(**chosen)
     if options.quantize_in is None or options.quantize_out is None:
-        raise UsageError("a table needs --quantize-in and --quantize-out")
+        raise UsageError(
+            "a table needs --quantize-in and --quantize-out; how to choose them is in man kact, "
+            "under QUANTISED TENSORS"
+        )
     form = form or (None if output == STANDARD else form_of(output))
     if form is None:
         raise UsageError(f"no OUTPUT: name a file, or say --to and one of {', '.join(FORMS)}")
