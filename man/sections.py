@@ -222,14 +222,15 @@ BATCH: dict[str, Rules] = {
             "`--include` names; none whose name starts with a dot, and none through links to "
             "directories. Two files that would become one are an error before any work, and so "
             "is an output that exists, unless `--overwrite`, `--skip-existing` or `--update` says "
-            "what to do. The largest files are done first. A .npy of 128 MiB and more is cut into "
-            "ranges that all workers share.",
+            "what to do. Outputs of inputs that are gone stay. The largest files are done first. A "
+            ".npy of 128 MiB and more is cut into ranges that all workers share.",
         ),
         (
             "After a failure or Ctrl-C",
             "The outputs that are done stay, each whole, and the last line says how many. The "
-            "same command with `--skip-existing` goes on from there; with `--keep-going` a failure "
-            "does not end the run: every one is listed with its cause, and the exit code is 1.",
+            "same command with `--skip-existing`, or with `--update`, goes on from there; with "
+            "`--keep-going` a failure does not end the run: every one is listed with its cause, "
+            "and the exit code is 1.",
         ),
         (
             "The report",
