@@ -92,7 +92,9 @@ MAIN: dict[str, Rules] = {
             "How is a format found?",
             "That of an input by its first bytes, whatever its name is, unless `--from` says it. "
             "That of an output by its suffix, or by `--to`; without either it is the input's. A "
-            "pipe has no suffix. A CSV is the last resort: text that is nothing else. "
+            "pipe has no suffix, and one that says nothing (.bin, .tmp) keeps the input's format; "
+            "under one of something else (.pkl, or .txt of what is no CSV) nothing is written "
+            "without `--to`. A CSV is the last resort: text that is nothing else. "
             "A tensor to a table gives a column for each value of a row, c0, c1, ...; a table to "
             "a tensor drops the columns that are not computed, with a warning.",
         ),

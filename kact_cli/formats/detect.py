@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from kact_cli.errors import DataError, UsageError
 from kact_cli.files.source import Source
 from kact_cli.formats.declared import CSV, FORMATS, NPZ, SAFETENSORS, TENSORS, Format
-from kact_cli.formats.foreign import COMPRESSION, FOREIGN_SUFFIX, HEAD_BYTES, refuse_foreign
+from kact_cli.formats.foreign import (
+    COMPRESSION,
+    FOREIGN_SUFFIX,
+    HEAD_BYTES,
+    TEXT_SUFFIX,
+    refuse_foreign,
+)
 from kact_cli.messages import display, listed
 from kact_cli.options import Options
 
@@ -36,8 +42,9 @@ def detect(source: Source, name: str | None = None) -> Format:
 def output_format(path: str, source: Format, name: str | None = None) -> Format:
     """The format of an output: as the user said, by its suffix, or the input's.
 
-    A suffix that means nothing here (.txt, .tmp, a version) keeps the input's format. Raises
-    UsageError for one of another format, of a compression that is not CSV's, or a slip of the pen.
+    A suffix that means nothing here (.bin, .tmp, a version) keeps the input's format, and so does
+    one of text (.txt) that of a CSV. Raises UsageError for one of another format, of a compression
+    that is not CSV's, or a slip of the pen.
     """
     if name:
         return by_name(name)
@@ -58,8 +65,11 @@ def _refuse_suffix(path: str, source: Format) -> None:
             packed = listed([s for s in CSV.suffixes if s.startswith(".csv.")])
             raise UsageError(f"{shown}kact writes no {suffix}, only {packed}; {advice}")
         _refuse_suffix(stem, source)
-    elif re.fullmatch(FOREIGN_SUFFIX, suffix):
-        raise UsageError(f"{shown}kact does not write {suffix}; {advice}")
+    elif re.fullmatch(FOREIGN_SUFFIX, suffix) or (
+        source is not CSV and re.fullmatch(TEXT_SUFFIX, suffix)
+    ):
+        writes = listed([f.suffixes[0] for f in FORMATS])
+        raise UsageError(f"{shown}kact does not write {suffix}: it writes {writes}; {advice}")
     elif slip := next((s for s in known if is_slip(suffix, s)), None):
         raise UsageError(f"{shown}unknown suffix {suffix}; did you mean {slip}? {advice}")
 

@@ -97,9 +97,11 @@ FOREIGN_SUFFIX = (
     r"\.(jsonl?|ndjson|geojson|xls[xmb]?|ods|numbers|pth?|ckpt|pkl|pickle|joblib|h5|hdf5?|he5"
     r"|keras|onnx|pb|tflite|gguf|tfrecords?|orc|avro|db|sqlite3?|duckdb|sql|html?|xml|ya?ml"
     r"|toml|md|tex|pdf|mat|nc4?|fits|zarr|lance|vortex|rds|rda|rdata|sav|dta|sas7bdat|xpt|mtx|arff"
-    r"|png|jpe?g|gif|bmp|tiff?|webp|wav|mp[34]|py|ipynb)"
+    r"|png|jpe?g|gif|bmp|tiff?|webp|svg|wav|mp[34]|py|ipynb|docx?|rtf|ini|conf|whl|jar|iso)"
 )
 """The suffixes of formats that kact does not write."""
+TEXT_SUFFIX = r"\.(txt|text|dat|log|asc|prn|tab)"
+"""The suffixes of text: under them a CSV may be written, and nothing else."""
 
 _AS_CSV = "--from csv takes it for CSV all the same"
 _JSON = """`duckdb -c "COPY (FROM read_json('{}')) TO 'x.parquet'"` converts it; """ + _AS_CSV
