@@ -29,6 +29,8 @@ NUMBER = r"(?a)[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"
 _INTEGER = r"(?a)[+-]?\d+"
 _FRACTION = r"(?a)[+-]?\d{1,24}/0*[1-9]\d{0,23}"
 _TOKEN = r"[(),:=]|[^\s(),:=]+"
+_SIGN = r"\W*[^\w-]\W*"
+"""What may stand between names instead of a comma: `|`, `->`, `;`."""
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _EXACT = 2**64
 """Whole numbers up to this size stay integers: they are the bounds of an integer tensor."""
@@ -238,6 +240,9 @@ class _Parser:
             self.fail("an activation's name is missing here")
         activation = find(word)
         if activation is None:
+            names = re.split(_SIGN, word)
+            if len(names) > 1 and all(map(find, names)):
+                self.fail(f"steps are joined by commas: {','.join(names)}")
             self.fail(f"unknown activation '{word}'{meant(word)}")
         self.at += 1
         given: dict[str, Value] = {}

@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import click
@@ -20,7 +21,7 @@ from kact_cli.cli.classes import FILES, PART, RUNNING, Command, option
 from kact_cli.cli.console import complain
 from kact_cli.cli.options import batch_options, make_options
 from kact_cli.cli.output import REPORT
-from kact_cli.cli.run import watched
+from kact_cli.cli.run import commas, looks_like_chain, watched
 from kact_cli.cli.types import ChainType
 from kact_cli.errors import DataError, KactError, StrictError, UsageError
 from kact_cli.files import object_store as remote
@@ -133,6 +134,8 @@ def command(
     given = [*inputs, *(_names(files_from, b"\0" if nul else b"\n") if files_from else ())]
     if not given:
         raise UsageError("no INPUT: name files, directories or URIs, or give --files-from")
+    if steps := list(takewhile(looks_like_chain, inputs)):
+        raise UsageError(commas("batch", [str(spec), *steps], [*inputs[len(steps) :], "-o DIR"]))
     if scheduler:
         given = [_absolute(name) for name in given]
     output = remote.parse(_absolute(output_dir) if scheduler else output_dir)
