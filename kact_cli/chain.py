@@ -28,6 +28,8 @@ from kact_cli.numbers import parse_number
 # Patterns, compiled when they are first used and not at every start
 _INTEGER = r"(?a)[+-]?\d+"
 _TOKEN = r"[(),:=]|[^\s(),:=]+"
+_SIGN = r"\W*[^\w-]\W*"
+"""What may stand between names instead of a comma: `|`, `->`, `;`."""
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -229,6 +231,9 @@ class _Parser:
             self.fail("an activation's name is missing here")
         activation = find(word)
         if activation is None:
+            names = re.split(_SIGN, word)
+            if len(names) > 1 and all(map(find, names)):
+                self.fail(f"steps are joined by commas: {','.join(names)}")
             self.fail(f"unknown activation '{word}'{meant(word)}")
         self.at += 1
         given: dict[str, Value] = {}

@@ -93,7 +93,8 @@ MAIN: dict[str, Rules] = {
             "How is a format found?",
             "That of an input by its first bytes, whatever its name is, unless `--from` says it. "
             "That of an output by its suffix, or by `--to`; without either it is the input's. A "
-            "pipe has no suffix. A CSV is the last resort: text that is nothing else. "
+            "pipe has no suffix, and one that says nothing (.txt, .tmp) keeps the input's format; "
+            "under one of something else (.pkl) nothing is written without `--to`. A CSV is the last resort: text that is nothing else. "
             "A tensor to a table gives a column for each value of a row, c0, c1, ...; a table to "
             "a tensor drops the columns that are not computed, with a warning.",
         ),
@@ -224,14 +225,15 @@ BATCH: dict[str, Rules] = {
             "`--include` names; none whose name starts with a dot, and none through links to "
             "directories. Two files that would become one are an error before any work, and so "
             "is an output that exists, unless `--overwrite`, `--skip-existing` or `--update` says "
-            "what to do. The largest files are done first. A .npy of 128 MiB and more is cut into "
-            "ranges that all workers share.",
+            "what to do. Outputs of inputs that are gone stay. The largest files are done first. A "
+            ".npy of 128 MiB and more is cut into ranges that all workers share.",
         ),
         (
             "After a failure or Ctrl-C",
             "The outputs that are done stay, each whole, and the last line says how many. The "
-            "same command with `--skip-existing` goes on from there; with `--keep-going` a failure "
-            "does not end the run: every one is listed with its cause, and the exit code is 1.",
+            "same command with `--skip-existing`, or with `--update`, goes on from there; with "
+            "`--keep-going` a failure does not end the run: every one is listed with its cause, "
+            "and the exit code is 1.",
         ),
         (
             "The report",

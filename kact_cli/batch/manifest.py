@@ -132,7 +132,8 @@ class OutputDirectory:
         target = shown(existing[0].target)
         if not (skip_existing or update):
             raise UsageError(
-                f"{target} exists; --skip-existing leaves what is there, --overwrite replaces it"
+                f"{target} exists; --skip-existing leaves what is there, --update makes again what "
+                "has changed, --overwrite replaces it"
             )
         if self._before is None:
             raise UsageError(

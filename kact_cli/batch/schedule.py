@@ -234,12 +234,10 @@ class Batch:
             self._observer.warn(f"{shown(run.item.target)} exists by now; it was left as it is")
             self.left.append(run.item)
             return
+        if run.item.exists:
+            error += f"; {shown(run.item.target)} is still the one from before"
         self.results.append(Result(run.item, error=error, strict=strict))
         if not self._keep_going:
-            done = sum(result.outcome is not None for result in self.results)
-            if len(self._items) > 1:
-                error += f" ({done:,} of {len(self._items):,} files done; --skip-existing continues"
-                error += ", --keep-going finishes the rest)"
             raise (StrictError if strict else DataError)(error)
 
 

@@ -26,6 +26,12 @@ def looks_like_chain(word: str) -> bool:
     return False
 
 
+def commas(command: str, steps: Sequence[str], rest: Sequence[str]) -> str:
+    """What is said to steps that were given as words of their own, before the files, the `rest`."""
+    typed = " ".join([f"kact {command} '{','.join(steps)}'", *rest])
+    return f"steps are joined by commas: {typed}"
+
+
 def too_many_files(chain: str, files: Sequence[str]) -> str:
     """What is said to more files than an INPUT and an OUTPUT."""
     named = " ".join(files) if len(files) < 5 else f"{files[0]} … {files[-1]}"

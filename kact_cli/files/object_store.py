@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import functools
 import io
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -32,6 +33,14 @@ _WHOLE = ("s3", "gs", "gcs", "abfs", "abfss")
 _SERVERS = ("hdfs", "viewfs")
 """Schemes whose URIs name a server, which may have a port, or none."""
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(?:/(.*))?", re.S)
+_ONE_SLASH = re.compile(r"([A-Za-z0-9]+):/(?!/)(.*)", re.S)
+_REFUSED = re.compile(
+    "AWS Error (ACCESS_DENIED|NETWORK_CONNECTION|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|"
+    "INVALID_SIGNATURE|MISSING_AUTHENTICATION_TOKEN|UNRECOGNIZED_CLIENT)"
+    "|Status\\((UNAUTHENTICATED|PERMISSION_DENIED)|OAuth2"
+)
+"""What Arrow says where the credentials or the region may be missing, or wrong."""
+_HINT = " (credentials and region come from the environment: see man kact-batch)"
 _QUERY = re.compile(r"\?((?:[a-z_]+=[^&/?]*)(?:&[a-z_]+=[^&?]*)*)$")
 PIECE_BYTES = 8 * 1024 * 1024
 
@@ -65,10 +74,18 @@ def is_uri(path: str) -> bool:
 def parse(text: str) -> Uri | str:
     """A URI, or for `file://` and what is no URI the local path.
 
-    Raises UsageError for a scheme that is not known.
+    Raises UsageError for a scheme that is not known, and for a known one with one slash, where
+    there is no such directory.
     """
     match = _URI.fullmatch(text)
     if match is None:
+        slip = _ONE_SLASH.fullmatch(text)
+        scheme = slip[1].lower() if slip else ""
+        if slip and scheme in ("file", *SCHEMES) and not os.path.isdir(f"{slip[1]}:"):
+            slashes = "///" if scheme in ("file", *_SERVERS) else "//"
+            meant = display(f"{scheme}:{slashes}{slip[2]}")
+            # Not the text itself: its secrets are only known where there are two slashes
+            raise UsageError(f"{slip[1]}:/ lacks a slash; did you mean {meant}?")
         return text
     scheme, authority, path = match[1].lower(), match[2], match[3] or ""
     if scheme == "file":
@@ -109,7 +126,10 @@ def _open(uri: Uri) -> tuple[Any, str]:
 
 @contextlib.contextmanager
 def _named(uri: Uri) -> Iterator[None]:
-    """Put the URI before what Arrow says is wrong, as one line without the URI's secrets."""
+    """Put the URI before what Arrow says is wrong, as one line without the URI's secrets.
+
+    Where the store lets nobody in, the message ends with where credentials come from.
+    """
     import pyarrow as pa
 
     try:
@@ -120,6 +140,8 @@ def _named(uri: Uri) -> Iterator[None]:
         key, _, secret = uri.authority.rpartition("@")[0].partition(":")
         if secret:
             hidden = hidden.replace(secret, "***").replace(key, "***")
+        if _REFUSED.search(str(e.__cause__)):
+            hidden += _HINT
         if hidden == str(e):
             raise
         raise type(e)(hidden) from e

@@ -138,7 +138,7 @@ def open_source(path: str) -> Source:
     What a URI names is read into a temporary file first. Raises DataError saying why it cannot,
     and UsageError where nobody but a person at a terminal could give one.
     """
-    if "://" in path:
+    if ":/" in path:
         from kact_cli.files.object_store import Uri, parse
 
         place = parse(path)

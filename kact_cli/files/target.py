@@ -63,7 +63,7 @@ class Target:
         Whoever may not read `source`, the input, may not read the output.
         """
         self._uri: Uri | None = None
-        if "://" in path:
+        if ":/" in path:
             from kact_cli.files.object_store import Uri, parse
 
             place = parse(path)

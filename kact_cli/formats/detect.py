@@ -59,7 +59,8 @@ def _refuse_suffix(path: str, source: Format) -> None:
             raise UsageError(f"{shown}kact writes no {suffix}, only {packed}; {advice}")
         _refuse_suffix(stem, source)
     elif re.fullmatch(FOREIGN_SUFFIX, suffix):
-        raise UsageError(f"{shown}kact does not write {suffix}; {advice}")
+        writes = listed([f.suffixes[0] for f in FORMATS])
+        raise UsageError(f"{shown}kact does not write {suffix}: it writes {writes}; {advice}")
     elif slip := next((s for s in known if is_slip(suffix, s)), None):
         raise UsageError(f"{shown}unknown suffix {suffix}; did you mean {slip}? {advice}")
 

@@ -87,6 +87,8 @@ class ColumnBlock(NamedTuple):
         return ColumnBlock(self.values[first:last], nulls, offsets)
 
 
+NAMELESS = "''"
+"""What a message shows of a column without a name."""
 _IDENTIFIER = re.compile(
     r"(?i:(.*[_ .-])?(ids?|uuid|index|idx)|unnamed: \d+(\.\d+)?)|.*[a-z](Id|ID|Index)"
 )
@@ -108,7 +110,7 @@ def select(
     chosen = _named(columns, include, noun) if include else _default(columns, left_out, warn, noun)
     chosen -= left_out
     if not chosen:
-        there = listed([f"{clipped(c.name)} ({c.type})" for c in columns]) or "none"
+        there = listed([f"{clipped(c.name) or NAMELESS} ({c.type})" for c in columns]) or "none"
         if not include and not exclude and any(c.guessed for c in columns):
             raise DataError(f"no {noun} holds numbers; there are: {there}")
         raise UsageError(f"no {noun} left to compute; there are: {there}")
@@ -239,7 +241,7 @@ def _matching(pattern: str, columns: Sequence[Column], noun: str) -> list[int]:
         is_glob = any(mark in pattern for mark in "*?[")
         close = nearest(pattern, _globs(names) if is_glob else names)
         matches = " matches" if is_glob else ""
-        hint = close or f"; there are: {listed(names)}"
+        hint = close or f"; there are: {listed([name or NAMELESS for name in names])}"
         raise UsageError(f"no {noun}{matches} '{clipped(pattern)}'{hint}")
     return found
 

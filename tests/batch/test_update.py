@@ -146,7 +146,36 @@ def test_strict_ends_with_a_usage_error_and_the_first_failure_says_what_is_left(
 ) -> None:
     done = batch("softmax,softmax", "in/a.npy", "in/b.npy", "-o", "out", "--strict")
     assert isinstance(done.exception, UsageError)
-    assert "0 of 2 files done; --skip-existing continues, --keep-going" in str(done.exception)
+    way = "(0 of 2 files done; --skip-existing goes on from there, --keep-going finishes the rest)"
+    assert str(done.exception).endswith(way)
     more = batch("softmax,softmax", "in/a.npy", "in/b.npy", "-o", "out", "--strict", "-k")
     assert isinstance(more.exception, UsageError)
     assert made(place) == []
+
+
+FAILURES = [
+    ("--update", "1 of 2 files done; the same command goes on from there, --keep-going"),
+    ("--overwrite", "1 of 3 files done; the same command does them all again, --keep-going"),
+]
+
+
+@pytest.mark.parametrize(("how", "way"), FAILURES)
+def test_what_a_failure_says_goes_on_leaves_no_old_output(place: Path, how: str, way: str) -> None:
+    again = ("relu", "in/a.npy", "in/b.npy", "in/c.csv", "-o", "out", how)
+    assert batch(*again).exit_code == 0
+    np.save(place / "in/a.npy", np.concatenate([-X, X]))  # the larger one is done first
+    whole = (place / "in/b.npy").read_bytes()
+    (place / "in/b.npy").write_bytes(whole[:-8])
+    said = str(batch(*again).exception)
+    assert said.startswith("in/b.npy is truncated")
+    assert "; out/b.npy is still the one from before (" in said
+    assert way in said
+    np.save(place / "in/b.npy", -X)
+    assert batch(*again).exit_code == 0
+    assert np.array_equal(np.load(place / "out/b.npy"), apply("relu", -X))
+
+
+def test_what_is_there_needs_one_of_three_options(place: Path) -> None:
+    batch("relu", "in", "-o", "out")
+    said = str(batch("relu", "in", "-o", "out").exception)
+    assert all(flag in said for flag in ("--skip-existing", "--update", "--overwrite"))

@@ -94,6 +94,11 @@ ARGUMENTS = [
     (("apply", "relu", *"abcdef"), "kact batch relu a … f --output-dir DIR"),
     (("chain", "relu,elu", "a", "b", "c"), "kact batch 'relu,elu' a b c --output-dir DIR"),
     (("chain", "elu", "softmax", "in", "out"), "joined by commas: kact chain 'elu,softmax' in out"),
+    (
+        ("batch", "elu", "relu(0.1)", "softmax", "in", "-o", "out"),
+        "steps are joined by commas: kact batch 'elu,relu(0.1),softmax' in -o DIR",
+    ),
+    (("batch", "elu", "softmax", "-o", "out"), "commas: kact batch 'elu,softmax' -o DIR"),
     (("chain", "elu", "softmax", "in"), "joined by commas: kact chain 'elu,softmax' in"),
     (("chain", "elu", "relu(0.1)", "tanh", "a", "b"), "kact chain 'elu,relu(0.1),tanh' a b"),
     (("apply", "relu", "softmax", "in", "out"), "kact chain 'relu,softmax' in out"),

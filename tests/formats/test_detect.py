@@ -29,6 +29,7 @@ REFUSED = [
         "out.json.gz",
     ),
     *("out.parqet", "out.parq", "out.par", "out.parquett", "out.praquet", "out.arow", "out.cvs"),
+    *("out.md", "out.html", "out.xml", "out.yaml", "out.py", "out.svg", "out.csv.tar"),
     *("out.csvv", "out.np", "out.npu", "out.feater", "a.b/out.tvs", "out.zip", "out.tar"),
 ]
 
@@ -42,7 +43,18 @@ def test_a_suffix_of_something_else_is_refused(name: str, source: Format) -> Non
     assert output_format(name, source, "csv") is CSV
 
 
-KEPT = ("out", "out.txt", "out.dat", "out.tmp", "out.bak", "out.old", "data.2026-11", "v1.2", "-")
+KEPT = (
+    "out",
+    "out.txt",
+    "out.dat",
+    "out.bin",
+    "out.tmp",
+    "out.bak",
+    "out.old",
+    "data.2026-11",
+    "v1.2",
+    "-",
+)
 KEPT += ("out.csv/x", "/dev/null", ".")
 
 

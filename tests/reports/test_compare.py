@@ -65,6 +65,28 @@ def test_tolerances_and_exit_codes(kact: Kact, tmp_path: Path) -> None:
     assert "largest error, ULP" in text
 
 
+HINTS = [
+    (4, "--max-ulp 4 passes last digits"),
+    (16178, "--max-ulp 16178 passes them, or --rtol"),
+    (None, "none passes a NaN or null in only one file"),
+]
+
+
+@pytest.mark.parametrize(("steps", "hint"), HINTS)
+def test_the_tolerance_that_is_named_passes(
+    kact: Kact, tmp_path: Path, steps: int | None, hint: str
+) -> None:
+    a, b = tmp_path / "a.npy", tmp_path / "b.npy"
+    x = np.ones(5, np.float32)
+    np.save(a, x)
+    x[2:].view(np.int32)[:] += steps or 4
+    x[1] = np.nan if steps is None else x[1]
+    np.save(b, x)
+    text = kact("compare", a, b, code=1).stdout.decode()
+    assert f"values differ (no tolerance given; {hint}" in " ".join(text.split())
+    kact("compare", a, b, "--max-ulp", steps or 10**18, code=0 if steps else 1)
+
+
 def test_mismatched_nan_is_beyond_any_tolerance(kact: Kact, tmp_path: Path) -> None:
     x = np.zeros((4, 5))
     np.save(tmp_path / "a.npy", x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -102,6 +103,13 @@ def test_refusals(include: list[str], exclude: list[str], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         select(COLUMNS, include, exclude)
     assert str(caught.value).startswith(message)
+
+
+def test_a_column_without_a_name_is_seen_in_a_message() -> None:
+    columns = [Column(name, Kind.FLOAT, "float") for name in ("", "ab", "xyz")]
+    for include, exclude, there in ((["q"], [], "'', ab, xyz"), ([], ["*"], "'' (float), ab")):
+        with pytest.raises(UsageError, match=re.escape(f"there are: {there}")):
+            select(columns, include, exclude)
 
 
 def test_no_columns_at_all() -> None:

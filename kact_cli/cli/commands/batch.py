@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import click
@@ -20,9 +21,9 @@ from kact_cli.cli.classes import FILES, PART, RUNNING, Command, option
 from kact_cli.cli.console import complain
 from kact_cli.cli.options import batch_options, make_options
 from kact_cli.cli.output import REPORT
-from kact_cli.cli.run import watched
+from kact_cli.cli.run import commas, looks_like_chain, watched
 from kact_cli.cli.types import ChainType
-from kact_cli.errors import DataError, StrictError, UsageError
+from kact_cli.errors import DataError, KactError, StrictError, UsageError
 from kact_cli.files import object_store as remote
 from kact_cli.files.descriptors import STANDARD
 from kact_cli.files.object_store import PIECE_BYTES
@@ -129,11 +130,12 @@ def command(
     if (skip_existing or update) and chosen["overwrite"]:
         flag = "--update" if update else "--skip-existing"
         raise UsageError(f"{flag} keeps outputs and --overwrite does not: give one of them")
-    again = "the same command" if skip_existing or update else "--skip-existing"
     options = make_options(**chosen)
     given = [*inputs, *(_names(files_from, b"\0" if nul else b"\n") if files_from else ())]
     if not given:
         raise UsageError("no INPUT: name files, directories or URIs, or give --files-from")
+    if steps := list(takewhile(looks_like_chain, inputs)):
+        raise UsageError(commas("batch", [str(spec), *steps], [*inputs[len(steps) :], "-o DIR"]))
     if scheduler:
         given = [_absolute(name) for name in given]
     output = remote.parse(_absolute(output_dir) if scheduler else output_dir)
@@ -156,14 +158,21 @@ def command(
     workers = _workers(scheduler, options.jobs, todo)  # before anything is written: it may fail
     directory.begin(todo, overwrite=options.overwrite)
     sweep(todo)
-    counted, strict = report is not None, chosen["strict"]
-    batch = Batch(spec, options, todo, keep_going=keep_going, count=counted, strict=strict)
+    count, strict = report is not None, chosen["strict"]
+    batch = Batch(spec, options, todo, keep_going=keep_going, count=count, strict=strict)
     started = time.perf_counter()
     try:
         watched(options, lambda: batch.run(workers))
     except BaseException as e:
+        replaces = options.overwrite and any(item.exists for item in todo)
+        again = _again(keeps=skip_existing or update, replaces=replaces)
+        done = sum(result.outcome is not None for result in batch.results)
+        way = f"{done:,} of {counted(len(todo), 'file')} done; {again}"
         if not isinstance(e, Exception) and not chosen["quiet"]:  # a signal
-            complain(f"interrupted; {_progress(batch.results, len(todo), again)}", "")
+            complain(f"interrupted; {way}", "")
+        failed = not keep_going and any(result.error is not None for result in batch.results)
+        if failed and len(todo) > 1 and isinstance(e, KactError):
+            raise type(e)(f"{e} ({way}, --keep-going finishes the rest)") from e
         raise
     finally:
         made = [result.item for result in batch.results if result.outcome is not None]
@@ -174,7 +183,7 @@ def command(
         stale = 0 if update else sum(map(directory.is_stale, skipped))
         left = len(skipped) + len(batch.left)
         _print_done(batch.results, left, stale, time.perf_counter() - started)
-    _raise_failures(batch.results, len(items), again, keep_going=keep_going)
+    _raise_failures(batch.results, len(items))
 
 
 def _names(path: str, end: bytes) -> list[str]:
@@ -237,21 +246,18 @@ def _print_done(results: Sequence[Result], skipped: int, stale: int, seconds: fl
     click.echo(f"{counted(len(done), 'file')} done ({speed}){left}")
 
 
-def _raise_failures(results: Sequence[Result], files: int, again: str, *, keep_going: bool) -> None:
-    """Name every file that failed, and how to go on. Raises DataError where one has."""
+def _again(*, keeps: bool, replaces: bool) -> str:
+    """What does the rest after a run that did not end well."""
+    if replaces:
+        return "the same command does them all again"
+    return f"{'the same command' if keeps else '--skip-existing'} goes on from there"
+
+
+def _raise_failures(results: Sequence[Result], files: int) -> None:
+    """Name every file that failed. Raises DataError where one has, which is with --keep-going."""
     failed = sorted((r for r in results if r.error is not None), key=lambda r: r.item.target)
     for result in failed:
         complain(display(str(result.error)))
     if failed:
         kind = StrictError if all(result.strict for result in failed) else DataError
-        message = f"{len(failed):,} of {counted(files, 'file')} failed"
-        if not keep_going and files > 1:
-            way = _progress(results, files, again)
-            message += f"; {way}, --keep-going does the rest in any case"
-        raise kind(message)
-
-
-def _progress(results: Sequence[Result], files: int, again: str) -> str:
-    """How far a run has come that did not end well, and what (`again`) goes on from there."""
-    done = sum(result.outcome is not None for result in results)
-    return f"{done:,} of {counted(files, 'file')} done; {again} goes on from there"
+        raise kind(f"{len(failed):,} of {counted(files, 'file')} failed")

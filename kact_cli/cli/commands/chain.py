@@ -12,7 +12,7 @@ from kact_cli.chain import Chain
 from kact_cli.cli.classes import Command
 from kact_cli.cli.options import make_options, transform_options
 from kact_cli.cli.output import REPORT, STREAMS, input_output, preview_option
-from kact_cli.cli.run import looks_like_chain, run, too_many_files
+from kact_cli.cli.run import commas, looks_like_chain, run, too_many_files
 from kact_cli.cli.types import ChainType
 from kact_cli.errors import UsageError
 from kact_cli.files.descriptors import STANDARD
@@ -22,8 +22,7 @@ def _too_many(given: Sequence[str]) -> str:
     """What is said to more than a SPEC, an INPUT and an OUTPUT."""
     steps = list(itertools.takewhile(looks_like_chain, given))
     if len(steps) > 1:
-        files = " ".join(given[len(steps) :])
-        return f"steps are joined by commas: kact chain '{','.join(steps)}' {files}".rstrip()
+        return commas("chain", steps, given[len(steps) :])
     return too_many_files(f"'{given[0]}'", given[1:])
 
 

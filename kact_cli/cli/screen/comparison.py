@@ -16,6 +16,8 @@ from kact_cli.reports.errors import PERCENTILES, Errors, Tolerance, Worst
 
 LINES = 16
 """How many lines a histogram has."""
+LAST_DIGITS = 4
+"""How many ULP correct functions may well be apart."""
 _ROOM = 4
 """How many times as far as the farthest input with an error a picture goes."""
 
@@ -128,11 +130,21 @@ def verdict(found: Comparison) -> str:
             return f"{values} by more than {limits}"
         if p99 is not None:
             return f"{values}: NaN or null in only one file"
-        return f"{values} (no tolerance given; --max-ulp 4 passes last digits)"
+        return f"{values} (no tolerance given; {_passing(found)})"
     if not found.passed:
         return f"P99 is {found.p99_ulp:,} ULP, more than --p99-ulp {p99:g}"
     passed = [*([limits] if limits else []), *([f"--p99-ulp {p99:g}"] if p99 is not None else [])]
     return f"equal within {' and '.join(passed)}" if passed else "equal"
+
+
+def _passing(found: Comparison) -> str:
+    """Which tolerance would pass what differs."""
+    if any(e.nan or e.null for e in found.errors.values()):
+        return "none passes a NaN or null in only one file"
+    largest = max(int(e.ulp.error) for e in found.errors.values() if e.ulp is not None)
+    if largest <= LAST_DIGITS:
+        return f"--max-ulp {LAST_DIGITS} passes last digits"
+    return f"--max-ulp {largest} passes them, or --rtol and --atol by their values"
 
 
 def plain(found: Comparison, names: Sequence[str], notes: Sequence[str]) -> dict[str, Any]:
