@@ -94,7 +94,8 @@ MAIN: dict[str, Rules] = {
             "That of an input by its first bytes, whatever its name is, unless `--from` says it. "
             "That of an output by its suffix, or by `--to`; without either it is the input's. A "
             "pipe has no suffix, and one that says nothing (.txt, .tmp) keeps the input's format; "
-            "under one of something else (.pkl) nothing is written without `--to`. A CSV is the last resort: text that is nothing else. "
+            "under one of something else (.pkl) nothing is written without `--to`. A CSV is the "
+            "last resort: text that is nothing else. "
             "A tensor to a table gives a column for each value of a row, c0, c1, ...; a table to "
             "a tensor drops the columns that are not computed, with a warning.",
         ),
