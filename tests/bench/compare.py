@@ -10,8 +10,7 @@ ratios kact / peer, round by round (below 1: kact is faster); behind a slash tha
 seconds of all threads, which other work on the machine disturbs less. Files are in the page cache.
 Outputs are new files, or with `--existing` replace those of the round before. "no arithmetic" is
 kact with an activation that leaves everything as it is; `--before` takes another checkout of kact
-for a peer. With `--baseline` NumPy and torch take the processor for one without AVX-512; what else
-the peers are made of does not know of that.
+for a peer. With `--baseline` NumPy and torch (and no others) do without AVX-512.
 """
 
 from __future__ import annotations
@@ -151,7 +150,7 @@ def reading(data: Path) -> Iterator[Job]:
 
 
 class Failed(Exception):
-    """A command failed, as an older kact does that does not know the option."""
+    """A command failed, as an older kact's may."""
 
 
 def run(command: str, out: Path) -> tuple[float, float, float]:
@@ -241,10 +240,11 @@ def main() -> None:
         job = replace(job, peers=some)
         if chosen.only in job.name and job.peers:
             try:
-                result = measure(job, chosen.rounds, chosen.data, existing=chosen.existing)
-                print(line(job, result), flush=True)
+                found = measure(job, chosen.rounds, chosen.data, existing=chosen.existing)
+                row = line(job, found)
             except Failed as e:
-                print(f"| {job.name} | | | {e} |", flush=True)
+                row = f"| {job.name} | | | {e} |"
+            print(row, flush=True)
 
 
 if __name__ == "__main__":
