@@ -240,8 +240,7 @@ def main() -> None:
         job = replace(job, peers=some)
         if chosen.only in job.name and job.peers:
             try:
-                found = measure(job, chosen.rounds, chosen.data, existing=chosen.existing)
-                row = line(job, found)
+                row = line(job, measure(job, chosen.rounds, chosen.data, existing=chosen.existing))
             except Failed as e:
                 row = f"| {job.name} | | | {e} |"
             print(row, flush=True)
