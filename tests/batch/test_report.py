@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.tools.run import Kact, command, environment, tree
+from tests.tools.run import Kact, all_shown, command, environment, tree
 from tests.tools.tensors import save
 
 # Failures, the report, what is shown
@@ -154,13 +154,7 @@ def on_terminal(*args: str | Path) -> tuple[int, bytes]:
         env=environment(TERM="xterm"),
     )
     os.close(theirs)
-    shown = b""
-    try:
-        while more := os.read(ours, 65536):
-            shown += more
-    except OSError:  # the other end is closed
-        pass
-    os.close(ours)
+    shown = all_shown(ours)
     return process.wait(60), shown
 
 

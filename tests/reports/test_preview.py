@@ -17,7 +17,7 @@ from kact_cli.cli.screen.show import cells
 from kact_cli.errors import UsageError
 from kact_cli.options import Options
 from kact_cli.reports.preview import SAMPLE, preview
-from tests.tools.run import Kact, command, environment
+from tests.tools.run import Kact, all_shown, command, environment
 from tests.tools.tables import measured, write
 
 CHAIN = Chain.parse("relu(max_value=6),softmax")
@@ -109,9 +109,8 @@ def test_a_terminal_gets_a_preview_and_no_bytes(tmp_path: Path) -> None:
         stdout=theirs, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
         env=environment(NO_COLOR="1"), timeout=60,
     )  # fmt: skip
-    shown = os.read(ours, 65536).decode()
-    os.close(ours)
     os.close(theirs)
+    shown = all_shown(ours).decode()
     assert (done.returncode, done.stderr) == (0, b"")
     assert "0.5" in shown
     assert "nothing was written; name an OUTPUT" in shown

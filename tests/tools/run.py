@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -54,6 +55,16 @@ def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
         env=environment(),
         timeout=60,
     )
+
+
+def all_shown(terminal: int) -> bytes:
+    """All that was written to a terminal, whose other end is closed here; closes it."""
+    shown = b""
+    with contextlib.suppress(OSError):  # nobody has the other end any more
+        while more := os.read(terminal, 65536):
+            shown += more
+    os.close(terminal)
+    return shown
 
 
 def drop_privileges() -> None:
