@@ -38,13 +38,17 @@ EXPONENT = 0x7FF << 52
 
 
 def ulp_error(result: Array, exact: Array) -> Array:
-    """|result - exact| in ULP of the result's dtype; NaN for NaN is 0, as is inf for overflow."""
+    """|result - exact| in ULP of the result's dtype; NaN for NaN is 0, as is inf for overflow.
+
+    An infinity for what is rounded to a number still is taken for the power of two behind them.
+    """
     info = np.finfo(result.dtype)
     # The power of two at or below each number is its bits without those of its fraction
     power = (exact.view(np.int64) & EXPONENT).view(np.float64)
     with np.errstate(all="ignore"):
+        behind = np.ldexp(1.0, info.maxexp)
         ulp = np.maximum(power, float(info.smallest_normal)) * float(info.eps)
-        error = np.abs(result.astype(np.float64) - exact) / ulp
+        error = np.abs(np.clip(result.astype(np.float64), -behind, behind) - exact) / ulp
         overflow = np.isinf(result) & (result == exact.astype(result.dtype))
         same = overflow | (np.isnan(result) & np.isnan(exact))
     return np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
