@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from fractions import Fraction
 
 # Patterns, compiled when they are first used and not at every start
 _NUMBER = r"(?a)[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf(inity)?|nan)"
@@ -24,6 +23,8 @@ def parse_number(text: str) -> int | float | None:
     """
     word = text.lower()
     if re.fullmatch(_FRACTION, word):
+        from fractions import Fraction  # with decimal: few chains have one
+
         above, _, below = word.partition("/")
         try:
             return float(Fraction(above) / Fraction(below))

@@ -280,12 +280,13 @@ def _check(items: dict[str, Item]) -> None:
                     f"{shown(items[above].target)} to be a directory"
                 )
             above = os.path.dirname(above)
-    sources = {_identity(item.source): item for item in items.values()}
+    sources = {identity(item.source): item for item in items.values()}
     for item in items.values():
-        other = sources.get(_identity(item.target)) if item.exists else None
+        other = sources.get(identity(item.target)) if item.exists else None
         if other is not None:
             raise UsageError(f"{shown(item.target)} is an input; choose another --output-dir")
 
 
-def _identity(text: str) -> str:
+def identity(text: str) -> str:
+    """The same for every name of a file, save for hard links."""
     return text if remote.is_uri(text) else os.path.realpath(text)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from kact_cli.batch.inputs import Item
+from kact_cli.batch.inputs import Item, identity
 from kact_cli.batch.manifest import Manifest
 from kact_cli.batch.schedule import Result
 from kact_cli.batch.unit import FileTask, transform_file
@@ -33,20 +33,11 @@ def check_report(path: str, items: Iterable[Item], made: str | None = None) -> N
     new = made is not None and os.path.realpath(directory) == os.path.realpath(made)
     if not new and not os.path.isdir(directory):
         raise DataError(f"{display(path)}: there is no directory {display(directory)}")
-    place = _place(path)
+    place = identity(path)
     for item in items:
         for name, what in ((item.source, "an input"), (item.target, "an output")):
-            if _place(name) == place:
+            if identity(name) == place:
                 raise UsageError(f"--report {display(path)} would replace {what}")
-
-
-def _place(path: str) -> tuple[int, int] | str:
-    """The same for every name of a file."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return os.path.realpath(path)
-    return status.st_dev, status.st_ino
 
 
 def write_report(

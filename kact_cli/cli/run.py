@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,7 +12,7 @@ from kact_cli.cli.console import complain
 from kact_cli.cli.progress import Progress
 from kact_cli.cli.signals import Terminated
 from kact_cli.errors import UsageError
-from kact_cli.files.descriptors import STANDARD
+from kact_cli.files.descriptors import STANDARD, Stamp
 from kact_cli.messages import display
 from kact_cli.options import Options
 from kact_cli.transform.route import transform
@@ -104,28 +103,28 @@ def _told_if_interrupted(target: str, *, quiet: bool) -> Iterator[None]:
 
     Nothing is said of standard output, a device or a pipe: its other end knows.
     """
-    before = _state(target)
+    before = _stamp(target)
     try:
         yield
     except Terminated:
-        after = _state(target)
-        if after is None or quiet:
-            raise
-        became = "was not written" if after == () else "is unchanged"
-        if after != before:
-            became = "had been written"
-        complain(f"interrupted; {display(target)} {became}", "")
+        if not quiet and _is_file(target):
+            after = _stamp(target)
+            became = "was not written" if after is None else "is unchanged"
+            if after != before:
+                became = "had been written"
+            complain(f"interrupted; {display(target)} {became}", "")
         raise
 
 
-def _state(target: str) -> tuple[int, ...] | None:
-    """What tells a file from another one under its name; nothing for one that is not there. None
-    for what is no file, and for an object of a store, where asking may take long."""
+def _is_file(target: str) -> bool:
+    """Whether it is one or may become one; not an object of a store, where asking takes long."""
     if target == STANDARD or "://" in target:
-        return None
-    try:
-        found = os.stat(target)
-    except OSError:
-        return ()
-    regular = stat.S_ISREG(found.st_mode)
-    return (found.st_ino, found.st_size, found.st_mtime_ns) if regular else None
+        return False
+    return os.path.isfile(target) or not os.path.exists(target)
+
+
+def _stamp(target: str) -> Stamp | None:
+    """What tells a file from another one under its name; None where there is none."""
+    with contextlib.suppress(OSError):
+        return Stamp.of(target)
+    return None

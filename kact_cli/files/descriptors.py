@@ -41,8 +41,9 @@ class Stamp(NamedTuple):
     modified: int
 
     @classmethod
-    def of(cls, fd: int) -> Stamp:
-        found = os.fstat(fd)
+    def of(cls, file: int | str) -> Stamp:
+        """That of a descriptor or a path. Raises OSError."""
+        found = os.stat(file)
         return cls(found.st_size, found.st_mtime_ns)
 
 

@@ -50,29 +50,30 @@ def run(source: Path, chain: str = "relu") -> tuple[int, str]:
     return run_here("chain", chain, source, source.with_name("out" + "".join(source.suffixes)))
 
 
+def check_refused(ended: tuple[int, str], what: str, source: Path) -> None:
+    """The fault is told of the file that met it, and nothing is left beside the input."""
+    code, said = ended
+    assert code == 1
+    assert said.startswith(f"kact: error: {what}")
+    assert said.lower().endswith("input/output error\n")
+    assert names(source.parent) == [source.name]
+
+
 @pytest.mark.parametrize("chain", ["relu", "relu,softmax(axis=0)"])
 def test_an_input_that_cannot_be_read(
     source: Path, chain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     met = fail(monkeypatch, READS, source.name)
-    code, said = run(source, chain)
+    check_refused(run(source, chain), f"{source}: ", source)
     assert met
-    assert code == 1
-    assert said.startswith(f"kact: error: {source}: ")
-    assert said.lower().endswith("input/output error\n")
-    assert names(source.parent) == [source.name]
 
 
 def test_an_output_that_cannot_be_closed_is_told_and_not_there(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     met = fail(monkeypatch, CLOSES, ".kact-")
-    code, said = run(source)
+    check_refused(run(source), str(source.with_name("out")), source)
     assert len(met) == 1
-    assert code == 1
-    assert said.startswith(f"kact: error: {source.with_name('out')}")
-    assert said.lower().endswith("input/output error\n")
-    assert names(source.parent) == [source.name]
 
 
 def test_an_input_that_cannot_be_closed_has_been_read(

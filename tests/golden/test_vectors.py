@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,10 +26,10 @@ from tests.tools.run import Kact
 SMALL = ["float16", "bfloat16", "int8", "uint8", "int16", "uint16"]
 
 
-def made(tmp_path: Path, dtype: str, suffix: str = "npy", **more: object) -> Array:
+def made(tmp_path: Path, dtype: str, suffix: str = "npy", **more: Any) -> Array:
     """The values that are written, read back."""
     path = str(tmp_path / f"made.{suffix}")
-    write(Vectors(dtype_named(dtype), **more), path, Options(overwrite=True))  # type: ignore[arg-type]
+    write(Vectors(dtype_named(dtype), **more), path, Options(overwrite=True))
     with open_numbers(path) as numbers:
         tensor = numbers.only(Options()) if isinstance(numbers, OpenArchive) else numbers
         assert isinstance(tensor, NpyTensor)

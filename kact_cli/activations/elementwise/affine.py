@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from functools import lru_cache
 from math import isfinite
 
@@ -52,6 +51,8 @@ def _shift(scale: float, offset: float) -> tuple[float, float] | None:
     """offset / scale and what rounding that lost; None where it is 0, no number or an odd one."""
     if not (isfinite(scale) and isfinite(offset)) or 0 in (scale, offset):
         return None
+    from fractions import Fraction  # with decimal, which no other chain needs
+
     shift = Fraction(offset) / Fraction(scale)
     if not 2**-60 < abs(shift) < 2**60:
         return None

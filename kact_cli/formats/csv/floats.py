@@ -20,14 +20,13 @@ from kact_cli.errors import UsageError
 
 
 def _orjson() -> Any:
-    """orjson, once all is there that it imports: it ends the process where a signal comes then."""
+    """orjson, after the modules that it imports: a signal while it does that would be an abort."""
     for name in ("dataclasses", "datetime", "enum", "json", "uuid", "zoneinfo"):
         import_module(name)
     return import_module("orjson")
 
 
 orjson = _orjson()
-
 
 _PLAIN = re.compile(r" *[+-]?[\d.]+(e[+-]\d+)?%? *", re.I | re.A)
 """A number without commas, which may be the delimiter, and without what fills up its width."""

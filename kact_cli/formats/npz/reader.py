@@ -239,7 +239,7 @@ def zip_faults(what: str) -> Iterator[None]:
         struct.error,
         EOFError,
         OSError,
-        NotImplementedError,
+        NotImplementedError,  # zipfile's word for what a later version of the format has
         RuntimeError,
         ValueError,
         OverflowError,

@@ -71,13 +71,14 @@ def read(way: str, source: Path) -> None:
             summarize(numbers, Options())
 
 
-@pytest.mark.parametrize("way", WAYS)
+# Lists have no axis but their own, down which there is no second pass
+READ = [(c, w) for c in COLUMNS for w in WAYS if COLUMNS[c].type != LISTS or "passes" not in w]
+
+
+@pytest.mark.parametrize(("column", "way"), READ)
 @pytest.mark.parametrize("rows", [ROWS - 3, ROWS + 3])
-@pytest.mark.parametrize("column", COLUMNS)
 def test_other_rows_than_the_footer_says(column: str, rows: int, way: str, tmp_path: Path) -> None:
     path, array = tmp_path / "in.parquet", COLUMNS[column]
-    if array.type == LISTS and "passes" in way:
-        pytest.skip("no axis of lists but their own")
     table = pa.table([array], pa.schema([pa.field(column, array.type, column != "required")]))
     each = count_slots(array[:1])[0]
     # Lists of other lengths are as many values as before, however many rows those are

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,11 +35,11 @@ class Reader(NamedTuple):
 
     maker: str
     target: str
-    options: dict[str, object]
+    options: dict[str, Any]
     compare: Callable[[Path, Path], str | None]
 
 
-TABLE: dict[str, object] = {"columns": oracle.COMPUTED}
+TABLE: dict[str, Any] = {"columns": oracle.COMPUTED}
 READERS = {
     "npy": Reader("npy", "npy", {}, oracle.npy),
     "npz": Reader("npz", "npz", {}, oracle.npz),
@@ -142,7 +142,7 @@ def _kact(reader: Reader, number: int, seed: int, place: Path) -> str:
     source.write_bytes(mutate.MAKERS[reader.maker](Random(f"{reader.maker} {seed} {number}")))
     said = DONE
     try:
-        options = Options(source_format=reader.maker, jobs=2, **reader.options)  # type: ignore[arg-type]
+        options = Options(source_format=reader.maker, jobs=2, **reader.options)
         transform(Chain.parse("relu"), str(source), str(target), options)
     except KactError as e:
         said = REFUSED

@@ -99,6 +99,7 @@ def _numbers(
     if depth > MAX_DEPTH:
         raise DataError("broken Parquet metadata: nested too deep")
     field = 0
+    # The header of a field is read in place, here and in `_Reader.struct`: a footer has millions
     while header := data[at]:
         at += 1
         kind = header & 15
