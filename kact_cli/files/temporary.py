@@ -82,9 +82,10 @@ def create_beside(directory: str, name: str, mode: int) -> tuple[int, str]:
             forget(path)
             raise
         try:
-            # Where there are no locks nobody can hold one, and so nobody removes what is not held
+            # Where there are no locks nobody can hold one, and so nobody removes what is not held.
+            # Who holds this one is about to remove the file, and is waited for
             with contextlib.suppress(OSError):
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(fd, fcntl.LOCK_EX)
             os.stat(path)
             return fd, path
         except FileNotFoundError:  # taken for abandoned, in the moment before it was locked
