@@ -37,14 +37,19 @@ def of_chain(chain: Chain) -> Iterator[str]:
             yield f"sigmoid before {step.name}: it flattens the logits to between 0 and 1"
 
 
-def of_shape(chain: Chain, shape: Sequence[int]) -> Iterator[str]:
-    """What a tensor of that shape makes of the axes."""
+def of_shape(
+    chain: Chain, shape: Sequence[int], names: Sequence[str] | None = None
+) -> Iterator[str]:
+    """What a tensor of that shape, or of a table's columns `names`, makes of the axes."""
     for step in chain.steps:
         if step.axis_name and 0 not in shape:
             axes = resolve_axes(step, shape)
             if math.prod(shape[a] for a in axes) == 1:
                 result = apply(step.name, [1.0])[0]
-                yield f"{step.name} over an axis of size 1: every value becomes {result:g}"
+                along = (
+                    "over an axis of size 1" if names is None else f"across one column, {names[0]}"
+                )
+                yield f"{step.name} {along}: every value becomes {result:g}"
 
 
 def of_columns(chain: Chain, names: Sequence[str]) -> Iterator[str]:
@@ -89,15 +94,17 @@ def _sums_to_one(values: Array, axes: frozenset[int]) -> bool:
     return bool((values >= 0).all() and (np.abs(sums - 1) < 1e-3).all())
 
 
-def advise_tensor(chain: Chain, shape: Sequence[int], options: Options) -> None:
+def advise_tensor(
+    chain: Chain, shape: Sequence[int], options: Options, names: Sequence[str] | None = None
+) -> None:
     """Warn of what is known before the values of a tensor of that shape are."""
-    for message in (*of_chain(chain), *of_shape(chain, shape)):
+    for message in (*of_chain(chain), *of_shape(chain, shape, names)):
         options.observer.warn(message)
 
 
 def advise_table(chain: Chain, names: Sequence[str], options: Options) -> None:
     """The same for the columns `names` of a table; say which a chain runs across, unless asked."""
-    advise_tensor(chain, (2, len(names)), options)
+    advise_tensor(chain, (2, len(names)), options, names)
     if not options.columns:
         for message in of_columns(chain, names):
             options.observer.tell(message)

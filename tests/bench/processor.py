@@ -24,7 +24,8 @@ def processor() -> str:
 def without_avx512() -> dict[str, str]:
     """The environment in which NumPy and torch take this processor for one without AVX-512."""
     names = [name for name in _dispatched() if name.startswith("AVX512") or name == "X86_V4"]
-    return {**os.environ, DISABLE: " ".join(names), "ATEN_CPU_CAPABILITY": "avx2"}
+    torch = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+    return {**os.environ, DISABLE: " ".join(names), **torch}
 
 
 def _dispatched() -> list[str]:

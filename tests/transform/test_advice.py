@@ -117,7 +117,7 @@ def test_columns(tmp_path: Path, suffix: str, run: Run) -> None:
     assert "already sums to 1" in said
     assert advice(run, "softmax", path, columns=("p", "logit")) == []
     (said,) = advice(run, "softmax", path, columns=("p",))
-    assert "size 1" in said
+    assert said == "softmax across one column, p: every value becomes 1"
     (said,) = advice(run, "softmax,softmax", path)
     assert "softmax after softmax" in said
     (said,) = advice(run, "exponential", path, dtype=np.dtype("f4"))
