@@ -238,10 +238,10 @@ BATCH: dict[str, Rules] = {
         ),
         (
             "The report",
-            "`--report` is JSON: kact's version, chain and options, how many are done, skipped and "
-            "failed, and for each file input, output, status, error, bytes, seconds, rows, NaN, "
-            "infinities and warnings. To count, each file is read once more. `kact apply` and "
-            "`kact chain` write the same of one file.",
+            "`--report` is JSON: kact's version, chain and options, how many are done, skipped, "
+            "failed and (after a signal or a failure) unfinished, and for each file input, output, "
+            "status, error, bytes, seconds, rows, NaN, infinities and warnings. To count, a file "
+            "is read once more. `kact apply` and `kact chain` write the same of one file.",
         ),
     ),
     "FILES": (

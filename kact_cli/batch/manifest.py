@@ -207,7 +207,7 @@ def _check_same(old: Manifest, new: Manifest, where: str) -> None:
         if was != is_:
             raise UsageError(
                 f"{where} holds outputs of another run: there {what} is {_value(was)}, here "
-                f"{_value(is_)}; choose another --output-dir"
+                f"{_value(is_)}; choose another --output-dir, or remove its outputs and its {NAME}"
             )
 
 

@@ -19,6 +19,9 @@ from kact_cli.files.target import Target
 from kact_cli.messages import describe, display
 from kact_cli.options import Options
 
+STATUSES = ("done", "skipped", "failed", "unfinished")
+"""What may have become of a file; unfinished are those that an end before theirs left undone."""
+
 
 def check_report(path: str, items: Iterable[Item], made: str | None = None) -> None:
     """Raise DataError where the report's directory is missing, unless it is `made` by the run, and
@@ -41,17 +44,23 @@ def check_report(path: str, items: Iterable[Item], made: str | None = None) -> N
 
 
 def write_report(
-    path: str, manifest: Manifest, results: Iterable[Result], skipped: Iterable[Item]
+    path: str,
+    manifest: Manifest,
+    results: Iterable[Result],
+    skipped: Iterable[Item] = (),
+    unfinished: Iterable[Item] = (),
 ) -> None:
     """Write the report, replacing an older one. Raises DataError where that cannot be done."""
-    files = [_entry(r.item, r) for r in results] + [_entry(item, None) for item in skipped]
+    files = [_entry(r.item, r) for r in results]
+    files += [_entry(item, None) for item in skipped]
+    files += [{**_entry(item, None), "status": "unfinished"} for item in unfinished]
     files.sort(key=lambda entry: str(entry["input"]))
     statuses = [entry["status"] for entry in files]
     report = {
         "kact": manifest.kact,
         "chain": manifest.chain,
         "options": manifest.options,
-        **{status: statuses.count(status) for status in ("done", "skipped", "failed")},
+        **{status: statuses.count(status) for status in STATUSES},
         "files": files,
     }
     with Target(path, overwrite=True) as target:
@@ -72,7 +81,7 @@ def transform_reported(
         result = Result(item, error=describe(e))
         raise
     finally:
-        write_report(report, Manifest.make(chain, options), [result], ())
+        write_report(report, Manifest.make(chain, options), [result])
 
 
 def _entry(item: Item, result: Result | None) -> dict[str, Any]:

@@ -39,7 +39,7 @@ MEANT = {
     **dict.fromkeys(("--input-format", "--in-format"), "--from"),
     **dict.fromkeys(("--precision", "--type"), "--dtype"),
     **dict.fromkeys(("--ignore-errors", "--continue-on-error"), "--keep-going"),
-    **dict.fromkeys(("--out", "--output", "--outdir", "--out-dir"), "--output-dir"),
+    **dict.fromkeys(("-o", "--out", "--output", "--outdir", "--out-dir"), "--output-dir"),
 }
 """Options by the names that they have elsewhere."""
 HEADINGS = (COMPUTE, PART, FILES, RUNNING)
@@ -176,6 +176,8 @@ class Command(click.Command):
                 raise
             if any(meant in param.opts for param in self.get_params(ctx)):
                 hint = f". Did you mean '{meant}'?"
+            elif meant == "--output-dir" and "[OUTPUT]" in self.collect_usage_pieces(ctx):
+                hint = ". OUTPUT comes after INPUT, with no option before it"
             raise click.UsageError(f"No such option '{e.option_name}'{hint}", e.ctx) from e
         if rest and self.too_many is not None and not ctx.resilient_parsing:
             taken = [p for p in self.get_params(ctx) if isinstance(p, click.Argument)]

@@ -116,7 +116,8 @@ _READ = (
         concerns=("input", IN_UNITS),
         type=SizeType(),
         envvar="KACT_MAX_UNIT",
-        help=f"Refuse an input that needs more memory for one unit.  [default: {_UNITS}]",
+        help="Refuse an input that needs more memory for one record, page or the like.  "
+        f"[default: {_UNITS}]",
     ),
 )
 

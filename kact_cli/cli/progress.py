@@ -16,7 +16,7 @@ PATIENCE = 1.0
 """Seconds of work before anything is said of it."""
 BAR_SECONDS, LINE_SECONDS = 0.1, 5.0
 """Seconds between two states of the bar, and between two lines."""
-STATE = 60
+STATE = 66
 """Characters that the state usually takes beside the bar."""
 NAMES = 24
 """The most characters that the names of the files in work may take."""

@@ -156,7 +156,7 @@ def open_source(path: str) -> Source:
             failed.callback(os.close, fd)
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
-            raise DataError("is a directory")
+            raise DataError("is a directory; kact batch takes directories")
         if stat.S_ISREG(mode) and (owned or os.lseek(fd, 0, os.SEEK_CUR) == 0):
             stamp = Stamp.of(fd)
             found = Source(fd, name, path if owned else None, stamp.size, owned, stamp)

@@ -97,7 +97,8 @@ FOREIGN_SUFFIX = (
     r"\.(jsonl?|ndjson|geojson|xls[xmb]?|ods|numbers|pth?|ckpt|pkl|pickle|joblib|h5|hdf5?|he5"
     r"|keras|onnx|pb|tflite|gguf|tfrecords?|orc|avro|db|sqlite3?|duckdb|sql|html?|xml|ya?ml"
     r"|toml|md|tex|pdf|mat|nc4?|fits|zarr|lance|vortex|rds|rda|rdata|sav|dta|sas7bdat|xpt|mtx|arff"
-    r"|png|jpe?g|gif|bmp|tiff?|webp|svg|wav|mp[34]|py|ipynb|docx?|rtf|ini|conf|whl|jar|iso)"
+    r"|png|jpe?g|gif|bmp|tiff?|webp|svg|wav|mp[34]|py|ipynb|docx?|rtf|ini|conf|whl|jar|iso"
+    r"|hex|mem|mif|coe|[ch]|[ch]pp)"
 )
 """The suffixes of formats that kact does not write."""
 

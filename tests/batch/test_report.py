@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kact_cli.batch.report import STATUSES
 from tests.tools.run import Kact, all_shown, command, environment, tree
 from tests.tools.tensors import save
 
@@ -25,8 +26,16 @@ def test_first_failure_ends_the_run_and_all_are_listed_with_keep_going(
     (data / "bad.npy").write_bytes(b"no numbers")
     (data / "x/\x1b[31m[bold]worse.parquet").write_bytes(b"PAR1")
     for jobs in (1, 2):
-        one = refused("batch", "relu", data, "-o", tmp_path / "one", "-j", jobs, "--overwrite")
+        report = ("--report", tmp_path / "report.json")
+        run = ("batch", "relu", data, "-o", tmp_path / "one", "-j", jobs, "--overwrite")
+        one = refused(*run, *report)
         assert b"bad.npy" in one.stderr or b"worse.parquet" in one.stderr
+        found = json.loads(report[1].read_text())
+        became = [file["status"] for file in found["files"]]
+        assert len(became) == 6
+        assert all(found[status] == became.count(status) for status in STATUSES)
+        assert found["failed"] >= 1
+        assert found["unfinished"] >= 1
         out = tmp_path / f"out{jobs}"
         done = kact("batch", "relu", data, "-o", out, "-j", jobs, "--keep-going", code=1)
         lines = done.stderr.decode().splitlines()

@@ -47,7 +47,7 @@ def made(place: Path) -> list[str]:
 def test_update_does_again_what_has_changed(place: Path) -> None:
     again = ("relu", "in", "-o", "out", "--update")
     assert "4 files done" in batch(*again).output
-    assert batch(*again).output == "nothing to do: 4 outputs exist\n"
+    assert batch(*again).output == "nothing to do: 4 outputs are up to date\n"
     np.save(place / "in/a.npy", -X)
     said = batch("relu", "in", "-o", "out", "--skip-existing").output
     assert "4 outputs exist, 1 of them older than their inputs: --update" in said

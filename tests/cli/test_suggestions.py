@@ -77,6 +77,15 @@ def test_an_option_that_the_command_has_not_is_not_suggested() -> None:
     assert "Did you mean" not in told("apply", "relu", "--dim", "1")
 
 
+@pytest.mark.parametrize("flag", ["-o", "--output"])
+def test_an_output_needs_no_option(flag: str) -> None:
+    assert "OUTPUT comes after INPUT" in told("chain", "relu", flag, "out.npy", "in.npy")
+
+
+def test_a_chain_of_one_has_its_command() -> None:
+    assert "kact chain 'rescaling(scale=2)' ..." in told("apply", "rescaling(scale=2)")
+
+
 TEMPERATURE = [
     ("apply", "softmax", "--temperature", "2", "x.npy"),
     ("chain", "softmax", "--temperature=2", "x.npy"),

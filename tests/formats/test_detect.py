@@ -30,6 +30,7 @@ REFUSED = [
     ),
     *("out.parqet", "out.parq", "out.par", "out.parquett", "out.praquet", "out.arow", "out.cvs"),
     *("out.md", "out.html", "out.xml", "out.yaml", "out.py", "out.svg", "out.csv.tar"),
+    *("out.hex", "out.mem", "out.h", "out.c"),
     *("out.csvv", "out.np", "out.npu", "out.feater", "a.b/out.tvs", "out.zip", "out.tar"),
 ]
 

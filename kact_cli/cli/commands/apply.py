@@ -44,7 +44,7 @@ class ActivationGroup(Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             if looks_like_chain(args[0]):
-                ctx.fail(f"several activations are a chain: kact chain '{args[0]}' ...")
+                ctx.fail(f"apply takes a name, and chain a chain: kact chain '{args[0]}' ...")
             ctx.fail(f"unknown activation '{args[0]}'{meant(args[0])}")
         return super().resolve_command(ctx, args)
 

@@ -142,7 +142,8 @@ def command(
     wanted = by_name(options.target_format) if options.target_format else None
     items = find(given, output, Selection(include, exclude_path), wanted)
     if not items:
-        raise DataError(f"no file to work on in {', '.join(map(shown, given))}")
+        named = f" that is called {' or '.join(include)}" if include else ""
+        raise DataError(f"no file to work on in {', '.join(map(shown, given))}{named}")
     _check_typed(options, items)
     if report is not None:
         from kact_cli.batch.report import check_report, write_report
@@ -178,11 +179,20 @@ def command(
         made = [result.item for result in batch.results if result.outcome is not None]
         directory.end(made, whole=len(made) == len(todo))
         if report is not None:
-            write_report(report, directory.made, batch.results, [*skipped, *batch.left])
+            ended = {item.target for item in batch.left}
+            ended.update(result.item.target for result in batch.results)
+            unfinished = [item for item in todo if item.target not in ended]
+            left = [*skipped, *batch.left]
+            write_report(report, directory.made, batch.results, left, unfinished)
     if not chosen["quiet"] and report != STANDARD:
         stale = 0 if update else sum(map(directory.is_stale, skipped))
-        left = len(skipped) + len(batch.left)
-        _print_done(batch.results, left, stale, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        if not todo and update:
+            click.echo(
+                f"nothing to do: {counted(len(skipped), 'output is', 'outputs are')} up to date"
+            )
+        else:
+            _print_done(batch.results, len(skipped) + len(batch.left), stale, seconds)
     _raise_failures(batch.results, len(items))
 
 
@@ -243,7 +253,7 @@ def _print_done(results: Sequence[Result], skipped: int, stale: int, seconds: fl
     size = sum(outcome.source_bytes for outcome in done)
     left = f", {skipped:,} left as they were{changed}" if skipped else ""
     speed = f"{human(size)} in {took(seconds)}, {rate(size, seconds)}"
-    click.echo(f"{counted(len(done), 'file')} done ({speed}){left}")
+    click.echo(f"{counted(len(done), 'file')} done{f' ({speed})' if done else ''}{left}")
 
 
 def _again(*, keeps: bool, replaces: bool) -> str:

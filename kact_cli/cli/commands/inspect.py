@@ -110,7 +110,7 @@ def _columns(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _members(found: Mapping[str, Any]) -> Iterator[str]:
-    rows = [["tensor", "dtype", "shape", "bytes", "kept"]]
+    rows = [["tensor", "dtype", "shape", "bytes", "compression"]]
     for member in found["columns"]:
         shape = "" if member["shape"] is None else str(tuple(member["shape"]))
         row = [middle_cut(member["name"], NAME_WIDTH), short(member["type"], NAME_WIDTH), shape]

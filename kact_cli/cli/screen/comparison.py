@@ -16,6 +16,8 @@ from kact_cli.reports.errors import PERCENTILES, Errors, Tolerance, Worst
 
 LINES = 16
 """How many lines a histogram has."""
+MANY = 1000
+"""From how many ULP on a distance says more as a difference."""
 LAST_DIGITS = 4
 """How many ULP correct functions may well be apart."""
 _ROOM = 4
@@ -108,6 +110,11 @@ def many(found: Comparison, noun: str) -> Iterator[str]:
         numbers += [f"{e.nan:,}", f"{e.null:,}"]
         rows.append([display(name), f"{e.differ:,} of {e.pairs:,}", *numbers])
     yield from columns(rows, right=range(1, len(titles)), titled=True)
+    for what, firsts in (("NaN", "first_nan"), ("null", "first_null")):
+        places = {name: getattr(e, firsts) for name, e in found.errors.items()}
+        known = [f"{display(name)} {_place(at)}" for name, at in places.items() if at]
+        if known:
+            yield from wrapped(f"{what} in only one file, first at: {listed(known)}")
     for name, e in found.errors.items():
         lines = list(details(e))
         if lines:
@@ -134,7 +141,8 @@ def verdict(found: Comparison) -> str:
     if not found.passed:
         return f"P99 is {found.p99_ulp:,} ULP, more than --p99-ulp {p99:g}"
     passed = [*([limits] if limits else []), *([f"--p99-ulp {p99:g}"] if p99 is not None else [])]
-    return f"equal within {' and '.join(passed)}" if passed else "equal"
+    verdict = f"equal within {' and '.join(passed)}" if passed else "equal"
+    return f"{verdict} in what was compared" if found.skipped else verdict
 
 
 def _passing(found: Comparison) -> str:
@@ -144,7 +152,17 @@ def _passing(found: Comparison) -> str:
     largest = max(int(e.ulp.error) for e in found.errors.values() if e.ulp is not None)
     if largest <= LAST_DIGITS:
         return f"--max-ulp {LAST_DIGITS} passes last digits"
-    return f"--max-ulp {largest} passes them, or --rtol and --atol by their values"
+    absolute = max(e.absolute.error for e in found.errors.values() if e.absolute is not None)
+    if largest <= MANY or not 0 < absolute < math.inf:
+        return f"--max-ulp {largest} passes them"
+    return f"--atol {_no_less(absolute)} passes them"
+
+
+def _no_less(error: float) -> str:
+    """The least number of one digit that is no less, as it is typed."""
+    exponent = math.floor(math.log10(error))
+    numbers = (float(f"{digit}e{exponent}") for digit in range(1, 11))
+    return f"{next(number for number in numbers if number >= error):g}"
 
 
 def plain(found: Comparison, names: Sequence[str], notes: Sequence[str]) -> dict[str, Any]:

@@ -99,7 +99,8 @@ def sniff(
     length, said = _preamble(body, line_ending[-1:])
     body = body[length:]
     if not body.strip():
-        raise DataError("the file is empty: CSV begins with a header or a record")
+        holds = "has nothing but comments" if head[:length].strip() else "is empty"
+        raise DataError(f"the file {holds}: CSV begins with a header or a record")
     end = line_ending[-1:]
     if whole and not body.endswith(end):
         body += end
