@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,14 @@ class ChainType(click.ParamType[Chain]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Chain:
-        return value if isinstance(value, Chain) else Chain.parse(value)
+        if isinstance(value, Chain):
+            return value
+        try:
+            return Chain.parse(value)
+        except UsageError:
+            if os.path.lexists(value):
+                self.fail(f"'{value}' is a file: the chain comes before the files", param, ctx)
+            raise
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

@@ -82,6 +82,10 @@ def test_an_output_needs_no_option(flag: str) -> None:
     assert "OUTPUT comes after INPUT" in told("chain", "relu", flag, "out.npy", "in.npy")
 
 
+def test_a_chain_comes_first() -> None:
+    assert "the chain comes before the files" in told("batch", __file__, "softmax", "-o", "out")
+
+
 def test_a_chain_of_one_has_its_command() -> None:
     assert "kact chain 'rescaling(scale=2)' ..." in told("apply", "rescaling(scale=2)")
 

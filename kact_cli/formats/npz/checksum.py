@@ -32,5 +32,5 @@ def _of_part(fd: int, start: int, size: int) -> int:
         view = buffer[: end - start]
         if read_full(fd, view, start) < len(view):
             raise DataError("became shorter while it was read")
-        crc, start = combine(crc, crc32(view), len(view)), start + len(view)
+        crc, start = crc32(view, crc), start + len(view)
     return crc

@@ -18,6 +18,7 @@ from typing import Any
 from kact_cli.errors import DataError, prefixed
 from kact_cli.files.descriptors import copy_range
 from kact_cli.files.part import TargetPart
+from kact_cli.files.sums import crc32
 from kact_cli.files.target import Target, as_regular_file
 from kact_cli.formats.archive import ArchiveReader, ArchiveWriter, Result
 from kact_cli.formats.npy import Header, write_header
@@ -239,7 +240,7 @@ class _Deflated(Target):
     def write(self, data: Any, offset: int | None = None) -> None:
         view = memoryview(data)
         view = view.cast("B") if view.nbytes else memoryview(b"")
-        self.crc = zlib.crc32(view, self.crc)
+        self.crc = crc32(view, self.crc)
         while len(view):
             room = BLOCK_BYTES - len(self._block)
             self._block += view[:room]

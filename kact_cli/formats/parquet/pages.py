@@ -11,13 +11,13 @@ Format: https://github.com/apache/parquet-format, README.md (pages, checksums) a
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kact_cli.files.sums import crc32
 from kact_cli.formats.parquet.levels import Values
 from kact_cli.formats.parquet.metadata.chunk import Meta
 from kact_cli.formats.parquet.metadata.schema import Leaf
@@ -162,7 +162,7 @@ class PageEncoder:
         stored = checksum = 0
         for buffer in body:
             stored += memoryview(buffer).nbytes
-            checksum = zlib.crc32(buffer, checksum)
+            checksum = crc32(buffer, checksum)
         header = write_struct(
             Struct(
                 {
