@@ -36,8 +36,7 @@ KACT = f"{sys.executable} -m kact_cli"
 ACTIVATIONS = (
     "relu", "sigmoid", "softmax", "softplus", "softsign", "tanh", "selu", "elu", "exponential",
 )  # fmt: skip
-# Down millions of rows, or along 50,000, others add float32 one after another.
-LOOSE = {"softmax0": 1e-2, "softmax": 1e-4}
+LOOSE = {"softmax0": 1e-2, "softmax": 1e-4}  # peers add float32 one after another
 NPY_PEERS = ("numpy", "torch", "numexpr", "onnxruntime")
 # onnxruntime has no others in float64.
 ONNX_FLOAT64 = ("relu", "sigmoid", "softmax", "tanh", "exponential")
