@@ -83,8 +83,14 @@ class CutFile:
         if self.whole:
             return
         make_parents(task.target)
-        target = Target(task.target, overwrite=options.overwrite, fsync=options.fsync)
-        self._target = stack.enter_context(target)
+        self._target = stack.enter_context(
+            Target(
+                task.target,
+                overwrite=options.overwrite,
+                fsync=options.fsync,
+                source=self._source,
+            )
+        )
         self._target.allocate(job.result.end)
         assert self._source.path is not None
         assert self._target.path is not None
@@ -156,8 +162,11 @@ class CutFile:
             raise
         size = self._source.size or 0
         self._stack.close()
+        if self._target.remark:
+            self._listener.warn(self._target.remark)
         seconds = time.perf_counter() - self._started
-        return Outcome(size, job.result.end, seconds, warnings=tuple(self._listener.warnings))
+        warnings, notes = tuple(self._listener.warnings), tuple(self._listener.notes)
+        return Outcome(size, job.result.end, seconds, warnings=warnings, notes=notes)
 
     def abort(self) -> None:
         """Leave the output as it was."""

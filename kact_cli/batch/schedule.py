@@ -14,12 +14,13 @@ from kact_cli.batch.inputs import Item, shown
 from kact_cli.batch.ranges import CUT_BYTES, CutFile, RangeTask, can_be_cut, run_range
 from kact_cli.batch.unit import FileTask, Outcome, count_file, run_file
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, ExistsError, StrictError
+from kact_cli.errors import DataError, ExistsError, KactError, StrictError
 from kact_cli.files.object_store import is_uri
 from kact_cli.files.temporary import remove_abandoned, temporary_prefix
 from kact_cli.formats.detect import by_suffix
 from kact_cli.messages import describe
 from kact_cli.options import Observer, Options
+from kact_cli.parallel.pools import WorkerLost
 
 if TYPE_CHECKING:
     from kact_cli.parallel.processes import Workers
@@ -226,7 +227,8 @@ class Batch:
         if run in self._cut and run.cut is not None:
             self._cut.remove(run)
             run.cut.abort()
-        sweep([run.item])
+        if not isinstance(fault, KactError) or isinstance(fault, WorkerLost):
+            sweep([run.item])
         error, strict = _naming(run.item, describe(fault)), isinstance(fault, StrictError)
         self._observer.ended(run.item.name)
         if isinstance(fault, ExistsError) and not self._strict:
@@ -234,7 +236,7 @@ class Batch:
             self._observer.warn(f"{shown(run.item.target)} exists by now; it was left as it is")
             self.left.append(run.item)
             return
-        if run.item.exists:
+        if run.item.exists and run.outcome is None:
             error += f"; {shown(run.item.target)} is still the one from before"
         self.results.append(Result(run.item, error=error, strict=strict))
         if not self._keep_going:

@@ -13,7 +13,7 @@ from kact_cli.errors import DataError, StrictError, reason
 from kact_cli.files import object_store as remote
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
-from kact_cli.formats.declared import Format
+from kact_cli.formats.declared import CSV, Format
 from kact_cli.formats.npy import NpyTensor
 from kact_cli.messages import display
 from kact_cli.options import Observer, Options
@@ -108,7 +108,13 @@ def transform_file(task: FileTask, then: Observer | None = None) -> Outcome:
     def finish(source: Source, target: Target, wanted: Format) -> None:
         sizes.extend(os.fstat(end.fd).st_size for end in (source, target))
         if task.count and target.path is not None and source.size is not None:
-            counts.extend(_count_both(source, target.path, task.options, wanted))
+            made = replace(task.options, target_format=wanted.name)
+            if wanted is CSV:
+                from kact_cli.formats.csv.table import new_delimiter
+
+                delimiter = new_delimiter(source, target, made.decimal)
+                made = replace(made, delimiter=delimiter or made.delimiter)
+            counts.extend(_count_both(source, target.path, task.options, made))
 
     transform(task.chain, task.source, task.target, options, finish=finish)
     read, written = counts or (None, None)
@@ -119,17 +125,17 @@ def transform_file(task: FileTask, then: Observer | None = None) -> Outcome:
 
 def count_file(task: FileTask) -> tuple[Counts, Counts]:
     """Count in a local file that is done, and in what it became. Raises a KactError."""
-    return _count_both(task.source, task.target, task.options, None)
+    return _count_both(task.source, task.target, task.options, task.options)
 
 
 def _count_both(
-    source: Source | str, target: str, options: Options, wanted: Format | None
+    source: Source | str, target: str, options: Options, made: Options
 ) -> tuple[Counts, Counts]:
+    """Count in both files; the target was written as `made` says."""
     before, columns, width = _count(source, options)
     if options.suffix is not None and width and columns is not None:
         columns = range(width, width + len(columns))
-    name = options.target_format if wanted is None else wanted.name
-    made = replace(options, source_format=name, source_dtype=None)
+    made = replace(made, source_format=made.target_format, source_dtype=None)
     return before, _count(target, made, columns)[0]
 
 
@@ -156,7 +162,7 @@ def _count(
             if isinstance(numbers, OpenArchive):
                 tensors = [numbers.tensor(i) for i in columns]
             else:
-                blocks = numbers.reader.numbers(columns)
+                blocks = numbers.reader.numbers(columns) if columns else ()
         if tensors is not None:
             blocks = ([ColumnBlock(block)] for tensor in tensors for block in tensor.blocks())
         for parts in blocks:

@@ -228,18 +228,19 @@ class Target:
             put(self.path, self._uri)
             remove(self.path)
             return
-        if self._final is None or self.path is None:
-            self._close()
-            return
         # Only a close tells what a network file system did not write; but the last one would give
         # up the lock, and a file that nobody holds may be removed before it is in its place
         os.close(os.dup(self.fd))
+        if self._final is None or self.path is None:
+            self._close()
+            return
         if self._overwrite:
             os.replace(self.path, self._final)
             forget(self.path)
         else:
             self._put_where_nothing_is(self.path, self._final)
-        self._close()
+        with contextlib.suppress(OSError):
+            self._close()
         try:
             if self._fsync:
                 with opened(os.path.dirname(self._final), os.O_RDONLY) as directory:

@@ -30,9 +30,13 @@ def sound(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch, once all of its offsets, indices and lengths are known to lie within its buffers.
 
     Nothing but this stands between a broken file and reading memory that is another's: Arrow takes
-    a file at its word, as it does the pages of Parquet. Raises ArrowInvalid.
+    a file at its word, as it does the pages of Parquet. Nor has it nulls where its schema says
+    that there are none. Raises ArrowInvalid.
     """
     batch.validate(full=True)
+    for field, column in zip(batch.schema, batch.columns, strict=True):
+        if not field.nullable and column.null_count:
+            raise pa.ArrowInvalid(f"column '{field.name}' holds nulls, and is said to hold none")
     return batch
 
 

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.process import BaseProcess, current_process
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -61,6 +61,11 @@ class _Worker(NamedTuple):
 
     process: BaseProcess
     connection: Connection
+
+
+def is_worker() -> bool:
+    """Whether this process is a worker, which can have no workers of its own."""
+    return current_process().daemon
 
 
 class Processes(Workers):

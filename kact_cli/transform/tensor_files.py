@@ -88,9 +88,10 @@ def _workers(
     if count == 1 or not parallel:
         return map, None
     if jobs is not None:
-        from kact_cli.parallel.processes import Processes
+        from kact_cli.parallel.processes import Processes, is_worker
 
-        return partial(in_order, stack.enter_context(Processes(jobs)), 2 * count), None
+        if not is_worker():
+            return partial(in_order, stack.enter_context(Processes(jobs)), 2 * count), None
     pool, _ = stack.enter_context(thread_pool(count, wait=True))
     stop = threading.Event()
     stack.callback(stop.set)  # before the pool is left, which waits for its threads

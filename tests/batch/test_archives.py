@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kact_cli.parallel import processes
 from tests.tools.archives import npz, read_npz, read_safetensors, safetensors
 from tests.tools.run import leftovers, names, run_here
 from tests.tools.tables import convert
@@ -27,6 +28,20 @@ def source(tmp_path: Path) -> Path:
     (directory / "w.safetensors").write_bytes(safetensors(MEMBERS, {"of": "a test"}))
     (directory / "x.npy").write_bytes(npy(X))
     return directory
+
+
+def test_a_worker_has_no_workers_of_its_own(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large archive that is all that is left to do gets threads."""
+    with processes.Processes(1) as workers:
+        assert workers.submit(processes.is_worker).result()
+    assert not processes.is_worker()
+    monkeypatch.setattr(processes, "is_worker", lambda: True)
+    monkeypatch.setattr(processes, "Processes", None)
+    monkeypatch.setattr("kact_cli.transform.tensor_files.UNIT_BYTES", 1)
+    for name in ("stored.npz", "w.safetensors", "x.npy"):
+        convert("softmax", source / name, tmp_path / name, jobs=2)
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

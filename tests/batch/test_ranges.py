@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,6 @@ from kact_cli.options import Options
 from kact_cli.parallel.processes import Inline, Processes
 from tests.tools.run import tree
 from tests.tools.tensors import save
-
-# Large files in ranges
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,38 @@ def test_many_workers_share_one_large_file(tmp_path: Path, monkeypatch: pytest.M
     Batch(Chain.parse("relu"), Options(), [item]).run(Counting(3))
     assert max(seen) == 3
     np.testing.assert_array_equal(np.load(tmp_path / "b.npy"), np.maximum(array, 0))
+
+
+def test_a_cut_file_is_as_private_as_its_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranges, "CUT_BYTES", 1)
+    array = save(tmp_path / "a.npy", 1000)
+    (tmp_path / "a.npy").chmod(0o600)
+    item = Item(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), array.nbytes)
+    Batch(Chain.parse("relu"), Options(), [item]).run(Processes(2))
+    assert (tmp_path / "b.npy").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_cut_file_has_to_say_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranges, "CUT_BYTES", 1)
+    monkeypatch.setattr(os, "fsync", lambda fd: os.fstat(fd) if is_file(fd) else fail())
+
+    def is_file(fd: int) -> bool:
+        return stat.S_ISREG(os.fstat(fd).st_mode)
+
+    def fail() -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    array = save(tmp_path / "a.npy", 1000)
+    item = Item(str(tmp_path / "a.npy"), str(tmp_path / "b.npy"), array.nbytes)
+    batch = Batch(Chain.parse("relu"), Options(fsync=True), [item])
+    batch.run(Processes(2))
+    (result,) = batch.results
+    assert result.outcome is not None
+    assert "not synchronised" in result.outcome.warnings[0]
 
 
 def test_broken_large_file_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from kact_cli.batch.report import STATUSES
 from tests.tools.run import Kact, all_shown, command, environment, tree
 from tests.tools.tensors import save
-
-# Failures, the report, what is shown
 
 
 def test_first_failure_ends_the_run_and_all_are_listed_with_keep_going(
@@ -88,6 +87,25 @@ def test_report_counts_what_is_there(kact: Kact, tmp_path: Path) -> None:
         assert files["n.npy"]["bytes"] == {"in": size, "out": size}
         assert isinstance(files["n.npy"]["seconds"], float)
     kact("batch", "softsign", tmp_path / "in", "-o", out, "--report", report, "-k", code=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("o.tsv", ("--delimiter", ";")),
+        ("o.csv", ("--delimiter", ";", "--float-format", ".1%")),
+        ("o.tsv", ()),
+    ],
+)
+def test_an_output_is_counted_as_it_was_written(
+    name: str, options: tuple[str, ...], kact: Kact, tmp_path: Path
+) -> None:
+    (tmp_path / "t.csv").write_text("v;w\n1.5;nan\n2.5;0.5\n")
+    run = ("apply", "relu", tmp_path / "t.csv", tmp_path / name, "--report", tmp_path / "r.json")
+    kact(*run, *options)
+    (file,) = json.loads((tmp_path / "r.json").read_text())["files"]
+    assert (file["status"], file["rows"], file["nan"]["in"]) == ("done", 2, 1)
+    assert file["nan"]["out"] == (0 if "--float-format" in options else 1)
 
 
 def test_one_file_has_the_same_report(kact: Kact, refused: Kact, tmp_path: Path) -> None:

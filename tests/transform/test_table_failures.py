@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from kact_cli.errors import DataError
@@ -50,6 +51,15 @@ def wait_for_temporary(place: Path) -> None:
     from tests.tools.run import wait_until
 
     assert wait_until(lambda: bool(list(place.glob(".kact*"))))
+
+
+@pytest.mark.parametrize("to", ["parquet", "arrow"])
+def test_nulls_where_there_are_to_be_none(to: str, tmp_path: Path) -> None:
+    schema = pa.schema([("x", pa.float64()), pa.field("y", pa.float64(), nullable=False)])
+    table = pa.table([pa.array([1.5, 2.5]), pa.array([1.0, None])], schema=schema)
+    source = write(table, tmp_path / "a.arrow")
+    with pytest.raises(DataError, match=r"a\.arrow: column 'y' holds nulls, and is said to hold"):
+        convert("relu", source, tmp_path / f"b.{to}")
 
 
 @pytest.mark.parametrize("to", ["csv", "parquet", "arrow", "arrows"])

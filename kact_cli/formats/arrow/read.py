@@ -80,11 +80,16 @@ class _Stream(io.RawIOBase):
         ARROW_STREAM.check_unit(f"{self._source.name}: a record batch", size, self._options)
 
 
-def _check_names(schema: pa.Schema) -> None:
-    """Raise UnicodeDecodeError where a name, however deep, is no UTF-8; pyarrow takes any bytes."""
+def _check_fields(schema: pa.Schema) -> None:
+    """Check names and types, however deep, of which pyarrow takes any.
+
+    Raises UnicodeDecodeError where a name is no UTF-8, ArrowInvalid for nulls that may be none.
+    """
     fields = list(schema)
     while fields:
         field = fields.pop()
+        if pa.types.is_null(field.type) and not field.nullable:
+            raise pa.ArrowInvalid(f"field '{field.name}' is of type null, and said to hold none")
         _ = field.name
         fields += [field.type.field(i) for i in range(field.type.num_fields)]
 
@@ -128,7 +133,7 @@ class ArrowStreamReader(ArrowReader):
         self._stream = _Stream(self._source, self._options)
         with prefixed(self._source.name, *FAULTS):
             reader = pa.ipc.open_stream(self._stream)
-            _check_names(reader.schema)
+            _check_fields(reader.schema)
             return reader
 
     @property
@@ -186,7 +191,7 @@ class ArrowFileReader(ArrowReader):
                 raise DataError("the footer of the file is broken")
             # Arrow reads all of them before the first batch
             self._check("the set of its dictionaries", sum(map(self._memory_of, dictionaries)))
-            _check_names(self._reader.schema)
+            _check_fields(self._reader.schema)
         self.schema: pa.Schema = self._reader.schema
         # pyarrow 18 has not heard of it
         self.footer = getattr(self._reader, "metadata", None)
