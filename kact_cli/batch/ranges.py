@@ -17,7 +17,7 @@ from kact_cli.engine.plan import Round, TensorUnit
 from kact_cli.errors import KactError
 from kact_cli.files.object_store import is_uri
 from kact_cli.files.source import Source, open_source
-from kact_cli.files.target import Target
+from kact_cli.files.target import Target, give_up
 from kact_cli.formats.detect import detect, output_format
 from kact_cli.formats.npy import NpyTensor, write_header
 from kact_cli.transform.tensor import TensorJob
@@ -170,9 +170,4 @@ class CutFile:
 
     def abort(self) -> None:
         """Leave the output as it was."""
-        with contextlib.suppress(Aborted), self._stack:
-            raise Aborted
-
-
-class Aborted(Exception):
-    """Unwinds what a file has open; never shown."""
+        give_up(self._stack)

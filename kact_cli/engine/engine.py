@@ -1,17 +1,11 @@
-"""A chain over one block in memory, in cache-sized tiles.
-
-Dtypes. A chain computes in one floating dtype: float64 for float64 and wide integers, float32 for
-the rest (float16 is rounded once, at the end); `--compute-dtype` overrides it. An integer tensor
-stays what it is through the steps that keep integers (relu with whole parameters) and becomes
-floating at the first one that does not.
-"""
+"""A chain over one block in memory, in cache-sized tiles; `program` says in which dtypes."""
 
 from __future__ import annotations
 
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +19,6 @@ from kact_cli.engine.program import Program
 from kact_cli.engine.quantize import Affine, dequantize, quantize
 from kact_cli.engine.rounding import narrow_to_odd, one_nan, round_exactly
 from kact_cli.types import BFLOAT16, Array, ReductionState, Shape, State
-
-if TYPE_CHECKING:
-    pass
-
 
 TILE_BYTES = 1024 * 1024
 """A tile and its scratch buffer stay in the caches near a core. Shorter ones compute no slower, but

@@ -288,6 +288,16 @@ def _followed(path: str) -> str:
     return path
 
 
+class _GivenUp(Exception):
+    """Unwinds what a stack holds; never shown."""
+
+
+def give_up(stack: contextlib.ExitStack) -> None:
+    """Leave what the stack holds as after an error: the outputs in it as they were."""
+    with contextlib.suppress(_GivenUp), stack:
+        raise _GivenUp
+
+
 @contextlib.contextmanager
 def as_regular_file(target: Target, *, readable: bool = False) -> Iterator[Target]:
     """The target, or (for a pipe) a temporary file, whose content goes into it at the end.

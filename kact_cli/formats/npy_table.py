@@ -14,7 +14,7 @@ import pyarrow as pa
 from kact_cli.engine.bfloat16 import as_floats
 from kact_cli.errors import DataError, UsageError
 from kact_cli.files.source import Source
-from kact_cli.files.target import Target, as_regular_file
+from kact_cli.files.target import Target, as_regular_file, give_up
 from kact_cli.formats.base import TableReader, TableWriter, rows_of
 from kact_cli.formats.npy import Header, NpyTensor, write_header
 from kact_cli.messages import listed
@@ -160,9 +160,4 @@ class NpyTableWriter(TableWriter):
 
     def abandon(self) -> None:
         # An error, so that what there is of the tensor is not copied into a pipe
-        with contextlib.suppress(_Abandoned), self._stack:
-            raise _Abandoned
-
-
-class _Abandoned(Exception):
-    """Unwinds what a writer has open; never shown."""
+        give_up(self._stack)

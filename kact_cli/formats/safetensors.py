@@ -19,7 +19,7 @@ from kact_cli.errors import DataError, prefixed
 from kact_cli.files.descriptors import copy_range
 from kact_cli.files.part import SourcePart, TargetPart
 from kact_cli.files.source import Source
-from kact_cli.files.target import Target, as_regular_file
+from kact_cli.files.target import Target, as_regular_file, give_up
 from kact_cli.formats.archive import LIST_LIMIT, ArchiveReader, ArchiveWriter, Member, Result
 from kact_cli.formats.npy import AXES_LIMIT, Header
 from kact_cli.messages import display, human
@@ -216,12 +216,7 @@ class SafetensorsWriter(ArchiveWriter):
         self._stack.close()
 
     def abandon(self) -> None:
-        with contextlib.suppress(_Abandoned), self._stack:
-            raise _Abandoned
-
-
-class _Abandoned(Exception):
-    """Unwinds what a writer has open; never shown."""
+        give_up(self._stack)
 
 
 def _dumped(header: Any) -> bytes:

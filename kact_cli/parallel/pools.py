@@ -32,6 +32,11 @@ def usable_cores() -> int:
         return cores or 1
 
 
+def worker_count(jobs: int | None) -> int:
+    """How many do the work: as many as were asked for, or one for each core."""
+    return usable_cores() if jobs is None else jobs
+
+
 @contextlib.contextmanager
 def thread_pool(jobs: int | None, *, wait: bool = False) -> Iterator[tuple[Executor, int]]:
     """Threads for work whose data is in this process, and how many: `jobs`, or one for each core.
@@ -41,7 +46,7 @@ def thread_pool(jobs: int | None, *, wait: bool = False) -> Iterator[tuple[Execu
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    count = usable_cores() if jobs is None else jobs
+    count = worker_count(jobs)
     pool = ThreadPoolExecutor(count)
     try:
         yield pool, count

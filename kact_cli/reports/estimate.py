@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kact_cli.engine.engine import TILE_BYTES
 from kact_cli.engine.plan import TensorPlan
 from kact_cli.engine.program import Program
-from kact_cli.parallel.pools import usable_cores
+from kact_cli.parallel.pools import worker_count
 
 BASE_BYTES = 33 * 1024 * 1024
 """Python, NumPy and Click, as measured on Linux."""
@@ -29,7 +29,7 @@ class Estimate:
     @classmethod
     def make(cls, program: Program, plan: TensorPlan, jobs: int | None) -> Estimate:
         """Estimate a plan run by `jobs` processes, or by a thread for each core."""
-        workers = jobs or usable_cores()
+        workers = worker_count(jobs)
         processes = jobs if jobs and jobs > 1 else 0
         each = state = 0
         for stage in plan.stages:
@@ -55,5 +55,5 @@ class Estimate:
 def estimate_table(jobs: int | None, columns: int) -> int:
     """Bytes of memory that a table takes, whose widest tensor has that many columns."""
     processes = jobs if jobs and jobs > 1 else 0
-    workers = (jobs or usable_cores()) * TABLE_WORKER_BYTES
+    workers = worker_count(jobs) * TABLE_WORKER_BYTES
     return TABLE_BASE_BYTES * (1 + processes) + workers + columns * TABLE_COLUMN_BYTES

@@ -18,7 +18,7 @@ from kact_cli.formats.declared import Format
 from kact_cli.formats.detect import check_typed, detect
 from kact_cli.formats.npy import NpyTensor
 from kact_cli.options import Options
-from kact_cli.parallel.pools import usable_cores
+from kact_cli.parallel.pools import worker_count
 from kact_cli.reports.estimate import Estimate, estimate_table
 from kact_cli.transform.tensor import TensorJob
 from kact_cli.types import dtype_name
@@ -150,7 +150,7 @@ def _table(chain: Chain, source: Source, found: Format, options: Options) -> dic
             "steps": steps,
             "passes": job.passes,
             "chunks": facts.get("row_groups", facts.get("record_batches")),
-            "workers": options.jobs or usable_cores(),
+            "workers": worker_count(options.jobs),
             "memory": estimate_table(options.jobs, widest),
             "temporary_disk": (source.size if pipe and found.seeks else None)
             if pipe and (found.seeks or job.passes > 1)

@@ -17,7 +17,7 @@ from kact_cli.formats.parquet.read import Description
 from kact_cli.formats.parquet.rewrite import rewrite
 from kact_cli.formats.parquet.table import ParquetReader
 from kact_cli.options import Options
-from kact_cli.parallel.pools import thread_pool
+from kact_cli.parallel.pools import worker_count
 from kact_cli.tables.job import TableJob, TableRun
 from kact_cli.transform import table
 from kact_cli.transform.rows import announce, counted_columns, spooled_to_seek
@@ -67,9 +67,8 @@ def _rewrite(
 
     with (
         as_regular_file(target) as out,
-        thread_pool(options.jobs) as (_, workers),
         # Errors in reading are DataErrors already
         prefixed(out.name, OSError),
         prefixed(source.name),
     ):
-        rewrite(plan, out.fd, computed, workers=workers)
+        rewrite(plan, out.fd, computed, workers=worker_count(options.jobs))

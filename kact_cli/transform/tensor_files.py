@@ -17,7 +17,7 @@ from kact_cli.files.descriptors import reopenable
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
 from kact_cli.files.temporary import temporary_file
-from kact_cli.parallel.pools import WorkerLost, in_order, thread_pool, usable_cores
+from kact_cli.parallel.pools import WorkerLost, in_order, thread_pool, worker_count
 from kact_cli.transform.tensor_unit import Files, StageState, StageTask, UnitResult, run_unit
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _workers(
     `parallel`: there is enough work for more than this thread.
     """
     jobs = options.jobs
-    count = usable_cores() if jobs is None else jobs
+    count = worker_count(jobs)
     if count == 1 or not parallel:
         return map, None
     if jobs is not None:

@@ -17,7 +17,7 @@ from kact_cli.engine.program import Program
 from kact_cli.errors import DataError
 from kact_cli.files.source import Source
 from kact_cli.files.target import Target
-from kact_cli.parallel.pools import in_order, thread_pool, usable_cores
+from kact_cli.parallel.pools import in_order, thread_pool, worker_count
 from kact_cli.types import Array, Shape
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def pipeline(
         engines.engine.transform(block, out)
         return out.reshape(-1).view(np.uint8)
 
-    workers = usable_cores() if options.jobs is None else options.jobs
+    workers = worker_count(options.jobs)
     shapes = stage.chunk_shapes()
     size = math.prod(stage.chunk) * program.source.itemsize
     if workers == 1 or math.prod(stage.dims) * program.source.itemsize <= size:
@@ -62,10 +62,8 @@ def pipeline(
     def work(chunk: tuple[Array, Shape]) -> tuple[Array, Array]:
         return chunk[0], compute(*chunk)
 
-    with (
-        ReadAhead(program, shapes, source, source_offset, size, workers + 2) as reader,
-        thread_pool(workers) as (pool, count),
-    ):
+    reader = ReadAhead(program, shapes, source, source_offset, size, workers + 2)
+    with thread_pool(workers) as (pool, count):
         for raw, out in in_order(pool, count + 1, work, reader):
             target.write(out.data)
             options.observer.advance(len(raw))
@@ -93,7 +91,7 @@ def _read(
 class ReadAhead:
     """A thread that reads ahead into a few buffers; iterating gives what it has read.
 
-    A daemon, so that a stalled pipe cannot keep kact from ending.
+    It ends with its input, or with the process: a stalled pipe cannot keep kact from ending.
     """
 
     def __init__(
@@ -111,7 +109,7 @@ class ReadAhead:
         for _ in range(buffers):
             self._free.put(np.empty(size, np.uint8))
         chunks = _read(program, shapes, source, offset, self._buffers())
-        self._thread = threading.Thread(target=self._run, args=(chunks,), daemon=True)
+        threading.Thread(target=self._run, args=(chunks,), daemon=True).start()
 
     def _buffers(self) -> Iterator[Array]:
         while True:
@@ -129,13 +127,6 @@ class ReadAhead:
         """Let the thread fill this chunk's buffer again."""
         base = raw.base
         self._free.put(raw if base is None else base)
-
-    def __enter__(self) -> ReadAhead:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to wait for: the thread ends with its input, or with the process."""
 
     def __iter__(self) -> Iterator[tuple[Array, Shape]]:
         while True:

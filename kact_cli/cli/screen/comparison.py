@@ -141,8 +141,8 @@ def verdict(found: Comparison) -> str:
     if not found.passed:
         return f"P99 is {found.p99_ulp:,} ULP, more than --p99-ulp {p99:g}"
     passed = [*([limits] if limits else []), *([f"--p99-ulp {p99:g}"] if p99 is not None else [])]
-    verdict = f"equal within {' and '.join(passed)}" if passed else "equal"
-    return f"{verdict} in what was compared" if found.skipped else verdict
+    equal = f"equal within {' and '.join(passed)}" if passed else "equal"
+    return f"{equal} in what was compared" if found.skipped else equal
 
 
 def _passing(found: Comparison) -> str:

@@ -19,7 +19,7 @@ from kact_cli.errors import DataError, prefixed
 from kact_cli.files.descriptors import copy_range
 from kact_cli.files.part import TargetPart
 from kact_cli.files.sums import crc32
-from kact_cli.files.target import Target, as_regular_file
+from kact_cli.files.target import Target, as_regular_file, give_up
 from kact_cli.formats.archive import ArchiveReader, ArchiveWriter, Result
 from kact_cli.formats.npy import Header, write_header
 from kact_cli.formats.npz.checksum import checksum
@@ -179,12 +179,7 @@ class NpzWriter(ArchiveWriter):
         self._stack.close()
 
     def abandon(self) -> None:
-        with contextlib.suppress(_Abandoned), self._stack:
-            raise _Abandoned
-
-
-class _Abandoned(Exception):
-    """Unwinds what a writer has open; never shown."""
+        give_up(self._stack)
 
 
 def _copied(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
