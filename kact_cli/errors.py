@@ -76,9 +76,10 @@ class ChainSyntaxError(UsageError):
 def reason(error: BaseException) -> str:
     """What went wrong, in one line; of the operating system's errors without number and path."""
     if isinstance(error, OSError) and error.errno is not None and error.strerror:
-        directory = os.path.dirname(os.fsdecode(error.filename or ""))
-        if error.errno == errno.ENOENT and directory and not os.path.lexists(directory):
-            return f"there is no directory {directory}"
+        if error.errno == errno.ENOENT and isinstance(error.filename, str | bytes):
+            directory = os.path.dirname(os.fsdecode(error.filename))
+            if directory and not os.path.lexists(directory):
+                return f"there is no directory {directory}"
         return os.strerror(error.errno).lower()
     return without_secrets(" ".join(str(error).split()))[:300]
 

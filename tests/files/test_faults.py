@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kact_cli.errors import reason
 from tests.tools.run import names, run_here
 from tests.trust.inputs import files
 
@@ -87,3 +88,9 @@ def test_an_input_that_cannot_be_closed_has_been_read(
     assert run(source) == (0, "")
     assert met
     assert target.read_bytes() == expected
+
+
+def test_a_descriptor_has_no_directory() -> None:
+    with pytest.raises(OSError, match="Bad file descriptor") as fault:
+        os.stat(10**6)
+    assert reason(fault.value) == "bad file descriptor"
