@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,7 +12,7 @@ from kact_cli.chain import Chain
 from kact_cli.cli.console import complain
 from kact_cli.cli.progress import Progress
 from kact_cli.cli.signals import Terminated
-from kact_cli.errors import UsageError
+from kact_cli.errors import DataError, UsageError
 from kact_cli.files.descriptors import STANDARD, Stamp
 from kact_cli.messages import display
 from kact_cli.options import Options
@@ -33,6 +34,11 @@ def commas(command: str, steps: Sequence[str], rest: Sequence[str]) -> str:
 
 def too_many_files(chain: str, files: Sequence[str]) -> str:
     """What is said to more files than an INPUT and an OUTPUT."""
+    if not os.path.lexists(files[0]) and files[0] != STANDARD:
+        return (
+            f"{len(files)} files, where INPUT and OUTPUT are expected, and no file is called "
+            f"'{files[0]}'; several columns are one list: --columns a,b"
+        )
     named = " ".join(files) if len(files) < 5 else f"{files[0]} … {files[-1]}"
     return (
         f"{len(files)} files, where INPUT and OUTPUT are expected; for many files: "
@@ -56,6 +62,11 @@ def run(
     """
     if preview is not None and target != STANDARD:
         raise UsageError("--preview shows what OUTPUT would get; leave OUTPUT out")
+    if target == STANDARD and _is_meant_as_output(source):
+        raise DataError(
+            f"{display(source)}: no such file or directory; to write what comes from the pipe "
+            f"there, give - as INPUT: - {display(source)}"
+        )
     if report is not None and STANDARD in (source, target):
         raise UsageError("--report is of files: name an INPUT and an OUTPUT")
     if preview or _is_terminal(target):
@@ -70,6 +81,14 @@ def run(
     from kact_cli.batch.report import transform_reported
 
     watched(options, lambda: transform_reported(chain, source, target, options, report), target)
+
+
+def _is_meant_as_output(source: str) -> bool:
+    """Whether there is no such file, and a pipe at standard input."""
+    with contextlib.suppress(OSError, ValueError):
+        missing = not os.path.lexists(source) and "://" not in source and source != STANDARD
+        return missing and stat.S_ISFIFO(os.fstat(0).st_mode)
+    return False
 
 
 def check_no_terminal(target: str) -> None:

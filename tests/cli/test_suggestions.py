@@ -12,6 +12,7 @@ from kact_cli.activations.registry import known_names
 from kact_cli.chain import Chain, meant
 from kact_cli.cli import cli
 from kact_cli.errors import KactError
+from tests.tools.run import Kact
 
 
 def told(*args: str) -> str:
@@ -164,3 +165,13 @@ def test_what_is_missing_is_a_directory(tmp_path: Path) -> None:
 
 def test_a_chain_for_apply() -> None:
     assert "kact chain 'elu,softmax'" in told("apply", "elu,softmax", "x.npy")
+
+
+def test_an_output_that_a_pipe_was_meant_for(kact: Kact, tmp_path: Path) -> None:
+    done = kact("apply", "relu", tmp_path / "o.csv", stdin=b"x\n1.5\n", code=1)
+    assert done.stderr.endswith(f"give - as INPUT: - {tmp_path}/o.csv\n".encode())
+
+
+def test_columns_are_one_list() -> None:
+    said = told("apply", "relu", "-c", "a", "b", "x.csv", "y.csv")
+    assert "no file is called 'b'; several columns are one list: --columns a,b" in said
