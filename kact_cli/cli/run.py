@@ -34,15 +34,10 @@ def commas(command: str, steps: Sequence[str], rest: Sequence[str]) -> str:
 
 def too_many_files(chain: str, files: Sequence[str]) -> str:
     """What is said to more files than an INPUT and an OUTPUT."""
-    if not os.path.lexists(files[0]) and files[0] != STANDARD:
-        return (
-            f"{len(files)} files, where INPUT and OUTPUT are expected, and no file is called "
-            f"'{files[0]}'; several columns are one list: --columns a,b"
-        )
     named = " ".join(files) if len(files) < 5 else f"{files[0]} … {files[-1]}"
     return (
         f"{len(files)} files, where INPUT and OUTPUT are expected; for many files: "
-        f"kact batch {chain} {named} --output-dir DIR"
+        f"kact batch {chain} {named} --output-dir DIR; for many columns: --columns a,b"
     )
 
 

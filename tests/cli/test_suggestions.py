@@ -174,4 +174,4 @@ def test_an_output_that_a_pipe_was_meant_for(kact: Kact, tmp_path: Path) -> None
 
 def test_columns_are_one_list() -> None:
     said = told("apply", "relu", "-c", "a", "b", "x.csv", "y.csv")
-    assert "no file is called 'b'; several columns are one list: --columns a,b" in said
+    assert "for many columns: --columns a,b" in said
