@@ -114,7 +114,7 @@ def find(
                     f"{shown(join(output, relative))}"
                 )
             target = join(output, relative)
-            exists = relative in there if there is not None else os.path.lexists(str(target))
+            exists = relative in there if there is not None else os.path.exists(str(target))
             items[relative] = Item(text, text_of(target), size, exists, changed)
     _check(items)
     return sorted(items.values(), key=lambda item: (-item.size, item.target))
@@ -156,8 +156,8 @@ def _expand(
             return
     except (OSError, ValueError) as e:
         raise DataError(f"{display(given)}: {_said(e)}") from e
-    skip = os.path.realpath(output) if isinstance(output, str) else None
-    yield from _walk(given, "", selection, skip)
+    skip = os.stat(output) if isinstance(output, str) and os.path.isdir(output) else None
+    yield from _walk(given, selection, skip)
 
 
 def _globbed(pattern: str) -> list[str]:
@@ -216,23 +216,31 @@ def _inside(directory: Uri, output: Place) -> str | None:
 
 
 def _walk(
-    top: str, below: str, selection: Selection, skip: str | None
+    top: str, selection: Selection, skip: os.stat_result | None
 ) -> Iterator[tuple[str, str, int, int]]:
-    """The files below a directory, in the order of their names; links to directories are left."""
-    path = os.path.join(top, below)
+    """The files below a directory, in the order of their names; links to directories are left.
+
+    `skip` is a directory that takes no part.
+    """
     try:
-        with os.scandir(path) as entries:
-            ordered = sorted(entries, key=lambda e: e.name)
-        for entry in ordered:
-            relative = os.path.join(below, entry.name)
+        ahead = _entries(top, "")
+        while ahead:
+            relative, entry = ahead.pop()
             if entry.is_dir(follow_symlinks=False):
                 hidden = entry.name.startswith(".") or selection.leaves(relative)
-                if not hidden and (skip is None or os.path.realpath(entry.path) != skip):
-                    yield from _walk(top, relative, selection, skip)
+                if not hidden and not (skip and os.path.samestat(entry.stat(), skip)):
+                    ahead += _entries(entry.path, relative)
             elif selection.takes(relative) and (status := _status(entry)) is not None:
                 yield entry.path, relative, status.st_size, status.st_mtime_ns
     except OSError as e:
-        raise DataError(f"{display(e.filename or path)}: {reason(e)}") from e
+        raise DataError(f"{display(e.filename or top)}: {reason(e)}") from e
+
+
+def _entries(path: str, below: str) -> list[tuple[str, os.DirEntry[str]]]:
+    """What is in a directory, the first name last; before each, its path: `below` and the name."""
+    with os.scandir(path) as entries:
+        ordered = sorted(entries, key=lambda entry: entry.name, reverse=True)
+    return [(os.path.join(below, entry.name), entry) for entry in ordered]
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -66,6 +66,20 @@ def test_outputs_of_unknown_making_are_not_kept(
     kact(*args, "--overwrite")
 
 
+def test_a_link_that_leads_nowhere_is_no_output(data: Path, kact: Kact, tmp_path: Path) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere.npy"
+    kact("batch", "relu", data, "-o", out)
+    (out / "a.npy").rename(elsewhere)
+    (out / "a.npy").symlink_to(elsewhere)
+    again = ("batch", "relu", data, "-o", out, "--skip-existing")
+    assert b"nothing to do: 4 outputs" in kact(*again).stdout
+    whole = elsewhere.read_bytes()
+    elsewhere.unlink()
+    assert b"1 file done" in kact(*again).stdout
+    assert (out / "a.npy").is_symlink()
+    assert elsewhere.read_bytes() == whole
+
+
 def test_unfinished_replacing_is_not_continued_as_if_all_were_new(
     data: Path, kact: Kact, refused: Kact, tmp_path: Path
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from kact_cli.batch.inputs import Selection, _walk, find
 from kact_cli.files.object_store import Uri, parse
 from tests.tools.run import Kact, tree
 from tests.tools.tensors import save
@@ -67,6 +69,35 @@ def test_output_inside_the_input_is_no_input(data: Path, kact: Kact) -> None:
     for more in ((), ("--skip-existing",)):
         kact("batch", "relu", data, "-o", data / "x" / "out", *more)
     assert len(tree(data / "x" / "out")) == 4
+
+
+def test_directories_within_one_another_are_taken_to_any_depth(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = ["d"] * 1100
+    monkeypatch.chdir(tmp_path)
+    for name in deep:
+        os.mkdir(name)
+        os.chdir(name)
+    Path("x.npy").touch()
+    try:
+        found = find([str(tmp_path)], str(tmp_path / "out"), Selection(), None)
+        assert [item.source for item in found] == [os.path.join(tmp_path, *deep, "x.npy")]
+    finally:  # pytest, which removes it with shutil, would go no deeper than 1,000
+        Path("x.npy").unlink()
+        for name in deep:
+            os.chdir("..")
+            os.rmdir(name)
+
+
+def test_files_of_a_directory_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    names = ["a.npy", "b/c.npy", "b/d/e.npy", "b/f.npy", "g.npy", "h/a.npy"]
+    for name in reversed(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "b/again").symlink_to(tmp_path)
+    taken = _walk(str(tmp_path), Selection(), None)
+    assert [relative for _, relative, *_ in taken] == names
 
 
 @pytest.mark.parametrize(
