@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
-from kact_cli.batch.inputs import Item, Place, join, shown
+from kact_cli.batch.inputs import Item, Place, join, shown, text_of
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, UsageError, reason
+from kact_cli.errors import DataError, ExistsError, UsageError, reason
 from kact_cli.files import object_store as remote
+from kact_cli.files.descriptors import opened
 from kact_cli.files.object_store import Uri
 from kact_cli.files.target import Target
 from kact_cli.options import Options
@@ -33,15 +35,15 @@ _FLAGS = {"source_format": "from", "target_format": "to", "chunk_bytes": "chunk-
 class Manifest:
     """The chain, the options that show in the outputs, and kact's version.
 
-    `replacing` is true while a run with --overwrite is unfinished: until then an output that is
-    there may be an old one. `inputs` are the size and the time of modification (ns) of what each
-    output was made from, by the output's path in the directory.
+    Outputs go by their paths in the directory. `to_replace` are those that an unfinished run with
+    --overwrite has not replaced: what is there may be an old one. `inputs` are the size and the
+    time of modification (ns) of what each output was made from.
     """
 
     kact: str
     chain: str
     options: dict[str, Any]
-    replacing: bool = False
+    to_replace: list[str] = field(default_factory=list)
     inputs: dict[str, list[int | None]] = field(default_factory=dict)
 
     @classmethod
@@ -72,7 +74,13 @@ def load(directory: Place) -> Manifest | None:
             return None
         fields = json.loads(data)
         names = [f.name for f in dataclasses.fields(Manifest)]
-        return Manifest(**{name: fields[name] for name in names if name in fields})
+        found = Manifest(**{name: fields[name] for name in names if name in fields})
+        for name, hint in get_type_hints(Manifest).items():
+            if not isinstance(getattr(found, name), get_origin(hint) or hint):
+                raise TypeError(name)
+        if not all(isinstance(name, str) for name in found.to_replace):
+            raise TypeError("to_replace")
+        return found
     except OSError as e:
         raise DataError(f"{shown(place)}: {reason(e)}") from e
     except (ValueError, TypeError, KeyError, RecursionError) as e:
@@ -85,32 +93,59 @@ def _read(path: str) -> bytes | None:
     return None
 
 
-def save(directory: Place, manifest: Manifest) -> None:
-    """Write the manifest, whole or not at all, and make the directory where there is none."""
-    text = json.dumps(dataclasses.asdict(manifest), indent=2) + "\n"
-    place = join(directory, NAME)
-    if isinstance(place, Uri):
-        remote.write_bytes(place, text.encode())
+@contextlib.contextmanager
+def _held(directory: Place) -> Iterator[None]:
+    """Let no other run write the manifest meanwhile; make the directory where there is none.
+
+    In an object store, and on a file system without locks, others may.
+    """
+    if isinstance(directory, Uri):
+        yield
         return
     try:
-        os.makedirs(os.path.dirname(place), exist_ok=True)
+        os.makedirs(directory, exist_ok=True)
     except OSError as e:
         raise DataError(f"{shown(directory)}: {reason(e)}") from e
-    with Target(place, overwrite=True) as target:
-        target.write(memoryview(text.encode()))
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            fcntl.flock(stack.enter_context(opened(directory, os.O_RDONLY)), fcntl.LOCK_EX)
+        yield
 
 
 class OutputDirectory:
-    """An output directory: what made the outputs in it, and what is about to make more."""
+    """An output directory: what made the outputs in it, and what is about to make more.
+
+    Others may begin, end and work there at the same time, if what they make is of the same making.
+    """
 
     def __init__(self, place: Place, made: Manifest) -> None:
         """Read the manifest. Raises UsageError where the outputs are of another making."""
         self.place = place
-        self._before = before = load(place)
-        self.made = made if before is None else dataclasses.replace(made, inputs=before.inputs)
-        self._replacing = before is not None and before.replacing
-        if before is not None:
-            _check_same(before, made, shown(place))
+        self.made = made
+        self._known = self._read()
+        self._begun = False
+
+    def _read(self) -> bool:
+        """Take the manifest as it is by now; False where there is none.
+
+        Raises UsageError where the outputs are of another making.
+        """
+        found = load(self.place)
+        if found is None:
+            return False
+        _check_same(found, self.made, shown(self.place))
+        self.made = found
+        return True
+
+    def _write(self, *, overwrite: bool = True, **changes: Any) -> None:
+        """Write the manifest with these changes, whole or not at all.
+
+        Raises ExistsError for one that is there and not to be lost.
+        """
+        self.made = dataclasses.replace(self.made, **changes)
+        text = json.dumps(dataclasses.asdict(self.made), indent=2) + "\n"
+        with Target(text_of(join(self.place, NAME)), overwrite=overwrite) as target:
+            target.write(memoryview(text.encode()))
 
     def choose(
         self, items: Sequence[Item], *, skip_existing: bool, overwrite: bool, update: bool = False
@@ -118,14 +153,8 @@ class OutputDirectory:
         """Which items are to be done, and which are left because their outputs exist.
 
         `update` is to skip what exists, save for outputs whose inputs have changed. Raises
-        UsageError where neither may be, or where what exists may be old.
+        UsageError where neither may be, or where what would be left may be old.
         """
-        where = shown(self.place)
-        if (skip_existing or update) and self._replacing:
-            raise UsageError(
-                f"in {where} a run with --overwrite was not finished: which outputs are new is "
-                f"not known; give --overwrite again"
-            )
         existing = [item for item in items if item.exists]
         if not existing or overwrite:
             return list(items), []
@@ -135,10 +164,18 @@ class OutputDirectory:
                 f"{target} exists; --skip-existing leaves what is there, --update makes again what "
                 "has changed, --overwrite replaces it"
             )
-        if self._before is None:
+        if not self._known:
+            where = shown(self.place)
             raise UsageError(
                 f"{target} exists, and what made it is not known: there is no {NAME} in {where}"
             )
+        old = set(self.made.to_replace)
+        for item in existing:
+            if self._relative(item) in old:
+                raise UsageError(
+                    f"{shown(item.target)} may be an old one: a run with --overwrite was not "
+                    "finished; give --overwrite again"
+                )
         left = [item for item in existing if not (update and self.is_stale(item))]
         kept = {item.target for item in left}
         return [item for item in items if item.target not in kept], left
@@ -156,24 +193,35 @@ class OutputDirectory:
         return str(remote.parse(item.target)).removeprefix(str(self.place)).lstrip("/")
 
     def begin(self, items: Iterable[Item], *, overwrite: bool) -> None:
-        """Write the manifest, before any of the items is done."""
-        replacing = overwrite and any(item.exists for item in items)
-        if self._before is None or (replacing and not self._replacing):
-            save(self.place, dataclasses.replace(self.made, replacing=replacing))
-            self._replacing = replacing
+        """Write the manifest, before any of the items is done.
 
-    def end(self, done: Iterable[Item], *, whole: bool) -> None:
-        """Record what was `done`; if that is the `whole`, no output is an old one any more.
+        Raises UsageError where a run of another making has begun meanwhile.
+        """
+        old = {self._relative(item) for item in items if overwrite and item.exists}
+        with _held(self.place):
+            if not self._read():
+                with contextlib.suppress(ExistsError):
+                    self._write(overwrite=False, to_replace=sorted(old))
+                    self._begun = True
+                self._read()  # where nothing was held, another run may have been faster
+            if not old.issubset(self.made.to_replace):
+                self._write(to_replace=sorted(old.union(self.made.to_replace)))
+
+    def end(self, done: Iterable[Item]) -> None:
+        """Record what was `done`: its inputs, and that it is not to be replaced any more.
 
         Where nothing was done, a manifest that this run has begun is removed again.
         """
         new = {self._relative(item): [item.size, item.changed] for item in done}
-        if new or (whole and self._replacing):
-            inputs = {**self.made.inputs, **new}
-            replacing = self._replacing and not whole
-            save(self.place, dataclasses.replace(self.made, inputs=inputs, replacing=replacing))
-        elif self._before is None and not isinstance(self.place, Uri):
-            _remove_alone(self.place)
+        with _held(self.place):
+            if new:
+                self._read()
+                self._write(
+                    inputs={**self.made.inputs, **new},
+                    to_replace=[name for name in self.made.to_replace if name not in new],
+                )
+            elif self._begun and not isinstance(self.place, Uri):
+                _remove_alone(self.place)
 
 
 def _remove_alone(directory: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from pathlib import Path
 
@@ -48,7 +49,20 @@ def test_two_at_once_share_the_work(many: Path, kact: Kact, tmp_path: Path) -> N
         _, said = child.communicate(timeout=60)
         assert child.returncode == 0, said
     assert tree(tmp_path / "out") == tree(tmp_path / "alone")
+    noted = json.loads((tmp_path / "out/.kact-batch.json").read_text())["inputs"]
+    assert sorted(noted) == sorted(tree(many))
     assert not leftovers(tmp_path)
+
+
+def test_two_chains_at_once_are_not_mixed(many: Path, kact: Kact, tmp_path: Path) -> None:
+    chains = ("relu", "softmax")
+    both = [start("batch", chain, many, "--output-dir", tmp_path / "out") for chain in chains]
+    said = [child.communicate(timeout=60)[1] for child in both]
+    codes = [child.returncode for child in both]
+    assert sorted(codes) == [0, 2], said
+    assert b"holds outputs of another run" in said[codes.index(2)]
+    kact("batch", chains[codes.index(0)], many, "--output-dir", tmp_path / "alone")
+    assert tree(tmp_path / "out") == tree(tmp_path / "alone")
 
 
 def test_few_descriptors(many: Path, kact: Kact, refused: Kact, tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def command(
         raise
     finally:
         made = [result.item for result in batch.results if result.outcome is not None]
-        directory.end(made, whole=len(made) == len(todo))
+        directory.end(made)
         if report is not None:
             ended = {item.target for item in batch.left}
             ended.update(result.item.target for result in batch.results)
