@@ -11,7 +11,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 
 
@@ -112,6 +112,23 @@ def prefixed(name: str, *faults: type[Exception], between: str = ": ") -> Iterat
         raise _about_file(type(e), f"{name}{between}{e}") from e
     except faults as e:
         raise _about_file(DataError, f"{name}{between}{reason(e)}") from e
+
+
+@contextlib.contextmanager
+def at_the_end(step: Callable[[], None]) -> Iterator[None]:
+    """Take a step when the block ends, well or not.
+
+    Where both fail, the error is that of the block, and what the step says is a note on it.
+    """
+    try:
+        yield
+    except BaseException as first:
+        try:
+            step()
+        except KactError as e:
+            first.add_note(str(e))
+        raise
+    step()
 
 
 def _about_file(kind: type[KactError], message: str) -> KactError:

@@ -252,7 +252,9 @@ BATCH: dict[str, Rules] = {
             "what is there, and the size and time of each input. It is written before any "
             "work. A run that differs in chain, options or version is refused, so that "
             "`--skip-existing` and `--update` never mix two; remove it with the outputs to begin "
-            "anew. `--jobs`, `--overwrite` and `--fsync` may differ.",
+            "anew. `--jobs`, `--overwrite` and `--fsync` may differ. Outputs that an unfinished "
+            "`--overwrite` has not replaced are named in it: `--skip-existing` and `--update` are "
+            "refused over these.",
         ),
         (
             "What has changed, for --update?",

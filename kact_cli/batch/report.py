@@ -12,7 +12,7 @@ from kact_cli.batch.manifest import Manifest
 from kact_cli.batch.schedule import Result
 from kact_cli.batch.unit import FileTask, transform_file
 from kact_cli.chain import Chain
-from kact_cli.errors import DataError, UsageError, without_secrets
+from kact_cli.errors import DataError, UsageError, at_the_end, without_secrets
 from kact_cli.files.descriptors import STANDARD
 from kact_cli.files.object_store import parse
 from kact_cli.files.target import Target
@@ -70,18 +70,22 @@ def write_report(
 def transform_reported(
     chain: Chain, source: str, target: str, options: Options, report: str
 ) -> None:
-    """Transform one file, and write the report of it, be it done or failed. Raises a KactError."""
+    """Transform one file, and write the report of it in any case. Raises a KactError."""
     item = Item(source, target, 0)
     check_report(report, [item])
-    result = Result(item, error="interrupted")
-    try:
-        task = FileTask(chain, source, target, options, count=True)
-        result = Result(item, transform_file(task, options.observer))
-    except Exception as e:
-        result = Result(item, error=describe(e))
-        raise
-    finally:
-        write_report(report, Manifest.make(chain, options), [result])
+    results: list[Result] = []
+
+    def write() -> None:
+        unfinished = [] if results else [item]
+        write_report(report, Manifest.make(chain, options), results, unfinished=unfinished)
+
+    with at_the_end(write):
+        try:
+            task = FileTask(chain, source, target, options, count=True)
+            results.append(Result(item, transform_file(task, options.observer)))
+        except Exception as e:
+            results.append(Result(item, error=describe(e)))
+            raise
 
 
 def _entry(item: Item, result: Result | None) -> dict[str, Any]:

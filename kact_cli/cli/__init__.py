@@ -213,6 +213,7 @@ def _run() -> int:
         catch_signals()
         return _command()
     except Terminated as e:
+        _complain_of_notes(e)
         return 128 + e.number
     except BaseException as e:
         # Python makes another error of a signal that comes while it creates a class
@@ -245,6 +246,7 @@ def _command() -> int:
         # A column's name may hold anything; the lines of a caret are the error's own
         shown = without_secrets if isinstance(e, ChainSyntaxError) else display
         _complain(shown(str(e)))
+        _complain_of_notes(e)
         failed = e.exit_code is ExitCode.DATA and not isinstance(e, DifferentError)
         return cli.failure if failed else e.exit_code
     except (KeyboardInterrupt, click.Abort):
@@ -262,6 +264,12 @@ def _command() -> int:
             raise
         _complain(describe(e))
         return cli.failure
+
+
+def _complain_of_notes(error: BaseException) -> None:
+    """Say what else went wrong, at the end of what had failed."""
+    for note in getattr(error, "__notes__", ()):
+        _complain(display(note))
 
 
 def _complain(message: str) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from kact_cli.batch.inputs import Item, Selection, find, shown
+from kact_cli.batch.inputs import Item, Place, Selection, find, shown
 from kact_cli.batch.manifest import Manifest, OutputDirectory
 from kact_cli.batch.ranges import CUT_BYTES
 from kact_cli.batch.schedule import Batch, Result, sweep
@@ -23,7 +23,7 @@ from kact_cli.cli.options import batch_options, make_options
 from kact_cli.cli.output import REPORT
 from kact_cli.cli.run import commas, looks_like_chain, watched
 from kact_cli.cli.types import ChainType
-from kact_cli.errors import DataError, KactError, StrictError, UsageError
+from kact_cli.errors import DataError, KactError, StrictError, UsageError, at_the_end
 from kact_cli.files import object_store as remote
 from kact_cli.files.descriptors import STANDARD
 from kact_cli.files.object_store import PIECE_BYTES
@@ -137,16 +137,11 @@ def command(
     if steps := list(takewhile(looks_like_chain, inputs)):
         raise UsageError(commas("batch", [str(spec), *steps], [*inputs[len(steps) :], "-o DIR"]))
     if scheduler:
-        given = [_absolute(name) for name in given]
-    output = remote.parse(_absolute(output_dir) if scheduler else output_dir)
-    wanted = by_name(options.target_format) if options.target_format else None
-    items = find(given, output, Selection(include, exclude_path), wanted)
-    if not items:
-        named = f" that is called {' or '.join(include)}" if include else ""
-        raise DataError(f"no file to work on in {', '.join(map(shown, given))}{named}")
-    _check_typed(options, items)
+        given, output_dir = [_absolute(name) for name in given], _absolute(output_dir)
+    output = remote.parse(output_dir)
+    items = _find(given, output, Selection(include, exclude_path), options)
     if report is not None:
-        from kact_cli.batch.report import check_report, write_report
+        from kact_cli.batch.report import check_report
 
         check_report(report, items, made=output_dir)
     directory = OutputDirectory(output, Manifest.make(spec, options))
@@ -161,39 +156,20 @@ def command(
     sweep(todo)
     count, strict = report is not None, chosen["strict"]
     batch = Batch(spec, options, todo, keep_going=keep_going, count=count, strict=strict)
+    replaces = options.overwrite and any(item.exists for item in todo)
+    again = _again(keeps=skip_existing or update, replaces=replaces)
     started = time.perf_counter()
-    try:
-        watched(options, lambda: batch.run(workers))
-    except BaseException as e:
-        replaces = options.overwrite and any(item.exists for item in todo)
-        again = _again(keeps=skip_existing or update, replaces=replaces)
-        done = sum(result.outcome is not None for result in batch.results)
-        way = f"{done:,} of {counted(len(todo), 'file')} done; {again}"
-        if not isinstance(e, Exception) and not chosen["quiet"]:  # a signal
-            complain(f"interrupted; {way}", "")
-        failed = not keep_going and any(result.error is not None for result in batch.results)
-        if failed and len(todo) > 1 and isinstance(e, KactError):
-            raise type(e)(f"{e} ({way}, --keep-going finishes the rest)") from e
-        raise
-    finally:
-        made = [result.item for result in batch.results if result.outcome is not None]
-        directory.end(made)
-        if report is not None:
-            ended = {item.target for item in batch.left}
-            ended.update(result.item.target for result in batch.results)
-            unfinished = [item for item in todo if item.target not in ended]
-            left = [*skipped, *batch.left]
-            write_report(report, directory.made, batch.results, left, unfinished)
-    if not chosen["quiet"] and report != STANDARD:
-        stale = 0 if update else sum(map(directory.is_stale, skipped))
-        seconds = time.perf_counter() - started
-        if not todo and update:
-            click.echo(
-                f"nothing to do: {counted(len(skipped), 'output is', 'outputs are')} up to date"
-            )
-        else:
-            _print_done(batch.results, len(skipped) + len(batch.left), stale, seconds)
-    _raise_failures(batch.results, len(items))
+    with (
+        at_the_end(lambda: _write_report(report, directory.made, batch, todo, skipped)),
+        at_the_end(lambda: directory.end(_done(batch))),
+    ):
+        with _told_how_far(batch, len(todo), again, keep_going=keep_going, quiet=chosen["quiet"]):
+            watched(options, lambda: batch.run(workers))
+        if not chosen["quiet"] and report != STANDARD:
+            stale = 0 if update else sum(map(directory.is_stale, skipped))
+            left = len(skipped) + len(batch.left)
+            _print_done(batch.results, left, stale, time.perf_counter() - started, update=update)
+        _raise_failures(batch.results, len(items))
 
 
 def _names(path: str, end: bytes) -> list[str]:
@@ -205,12 +181,24 @@ def _names(path: str, end: bytes) -> list[str]:
     return [os.fsdecode(name) for name in names if name]
 
 
-def _check_typed(options: Options, items: Sequence[Item]) -> None:
-    """Raise UsageError for an option that was typed and has no effect on any of the files."""
+def _find(
+    given: Sequence[str], output: Place, selection: Selection, options: Options
+) -> list[Item]:
+    """The files to work on.
+
+    Raises DataError where there are none, UsageError for an option that was typed and has no effect
+    on any of them.
+    """
+    wanted = by_name(options.target_format) if options.target_format else None
+    items = find(given, output, selection, wanted)
+    if not items:
+        named = f" that is called {' or '.join(selection.include)}" if selection.include else ""
+        raise DataError(f"no file to work on in {', '.join(map(shown, given))}{named}")
     inputs = [by_suffix(item.source) for item in items]
     outputs = [by_suffix(item.target) for item in items]
     if None not in inputs and None not in outputs:
         check_typed(options, [f for f in inputs if f], [f for f in outputs if f])
+    return items
 
 
 def _absolute(name: str) -> str:
@@ -232,6 +220,41 @@ def _workers(scheduler: str | None, jobs: int | None, items: Sequence[Item]) -> 
     return Inline() if jobs == 1 and not remotely else Processes(jobs)
 
 
+@contextlib.contextmanager
+def _told_how_far(
+    batch: Batch, files: int, again: str, *, keep_going: bool, quiet: bool
+) -> Iterator[None]:
+    """Where a signal or a failure ends the run, say how many files are done, and what goes on."""
+    try:
+        yield
+    except BaseException as e:
+        way = f"{len(_done(batch)):,} of {counted(files, 'file')} done; {again}"
+        if not isinstance(e, Exception) and not quiet:  # a signal
+            complain(f"interrupted; {way}", "")
+        failed = not keep_going and any(result.error is not None for result in batch.results)
+        if failed and files > 1 and isinstance(e, KactError):
+            raise type(e)(f"{e} ({way}, --keep-going finishes the rest)") from e
+        raise
+
+
+def _done(batch: Batch) -> list[Item]:
+    return [result.item for result in batch.results if result.outcome is not None]
+
+
+def _write_report(
+    path: str | None, made: Manifest, batch: Batch, todo: Sequence[Item], skipped: Sequence[Item]
+) -> None:
+    """Write the report, if there is to be one."""
+    if path is None:
+        return
+    from kact_cli.batch.report import write_report
+
+    left = [*skipped, *batch.left]
+    ended = {item.target for item in (*batch.left, *(result.item for result in batch.results))}
+    unfinished = [item for item in todo if item.target not in ended]
+    write_report(path, made, batch.results, left, unfinished)
+
+
 def _print_plan(items: Sequence[Item], todo: Sequence[Item]) -> None:
     done = {item.target for item in todo}
     for item in sorted(items, key=lambda item: item.target):
@@ -243,10 +266,15 @@ def _print_plan(items: Sequence[Item], todo: Sequence[Item]) -> None:
     click.echo(f"{counted(len(todo), 'file')}, {human(sum(item.size for item in todo))}{left}")
 
 
-def _print_done(results: Sequence[Result], skipped: int, stale: int, seconds: float) -> None:
+def _print_done(
+    results: Sequence[Result], skipped: int, stale: int, seconds: float, *, update: bool
+) -> None:
     changed = f", {stale:,} of them older than their inputs: --update does these" if stale else ""
     if skipped and not results:
-        outputs = counted(skipped, "output exists", "outputs exist")
+        if update:
+            outputs = f"{counted(skipped, 'output is', 'outputs are')} up to date"
+        else:
+            outputs = counted(skipped, "output exists", "outputs exist")
         click.echo(f"nothing to do: {outputs}{changed}")
         return
     done = [r.outcome for r in results if r.outcome is not None]
