@@ -110,7 +110,7 @@ class Batch:
                 if run.cut is not None:
                     run.cut.abort()
             if not whole:
-                sweep(self._items)
+                sweep(item.target for item in self._items)
 
     def _loop(self, workers: Workers) -> None:
         ended: SimpleQueue[Any] = SimpleQueue()
@@ -228,7 +228,7 @@ class Batch:
             self._cut.remove(run)
             run.cut.abort()
         if not isinstance(fault, KactError) or isinstance(fault, WorkerLost):
-            sweep([run.item])
+            sweep([run.item.target])
         error, strict = _naming(run.item, describe(fault)), isinstance(fault, StrictError)
         self._observer.ended(run.item.name)
         if isinstance(fault, ExistsError) and not self._strict:
@@ -247,15 +247,15 @@ def _naming(item: Item, message: str) -> str:
     return message if item.name in message else f"{item.name}: {message}"
 
 
-def sweep(items: Iterable[Item]) -> None:
+def sweep(targets: Iterable[str]) -> None:
     """Remove the temporary files of these outputs that a killed worker, or run, has left.
 
     Those that a run holds, of this batch or of anybody's, stay.
     """
     places: dict[str, set[str]] = {}
-    for item in items:
-        if not is_uri(item.target):
-            directory, name = os.path.split(os.path.realpath(item.target))
+    for target in targets:
+        if not is_uri(target):
+            directory, name = os.path.split(os.path.realpath(target))
             places.setdefault(directory, set()).add(temporary_prefix(name))
     for directory, prefixes in places.items():
         with contextlib.suppress(OSError), os.scandir(directory) as entries:

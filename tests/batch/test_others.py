@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 from kact_cli.batch import unit
+from kact_cli.batch.manifest import NAME
+from kact_cli.files.temporary import temporary_prefix
 from tests.tools.run import Kact, environment, leftovers, limit, names, run_here, start, tree
 from tests.tools.tensors import save
 
@@ -63,6 +66,19 @@ def test_two_chains_at_once_are_not_mixed(many: Path, kact: Kact, tmp_path: Path
     assert b"holds outputs of another run" in said[codes.index(2)]
     kact("batch", chains[codes.index(0)], many, "--output-dir", tmp_path / "alone")
     assert tree(tmp_path / "out") == tree(tmp_path / "alone")
+
+
+def test_what_a_killed_run_left_beside_what_is_done_goes(
+    many: Path, kact: Kact, tmp_path: Path
+) -> None:
+    """It may be killed when an output has its name, and still its other one too."""
+    out = tmp_path / "out"
+    kact("batch", "relu", many, "--output-dir", out)
+    for name in ("03.npy", NAME):
+        os.link(out / name, out / f"{temporary_prefix(name)}0123456789ab.tmp")
+    assert len(leftovers(out)) == 2
+    kact("batch", "relu", many, "--output-dir", out, "--skip-existing")
+    assert not leftovers(out)
 
 
 def test_few_descriptors(many: Path, kact: Kact, refused: Kact, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from kact_cli.batch.inputs import Item, Place, Selection, find, shown
-from kact_cli.batch.manifest import Manifest, OutputDirectory
+from kact_cli.batch.inputs import Item, Place, Selection, find, join, shown, text_of
+from kact_cli.batch.manifest import NAME, Manifest, OutputDirectory
 from kact_cli.batch.ranges import CUT_BYTES
 from kact_cli.batch.schedule import Batch, Result, sweep
 from kact_cli.chain import Chain
@@ -153,7 +153,8 @@ def command(
         return
     workers = _workers(scheduler, options.jobs, todo)  # before anything is written: it may fail
     directory.begin(todo, overwrite=options.overwrite)
-    sweep(todo)
+    # Of all: an output may be in its place, and its temporary file not yet removed
+    sweep([*(item.target for item in items), text_of(join(output, NAME))])
     count, strict = report is not None, chosen["strict"]
     batch = Batch(spec, options, todo, keep_going=keep_going, count=count, strict=strict)
     replaces = options.overwrite and any(item.exists for item in todo)
