@@ -120,3 +120,11 @@ def test_a_full_disk_is_named(refused: Kact, tmp_path: Path) -> None:
         assert f"o.{to}: file too large".encode() in done.stderr
         assert not target.exists()
         assert not list(tmp_path.glob(".kact*"))
+
+
+def test_a_dictionary_of_nulls_where_there_are_to_be_none(tmp_path: Path) -> None:
+    none = pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), pa.nulls(1))
+    schema = pa.schema([("x", pa.float64()), pa.field("y", none.type, nullable=False)])
+    source = write(pa.table([pa.array([1.5]), none], schema=schema), tmp_path / "a.arrow")
+    with pytest.raises(DataError, match=r"a\.arrow: field 'y' is of type null, and said to hold"):
+        convert("relu", source, tmp_path / "b.parquet")

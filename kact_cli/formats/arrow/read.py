@@ -88,7 +88,8 @@ def _check_fields(schema: pa.Schema) -> None:
     fields = list(schema)
     while fields:
         field = fields.pop()
-        if pa.types.is_null(field.type) and not field.nullable:
+        held = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_null(held) and not field.nullable:
             raise pa.ArrowInvalid(f"field '{field.name}' is of type null, and said to hold none")
         _ = field.name
         fields += [field.type.field(i) for i in range(field.type.num_fields)]
