@@ -47,7 +47,8 @@ class Progress(Console):
         self._passes, self._unit = 1, "bytes"
         self._names: list[str] = []
         self._bar: Any = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        """Of what is counted and of the bar. Again by its own thread, which a signal may end."""
 
     def start(self, total: int, passes: int, unit: str = "bytes", files: int = 1) -> None:
         self._total, self._passes, self._unit, self._files = total, passes, unit, files
@@ -73,11 +74,12 @@ class Progress(Console):
 
     def finish(self) -> None:
         """The work is done, or given up: nothing half-written stays on the terminal."""
-        self._shown = False
-        if self._bar is not None:
-            with contextlib.suppress(*UNWRITABLE):
-                self._bar.stop()
-            self._bar = None
+        with self._lock:
+            self._shown = False
+            if self._bar is not None:
+                with contextlib.suppress(*UNWRITABLE):
+                    self._bar.stop()
+                self._bar = None
 
     def report(self) -> None:
         """The end of the work, for `--verbose`: how much it was, and how fast."""

@@ -6,8 +6,10 @@ import io
 import re
 import subprocess
 import sys
+import threading
 from contextlib import redirect_stderr
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,6 +148,27 @@ def test_a_dumb_terminal_gets_lines(
     assert said.count("\n") > 2
     assert "\x1b" not in said
     assert "\r" not in said
+
+
+def test_a_bar_that_is_begun_while_the_work_is_given_up_is_taken_back(
+    clock: Clock, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, givers_up = module.make_bar, []
+
+    def slow() -> Any:
+        givers_up.append(threading.Thread(target=shown.finish))
+        givers_up[0].start()
+        givers_up[0].join(0.1)  # it waits for the bar, and so this ends by its time
+        return real()
+
+    monkeypatch.setattr(module, "make_bar", slow)
+    with redirect_stderr(terminal):
+        shown = Progress()
+        work(shown, clock, 3)
+        givers_up[0].join()
+    said = terminal.getvalue()
+    assert said.rindex("\x1b[?25h") > said.rindex("\x1b[?25l")  # the cursor is there again
+    assert len(givers_up) == 1
 
 
 def test_a_terminal_that_fails_fails_nothing(
