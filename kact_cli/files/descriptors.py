@@ -15,7 +15,8 @@ from kact_cli.errors import DataError, reason
 STANDARD = "-"
 PIPE_BYTES = 1024 * 1024
 """What pipes are enlarged to: fewer, longer turns between the two processes at its ends."""
-_DESCRIPTOR = re.compile(r"/dev/(stdin|stdout|stderr|fd/(\d+))|/proc/self/fd/(\d+)")
+_DESCRIPTOR = re.compile(r"/dev/(stdin|stdout|stderr|fd/([0-9]{1,9}))|/proc/self/fd/([0-9]{1,9})")
+"""No descriptor has more digits: they are of 32 bits."""
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -88,7 +89,8 @@ def reserve(fd: int, size: int, base: int = 0) -> None:
         if size and hasattr(os, "posix_fallocate"):
             # Some file systems take all that there is, from everybody, before they find too little
             disk = os.fstatvfs(fd)
-            if size > disk.f_bavail * disk.f_frsize:
+            # One in user space that says nothing of its blocks has 0 of them
+            if disk.f_blocks and size > disk.f_bavail * disk.f_frsize:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.posix_fallocate(fd, base, size)
     except OSError as e:
