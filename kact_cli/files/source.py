@@ -71,6 +71,17 @@ class Source:
             if self.stamp is not None and Stamp.of(self.fd) != self.stamp:
                 raise DataError("changed while it was read")
 
+    def readers(self, group: int) -> int:
+        """The mode of a new file of `group` that nobody reads who may not read this one."""
+        if self.size is None:
+            return 0o666
+        with prefixed(self.name, OSError):
+            found = os.fstat(self.fd)
+        others = found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+        if found.st_gid != group:  # a group that is not this file's are others to it
+            others &= others << 3 | stat.S_IRWXO
+        return 0o666 & (others | stat.S_IRWXU)
+
     def peek(self, count: int) -> bytes:
         """The next `count` bytes, or fewer at the end of the input, without consuming them."""
         if self.size is not None:

@@ -32,14 +32,12 @@ from kact_cli.files.descriptors import (
     write_full,
 )
 from kact_cli.files.source import Source
-from kact_cli.files.temporary import create_beside, temporary_file, temporary_path
+from kact_cli.files.temporary import create_beside, group_beside, temporary_file, temporary_path
 from kact_cli.messages import display
 
 if TYPE_CHECKING:
     from kact_cli.files.object_store import Uri
     from kact_cli.files.sums import Sums
-
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Target:
@@ -131,25 +129,22 @@ class Target:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         directory, name = os.path.split(final)
         # Less the umask, as for any new file; one that takes the place of another is private first
-        mode = self._readers() if found is None else 0o600
+        mode = self._readers(group_beside(directory)) if found is None else 0o600
         self.fd, self.path = create_beside(directory, name, mode)
         self._final = final
         self.seekable = True
-        if found is not None:
-            with contextlib.suppress(OSError):
+        made = os.fstat(self.fd)
+        with contextlib.suppress(OSError):
+            if found is not None:
                 os.fchown(self.fd, found.st_uid, found.st_gid)
+            elif (less := made.st_mode & self._readers(made.st_gid)) != stat.S_IMODE(made.st_mode):
+                os.fchmod(self.fd, less)  # the system has given it another group
+        if found is not None:
             self._mode = stat.S_IMODE(found.st_mode)
 
-    def _readers(self) -> int:
+    def _readers(self, group: int) -> int:
         """The mode of a new output: nobody reads it who may not read the input."""
-        if self._source is None or self._source.size is None:
-            return 0o666
-        with prefixed(self._source.name, OSError):
-            found = os.fstat(self._source.fd)
-        others = found.st_mode & OTHERS
-        if found.st_gid != os.getegid():  # the input's group is not the output's
-            others &= others << 3 | stat.S_IRWXO
-        return 0o666 & (others | stat.S_IRWXU)
+        return 0o666 if self._source is None else self._source.readers(group)
 
     def _open_remote(self, uri: Uri, overwrite: bool) -> None:
         from kact_cli.files.object_store import look

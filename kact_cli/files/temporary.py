@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -65,10 +66,22 @@ def temporary_prefix(name: str) -> str:
 
 
 def remove_abandoned(path: str) -> None:
-    """Remove a temporary file, unless the run that writes it is still there."""
-    with contextlib.suppress(OSError), opened(path, os.O_RDWR) as fd:
+    """Remove a temporary file, unless the run that writes it is still there.
+
+    A link is none, and is not followed: who put it there may not open what it names.
+    """
+    with contextlib.suppress(OSError), opened(path, os.O_RDWR | os.O_NOFOLLOW) as fd:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.unlink(path)
+
+
+def group_beside(directory: str) -> int:
+    """The group that a new file in `directory` most likely gets: only the file itself tells."""
+    with contextlib.suppress(OSError):
+        found = os.stat(directory)
+        if found.st_mode & stat.S_ISGID:
+            return found.st_gid
+    return os.getegid()
 
 
 def create_beside(directory: str, name: str, mode: int) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kact_cli.files import target as module
 from kact_cli.options import Observer
 from tests.tools.run import Kact, leftovers, names, start, wait_until
 from tests.tools.tables import convert
@@ -62,6 +63,39 @@ def test_no_one_reads_an_output_who_may_not_read_the_input(
     source.chmod(mode)
     kact("apply", "relu", source, tmp_path / "out.npy")
     assert stat.S_IMODE((tmp_path / "out.npy").stat().st_mode) == mode | 0o200
+
+
+OURS, OTHER = os.getegid(), 12345
+GROUPS = [
+    # The input's group, the directory's, the one it is mistaken for, what the group may do
+    (OURS, OTHER, None, 0o600),
+    (OTHER, OTHER, None, 0o640),
+    (OTHER, OURS, None, 0o600),
+    (OTHER, OURS, OTHER, 0o600),
+]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to other groups")
+@pytest.mark.parametrize(("group", "directory", "mistaken", "mode"), GROUPS)
+def test_nor_does_the_group_that_a_directory_gives_it(
+    group: int,
+    directory: int,
+    mistaken: int | None,
+    mode: int,
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source.chmod(0o640)
+    os.chown(source, -1, group)
+    (tmp_path / "shared").mkdir()
+    os.chown(tmp_path / "shared", -1, directory)
+    (tmp_path / "shared").chmod(0o2775)
+    if mistaken is not None:
+        monkeypatch.setattr(module, "group_beside", lambda _: mistaken)
+    convert("relu", source, tmp_path / "shared/out.npy")
+    made = (tmp_path / "shared/out.npy").stat()
+    assert (made.st_gid, stat.S_IMODE(made.st_mode)) == (directory, mode)
 
 
 def test_nor_its_temporary_file(source: Path, tmp_path: Path) -> None:

@@ -31,6 +31,14 @@ def test_what_nobody_holds_is_removed(tmp_path: Path) -> None:
     assert not os.path.exists(path)
 
 
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    precious, link = tmp_path / "precious", tmp_path / ".kact-x.tmp"
+    precious.write_bytes(b"precious")
+    link.symlink_to(precious)
+    remove_abandoned(str(link))
+    assert names(tmp_path) == [".kact-x.tmp", "precious"]
+
+
 @pytest.mark.parametrize(("step", "overwrite"), [("link", False), ("replace", True)])
 def test_an_output_is_held_until_it_is_in_its_place(
     step: str, overwrite: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
