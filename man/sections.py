@@ -268,20 +268,36 @@ BATCH: dict[str, Rules] = {
             "",
             f"URIs: {', '.join(f'{s}://' for s in SCHEMES)} and file://. An object is fetched into "
             "a temporary file, and put from one: TMPDIR needs room for both, for each worker, and "
-            "memory does not grow. It becomes visible when its upload ends: of a file that fails, "
-            "nothing does.",
+            "memory does not grow. It becomes visible when its upload ends, or where it is renamed "
+            "then (HDFS, Azure): of a file that fails, nothing does, and what --overwrite was to "
+            "replace is there as it was. An object that is replaced while it is read is an error.",
+        ),
+        (
+            "Azure",
+            "Outputs need an account with a hierarchical namespace: in another an object cannot be "
+            "renamed, and none is written. Such accounts are for INPUTs; write to a file, and "
+            "upload that.",
         ),
         (
             "Credentials",
             "Credentials, region and endpoint come from the environment, as for the stores' own "
-            "tools: AWS_PROFILE, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_REGION, "
-            "AWS_ENDPOINT_URL; GOOGLE_APPLICATION_CREDENTIALS. Messages and reports show no "
-            "secret that is in a URI.",
+            "tools. S3: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, with "
+            "AWS_SESSION_TOKEN for temporary ones; AWS_REGION, AWS_ENDPOINT_URL. GCS: "
+            "GOOGLE_APPLICATION_CREDENTIALS. Azure: AZURE_TENANT_ID, AZURE_CLIENT_ID and "
+            "AZURE_CLIENT_SECRET, a managed identity, what `az login` left, or a SAS token as the "
+            "URI's query; without any, Arrow's client of Azure aborts. Messages and reports show "
+            "no secret that is in a URI.",
+        ),
+        (
+            "Public buckets",
+            "s3://BUCKET/KEY where no keys are set, nor in ~/.aws; gs://anonymous@BUCKET/KEY; "
+            "abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/KEY?credential_kind=anonymous.",
         ),
         (
             "What a killed run leaves",
             "An upload that nobody ends costs what its parts do: the lifecycle rule "
-            "AbortIncompleteMultipartUpload of the bucket removes it.",
+            "AbortIncompleteMultipartUpload of the bucket removes it. In HDFS and Azure an object "
+            "`.kact-*.tmp` may stay.",
         ),
     ),
     "DASK": (
@@ -326,7 +342,7 @@ ENVIRONMENT: Rules = (
     ("TMPDIR, TEMP, TMP", "Where temporary files go: the first that is a directory."),
     ("NO_COLOR", "Where it is set and not empty, nothing is coloured; nor where TERM is `dumb`."),
     ("COLUMNS, LINES", "The size of the terminal, instead of what it says."),
-    ("AWS_..., GOOGLE_APPLICATION_CREDENTIALS", "See kact-batch(1)."),
+    ("AWS_..., AZURE_..., GOOGLE_APPLICATION_CREDENTIALS", "See kact-batch(1)."),
 )
 EXAMPLES = (
     *FIRST,

@@ -2,10 +2,13 @@
 
 An object is read into a temporary file before any work and written from one after it: reading to
 and fro in it costs nothing then, and it becomes visible only when it is complete. In S3 and GCS
-that is so because an upload appears when it ends; elsewhere a temporary name is renamed.
+that is so because an upload appears when it ends; elsewhere a temporary name is renamed. So also in
+Azure, where Arrow begins an upload with an empty object. It renames there in accounts with a
+hierarchical namespace only: in others nothing can be written whole, and so nothing is written.
 
 Credentials, regions and endpoints come from the environment, as for each store's own tools
-(AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL; GOOGLE_APPLICATION_CREDENTIALS).
+(AWS_ACCESS_KEY_ID, AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL; GOOGLE_APPLICATION_CREDENTIALS;
+AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET).
 """
 
 from __future__ import annotations
@@ -28,20 +31,30 @@ from kact_cli.files.descriptors import copy, write_full
 from kact_cli.messages import display
 
 SCHEMES = ("s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")
-_WHOLE = ("s3", "gs", "gcs", "abfs", "abfss")
+_WHOLE = ("s3", "gs", "gcs")
 """Schemes whose stores show an object when its upload ends."""
 _SERVERS = ("hdfs", "viewfs")
 """Schemes whose URIs name a server, which may have a port, or none."""
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(?:/(.*))?", re.S)
 _ONE_SLASH = re.compile(r"([A-Za-z0-9]+):/(?!/)(.*)", re.S)
 _REFUSED = re.compile(
-    "AWS Error (ACCESS_DENIED|NETWORK_CONNECTION|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|"
+    "AWS Error (ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|"
     "INVALID_SIGNATURE|MISSING_AUTHENTICATION_TOKEN|UNRECOGNIZED_CLIENT)"
     "|Status\\((UNAUTHENTICATED|PERMISSION_DENIED)|OAuth2"
+    "|Azure Error: \\[(No|Invalid)?Auth"
 )
-"""What Arrow says where the credentials or the region may be missing, or wrong."""
+"""What Arrow says where the store refuses the credentials, or the region, or misses them."""
+_NO_ANSWER = re.compile(
+    "could( not|n't) (resolve (host|proxy)( ?name)?|connect to server)|timeout was reached", re.I
+)
+"""What curl says, for each store, where nobody is reached."""
+_HOST = re.compile(r"(?:resolve host: |Failed to connect to |for: https?://)([\w.:-]*\w)")
 _HINT = " (credentials and region come from the environment: see man kact-batch)"
 _QUERY = re.compile(r"\?((?:[a-z_]+=[^&/?]*)(?:&[a-z_]+=[^&?]*)*)$")
+_NO_RENAME = (
+    "an Azure account without a hierarchical namespace cannot rename, so that nothing can be put "
+    "there whole: write to a file, and upload that"
+)
 PIECE_BYTES = 8 * 1024 * 1024
 
 
@@ -128,7 +141,8 @@ def _open(uri: Uri) -> tuple[Any, str]:
 def _named(uri: Uri) -> Iterator[None]:
     """Put the URI before what Arrow says is wrong, as one line without the URI's secrets.
 
-    Where the store lets nobody in, the message ends with where credentials come from.
+    Where the store lets nobody in, the message ends with where credentials come from; where it
+    does not answer, Arrow's many words become the host.
     """
     import pyarrow as pa
 
@@ -140,11 +154,23 @@ def _named(uri: Uri) -> Iterator[None]:
         key, _, secret = uri.authority.rpartition("@")[0].partition(":")
         if secret:
             hidden = hidden.replace(secret, "***").replace(key, "***")
-        if _REFUSED.search(str(e.__cause__)):
+        hidden = re.sub(r"\b(sig|client_secret)=[^&\s'\"]+", r"\1=***", hidden)
+        said = str(e.__cause__)
+        if silent := _NO_ANSWER.search(said):
+            hidden = f"{display(str(uri))}: {_unreached(uri, said, silent[0].lower())}"
+        elif _REFUSED.search(said):
             hidden += _HINT
         if hidden == str(e):
             raise
         raise type(e)(hidden) from e
+
+
+def _unreached(uri: Uri, said: str, why: str) -> str:
+    """That nobody answers: at which host, where Arrow says it, and what there is to look at."""
+    host = _HOST.search(said)
+    where = f" at {host[1]}" if host else ""
+    asked = "the network, or AWS_ENDPOINT_URL?" if uri.scheme == "s3" else "the network?"
+    return f"no answer from the store{where}: {why} ({asked})"
 
 
 @dataclass(frozen=True)
@@ -179,15 +205,31 @@ def listing(uri: Uri) -> Iterator[tuple[str, int, int | None]]:
 
 
 def fetch(uri: Uri, fd: int) -> int:
-    """Write the object at `uri` to the file open as `fd`, in pieces; returns its size in bytes."""
+    """Write the object at `uri` to the file open as `fd`, in pieces; returns its size in bytes.
+
+    Raises DataError where another has been put in its place meanwhile: each piece is asked for by
+    itself, and may be of the one or of the other.
+    """
     with _named(uri):
         file_system, path = _open(uri)
         with file_system.open_input_file(path) as source:
-            size = source.size()
+            version = _version(source)
             total = copy(source.readinto, partial(_spool, fd), piece=PIECE_BYTES)
-    if total != size:
-        raise DataError(f"{display(str(uri))}: {total:,} of {size:,} bytes came")
+        with file_system.open_input_file(path) as source:
+            if _version(source) != version:
+                raise DataError("changed while it was read")
+    if total != version[0]:
+        raise DataError(f"{display(str(uri))}: {total:,} of {version[0]:,} bytes came")
     return total
+
+
+def _version(source: Any) -> tuple[int, object, object]:
+    """What tells an open object from others of its name: size, time, and where there is one a hash.
+
+    The time is in whole seconds. HDFS tells neither, but reads on in the file that was opened.
+    """
+    about = source.metadata()
+    return source.size(), about.get("Last-Modified"), about.get("ETag")
 
 
 def _spool(fd: int, data: memoryview) -> None:
@@ -207,13 +249,18 @@ def _put(uri: Uri, read: Callable[[memoryview], int]) -> int:
         return _upload(file_system, path, read)
     directory = path.rpartition("/")[0]
     temporary = f"{directory}/.kact-{secrets.token_hex(6)}.tmp"
-    file_system.create_dir(directory, recursive=True)
+    if (
+        uri.scheme in _SERVERS
+    ):  # Azure needs none, and Arrow would make a container that is not there
+        file_system.create_dir(directory, recursive=True)
     try:
         total = _upload(file_system, temporary, read)
         file_system.move(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
+    except BaseException as e:
+        with contextlib.suppress(Exception):  # what is told is why it failed
             file_system.delete_file(temporary)
+        if isinstance(e, NotImplementedError):
+            raise DataError(_NO_RENAME) from e
         raise
     return total
 

@@ -185,27 +185,3 @@ def test_a_missing_slash_is_seen(
         assert str(said) == f"{slip.partition('/')[0]}/ lacks a slash; did you mean {meant}?"
     (bucket / slip).parent.mkdir(parents=True)
     assert run("apply", "relu", "x.npy", slip).exit_code == 0
-
-
-REFUSALS = [
-    ("When reading key 'a': AWS Error ACCESS_DENIED during HeadObject operation: No", True),
-    ("AWS Error NETWORK_CONNECTION during HeadBucket operation: curlCode: 6", True),
-    ("google::cloud::Status(UNAUTHENTICATED: Could not create a OAuth2 access token)", True),
-    ("AWS Error NO_SUCH_BUCKET during HeadBucket operation: credentials", False),
-]
-
-
-@pytest.mark.parametrize(("said", "hint"), REFUSALS)
-def test_a_store_that_lets_nobody_in_is_told_what_is_missing(
-    bucket: Path, monkeypatch: pytest.MonkeyPatch, said: str, hint: bool
-) -> None:
-    def refuses(*_: str) -> None:
-        raise OSError(said)
-
-    monkeypatch.setattr(object_store, "_file_system", refuses)
-    where = " (credentials and region come from the environment: see man kact-batch)"
-    for args in (("apply", "relu", "s3://b/x.npy"), ("batch", "relu", "s3://b", "-o", "out")):
-        told = str(run(*args).exception)
-        assert told.startswith("s3://b/")
-        assert told.count(said) == 1
-        assert told.endswith(said + where if hint else said)
