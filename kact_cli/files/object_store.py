@@ -55,6 +55,8 @@ _NO_RENAME = (
     "an Azure account without a hierarchical namespace cannot rename, so that nothing can be put "
     "there whole: write to a file, and upload that"
 )
+_GCS_PATIENCE = "retry_limit_seconds=60"
+"""How long GCS may be silent: Google's own default is a quarter of an hour."""
 PIECE_BYTES = 8 * 1024 * 1024
 
 
@@ -126,6 +128,8 @@ def _file_system(scheme: str, authority: str, query: str) -> tuple[Any, str]:
     """The file system of a bucket or server, and the path of its root there; one a process."""
     from pyarrow import fs
 
+    if scheme in ("gs", "gcs") and "retry_limit_seconds=" not in query:
+        query = "&".join([*filter(None, [query]), _GCS_PATIENCE])
     found: tuple[Any, str]
     found = fs.FileSystem.from_uri(f"{scheme}://{authority}/{'?' + query if query else ''}")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow.fs
 import pytest
 
 from kact_cli.files import object_store
@@ -82,3 +83,26 @@ def test_a_store_that_does_not_answer_is_named(
 def test_a_signature_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "UploadFrom failed for 'https://a.net/c/x?sv=1&sig=SECRET%3D'. Azure Error: [] 500"
     assert told("abfs", said, monkeypatch) == [said.replace("SECRET%3D", "***")] * 2
+
+
+QUERIES = [
+    ("gs", "", "?retry_limit_seconds=60"),
+    ("gcs", "project_id=p", "?project_id=p&retry_limit_seconds=60"),
+    ("gs", "retry_limit_seconds=5", "?retry_limit_seconds=5"),
+    ("s3", "", ""),
+    ("s3", "region=r", "?region=r"),
+]
+
+
+@pytest.mark.parametrize(("scheme", "query", "asked"), QUERIES)
+def test_no_store_is_waited_for_for_long(
+    scheme: str, query: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_for: list[str] = []
+
+    class Opened:
+        from_uri = staticmethod(asked_for.append)
+
+    monkeypatch.setattr(pyarrow.fs, "FileSystem", Opened)
+    object_store._file_system.__wrapped__(scheme, "b", query)
+    assert asked_for == [f"{scheme}://b/{asked}"]
