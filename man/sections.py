@@ -283,7 +283,7 @@ BATCH: dict[str, Rules] = {
             "Credentials, region and endpoint come from the environment, as for the stores' own "
             "tools. S3: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, with "
             "AWS_SESSION_TOKEN for temporary ones; AWS_REGION, AWS_ENDPOINT_URL. GCS: "
-            "GOOGLE_APPLICATION_CREDENTIALS; it is given up after a minute without an answer, or "
+            "GOOGLE_APPLICATION_CREDENTIALS; it is given up after a minute or two, or "
             "`?retry_limit_seconds=N`. Azure: AZURE_TENANT_ID, AZURE_CLIENT_ID and "
             "AZURE_CLIENT_SECRET, a managed identity, what `az login` left, or a SAS token as the "
             "URI's query; without any, Arrow's client of Azure aborts. Messages and reports show "

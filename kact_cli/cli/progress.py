@@ -48,7 +48,7 @@ class Progress(Console):
         self._names: list[str] = []
         self._bar: Any = None
         self._lock = threading.RLock()
-        """Of what is counted and of the bar. Again by its own thread, which a signal may end."""
+        """Guards the counts and the bar; who holds it may give up, after a signal."""
 
     def start(self, total: int, passes: int, unit: str = "bytes", files: int = 1) -> None:
         self._total, self._passes, self._unit, self._files = total, passes, unit, files
@@ -92,7 +92,8 @@ class Progress(Console):
             )
 
     def say(self, message: str, kind: str = "") -> None:
-        if self._bar is None:
+        bar = self._bar  # another thread may take it away
+        if bar is None:
             super().say(message, kind)
             return
         from rich.text import Text
@@ -100,7 +101,7 @@ class Progress(Console):
         word = (f"{kind}: ", f"bold {COLOURS[kind]}") if kind else ""
         with contextlib.suppress(*UNWRITABLE):
             text = Text.assemble("kact: ", word, display(message))
-            self._bar.console.print(text, soft_wrap=True)
+            bar.console.print(text, soft_wrap=True)
 
     def _changed(self) -> None:
         """Show the state if it is time to."""

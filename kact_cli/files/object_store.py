@@ -56,7 +56,7 @@ _NO_RENAME = (
     "there whole: write to a file, and upload that"
 )
 _GCS_PATIENCE = "retry_limit_seconds=60"
-"""How long GCS may be silent: Google's own default is a quarter of an hour."""
+"""For how long a request to GCS is tried again: the default is a quarter of an hour."""
 PIECE_BYTES = 8 * 1024 * 1024
 
 
