@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import io
 import os
 import re
 import secrets
@@ -298,9 +297,3 @@ def read_bytes(uri: Uri) -> bytes | None:
                 return bytes(source.readall())
         except FileNotFoundError:
             return None
-
-
-def write_bytes(uri: Uri, data: bytes) -> None:
-    """Write a small object, whole or not at all."""
-    with _named(uri):
-        _put(uri, io.BytesIO(data).readinto)
