@@ -154,7 +154,7 @@ def test_text_is_not_compared(kact: Kact, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x,label\n1.5,yes\n")
     (tmp_path / "b.csv").write_text("x,label\n1.5,no\n")
     said = kact("compare", tmp_path / "a.csv", tmp_path / "b.csv").stdout.decode()
-    assert said.endswith("label\nequal in what was compared\n")
+    assert said.endswith("label\nthe numbers are equal\n")
 
 
 def test_csv_with_parquet(kact: Kact, tmp_path: Path) -> None:

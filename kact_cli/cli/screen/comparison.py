@@ -142,7 +142,7 @@ def verdict(found: Comparison) -> str:
         return f"P99 is {found.p99_ulp:,} ULP, more than --p99-ulp {p99:g}"
     passed = [*([limits] if limits else []), *([f"--p99-ulp {p99:g}"] if p99 is not None else [])]
     equal = f"equal within {' and '.join(passed)}" if passed else "equal"
-    return f"{equal} in what was compared" if found.skipped else equal
+    return f"the numbers are {equal}" if found.skipped else equal
 
 
 def _passing(found: Comparison) -> str:
