@@ -29,7 +29,9 @@ MEANT = {
     **dict.fromkeys(
         ("--threads", "--workers", "--num-workers", "--processes", "--cores"), "--jobs"
     ),
-    **dict.fromkeys(("--force", "--replace", "--clobber", "--yes"), "--overwrite"),
+    **dict.fromkeys(
+        ("--force", "--replace", "--clobber", "--yes", "--in-place", "--inplace"), "--overwrite"
+    ),
     **dict.fromkeys(("--resume", "--continue", "--no-clobber"), "--skip-existing"),
     **dict.fromkeys(("--sep", "--separator"), "--delimiter"),
     **dict.fromkeys(("--cols", "--select", "--fields"), "--columns"),

@@ -33,13 +33,17 @@ class Tolerance:
     atol: float | None = None
     p99_ulp: int | None = None
 
+    @property
+    def by_value(self) -> bool:
+        """Whether what is large in ULP may be small enough."""
+        return self.rtol is not None or self.atol is not None
+
     def passes(self, ulp: Array, absolute: Array, b: Array) -> Array:
         """Which pairs pass; None of them is NaN."""
-        by_value = self.rtol is not None or self.atol is not None
-        if self.p99_ulp is not None and self.max_ulp is None and not by_value:
+        if self.p99_ulp is not None and self.max_ulp is None and not self.by_value:
             return np.ones(len(ulp), bool)
         passed: Array = ulp <= np.uint64(self.max_ulp or 0)
-        if by_value:
+        if self.by_value:
             limit = (self.atol or 0.0) + (self.rtol or 0.0) * np.abs(b)
             passed |= absolute <= limit
         return passed
@@ -82,7 +86,8 @@ class Errors:
     first_nan: Place | None = None
     first_null: Place | None = None
     worst: tuple[Worst, ...] = ()
-    """The largest errors in ULP, as many as were asked for; the first where errors are equal."""
+    """The largest errors in ULP, as many as were asked for; the first where errors are equal. Where
+    values have a tolerance, of the pairs that it does not pass."""
     distribution: Distribution = field(default_factory=Distribution)
     by_input: ByInput | None = None
 
@@ -195,6 +200,7 @@ def errors(given: Given, tolerance: Tolerance, top: int = 0) -> Errors:
         return Worst(kind, place(first), _plain(a, first), _plain(b, first), input_of(first))
 
     ulp, absolute = found.ulp, found.absolute
+    ranked = np.where(found.passed, 0, ulp) if tolerance.by_value else ulp
     finite = absolute[np.isfinite(absolute)]
     by_input = None
     if x is not None:
@@ -207,7 +213,7 @@ def errors(given: Given, tolerance: Tolerance, top: int = 0) -> Errors:
         zero_signs=found.zero_signs,
         nan=nan,
         null=null,
-        beyond=found.beyond + nan + null,
+        beyond=len(ulp) - int(np.count_nonzero(found.passed)) + nan + null,
         ulp_sum=_sum(ulp),
         absolute_sum=float(finite.sum()),
         absolute_count=len(finite) + equal,
@@ -215,7 +221,7 @@ def errors(given: Given, tolerance: Tolerance, top: int = 0) -> Errors:
         absolute=largest(absolute),
         first_nan=None if first_nan is None else place(first_nan),
         first_null=None if first_null is None else (first_null,),
-        worst=tuple(worst(ulp, i) for i in _top(ulp, top)),
+        worst=tuple(worst(ulp, i) for i in _top(ranked, top)),
         distribution=Distribution.of(ulp, equal),
         by_input=by_input,
     )
@@ -267,7 +273,7 @@ def _different(a: Array, b: Array) -> Array:
 class _Apart(NamedTuple):
     ulp: Array
     absolute: Array
-    beyond: int
+    passed: Array
     zero_signs: int
 
 
@@ -281,9 +287,9 @@ def _apart(a: Array, b: Array, tolerance: Tolerance) -> _Apart:
         whole = common_dtype(a.dtype, b.dtype) is None
         absolute = ulp.astype(np.float64) if whole else np.abs(x - y)
         absolute[x == y] = 0  # inf - inf is NaN
-        beyond = len(ulp) - int(np.count_nonzero(tolerance.passes(ulp, absolute, y)))
+        passed = tolerance.passes(ulp, absolute, y)
         zeros = (x == 0) & (y == 0) & (np.signbit(x) != np.signbit(y))
-    return _Apart(ulp, absolute, beyond, int(np.count_nonzero(zeros)))
+    return _Apart(ulp, absolute, passed, int(np.count_nonzero(zeros)))
 
 
 def _top(ulp: Array, count: int) -> list[int]:

@@ -204,3 +204,19 @@ def test_quiet_is_the_exit_code_alone(kact: Kact, refused: Kact, tmp_path: Path)
     done = kact("compare", "-q", a, c, code=1)
     assert done.stdout == done.stderr == b""
     refused("compare", "-q", "--json", a, b, code=2)
+
+
+def test_the_worst_are_beyond_the_tolerance(kact: Kact, tmp_path: Path) -> None:
+    a, b = tmp_path / "a.npy", tmp_path / "b.npy"
+    np.save(a, np.array([1e-9, 0.5, 0.3, 2e-20]))
+    np.save(b, np.array([2e-9, 0.5, 0.31, 1e-20]))
+    for options, at in ((("--atol", 1e-6), [2]), (("--max-ulp", 1), [0]), ((), [0])):
+        found = told(kact, a, b, *options, "--top", 1, code=1)
+        assert [w["at"] for w in found["worst"]] == [at]
+    assert told(kact, a, b, "--atol", 1, "--top", 1)["worst"] == []
+
+
+def test_nan_in_both_are_counted(kact: Kact, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([np.nan, 1.0, np.nan]))
+    said = kact("compare", tmp_path / "a.npy", tmp_path / "a.npy").stdout.decode()
+    assert "NaN or null in both files  2\n" in said

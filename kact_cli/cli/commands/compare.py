@@ -54,7 +54,11 @@ from kact_cli.types import dtype_name
     help="Pass if 99 % of the pairs are within N ULP.",
 )
 @option(
-    COMPUTE, "--top", type=click.IntRange(1, 10_000), metavar="N", help="Show the N worst pairs."
+    COMPUTE,
+    "--top",
+    type=click.IntRange(1, 10_000),
+    metavar="N",
+    help="Show the N worst pairs; with --rtol or --atol, of those beyond it.",
 )
 @option(COMPUTE, "--json", "as_json_", is_flag=True, help="Print JSON.")
 @option(RUNNING, "--quiet", "-q", is_flag=True, help="Print nothing; the exit code says it.")

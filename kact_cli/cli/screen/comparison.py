@@ -55,6 +55,8 @@ def one(e: Errors) -> Iterator[str]:
         at = f", first at {_place(first)}" if first else ""
         if title == "NaN" or count:
             rows.append((f"{title} in only one file", f"{count:,}{at}"))
+    if both := e.pairs - e.compared - e.nan - e.null:
+        rows.append(("NaN or null in both files", f"{both:,}"))
     if e.zero_signs:
         rows.append(("0.0 against -0.0", f"{e.zero_signs:,}"))
     yield from columns(rows)
