@@ -154,10 +154,11 @@ MAIN: dict[str, Rules] = {
     "GOLDEN VECTORS": (
         (
             "What is an input?",
-            "`kact values` writes every finite value of a dtype of 8 or 16 bits, all 2^32 of "
-            "float32 (`--all`), or a sample with every exponent and both signs. `--chain` adds the "
-            "inputs at which a chain bends, overflows or is hard to round. The same command writes "
-            "the same bytes; a .safetensors keeps the seed.",
+            "`kact values` writes every finite value of a dtype of 8 or 16 bits (with `--all` each "
+            "bit pattern, NaN and infinities too, and all 2^32 of float32), or a sample with every "
+            "exponent and both signs. `--chain` adds the inputs at which a chain bends, overflows or "
+            "is hard to round. The same command writes the same bytes; a .safetensors keeps the "
+            "seed.",
         ),
         (
             "What is expected?",

@@ -107,10 +107,10 @@ def command(
     --max-ulp, or within --atol + --rtol * |b|.
     --p99-ulp is a limit for all pairs together, beside these or, alone, instead of them.
 
-    Two .npy are compared element by element, whatever their orders; tables column by column, by
-    name, every column of numbers unless --columns says which; a .npy and a table by the columns'
-    positions. Where dtypes differ, ULP are those of the narrower float; of integers, they are steps
-    of 1.
+    Two .npy are compared element by element, whatever their orders; tables row by row in the order
+    of their rows, and column by column, by name, every column of numbers unless --columns says
+    which; a .npy and a table by the columns' positions. Where dtypes differ, ULP are those of the
+    narrower float; of integers, they are steps of 1.
 
     Percentiles are exact up to 65,535 ULP, and above to a thousandth. --input shows errors by sign
     and power of two of what both were computed from; neighbours with the same largest error are one

@@ -74,9 +74,9 @@ def _histogram(e: Errors) -> Iterator[str]:
     rows = [["ULP", "pairs", "share", ""]]
     marks = bars([count for _, _, count in found])
     for (first, last, count), mark in zip(found, marks, strict=True):
-        share = f"{100 * count / e.compared:.3g} %" if count else ""
-        label = f"{first:,}" if first == last else f"{first:,} to {last:,}"
-        rows.append([label, f"{count:,}", share, mark])
+        if count:
+            label = f"{first:,}" if first == last else f"{first:,} to {last:,}"
+            rows.append([label, f"{count:,}", f"{100 * count / e.compared:.3g} %", mark])
     yield from columns(rows, right=(0, 1, 2), titled=True)
 
 
@@ -155,9 +155,10 @@ def _passing(found: Comparison) -> str:
     if largest <= LAST_DIGITS:
         return f"--max-ulp {LAST_DIGITS} passes last digits"
     absolute = max(e.absolute.error for e in found.errors.values() if e.absolute is not None)
+    them = "it" if found.beyond == 1 else "them"
     if largest <= MANY or not 0 < absolute < math.inf:
-        return f"--max-ulp {largest} passes them"
-    return f"--atol {_no_less(absolute)} passes them"
+        return f"--max-ulp {largest} passes {them}"
+    return f"--atol {_no_less(absolute)} passes {them}"
 
 
 def _no_less(error: float) -> str:
