@@ -156,8 +156,8 @@ MAIN: dict[str, Rules] = {
             "What is an input?",
             "`kact values` writes every finite value of a dtype of 8 or 16 bits (with `--all` each "
             "bit pattern, NaN and infinities too, and all 2^32 of float32), or a sample with every "
-            "exponent and both signs. `--chain` adds the inputs at which a chain bends, overflows or "
-            "is hard to round. The same command writes the same bytes; a .safetensors keeps the "
+            "exponent and both signs. `--chain` adds the inputs at which a chain bends, overflows "
+            "or is hard to round. The same command writes the same bytes; a .safetensors keeps the "
             "seed.",
         ),
         (
