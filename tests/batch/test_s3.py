@@ -187,6 +187,14 @@ def test_credentials_come_from_the_environment(
     assert len(bucket.keys("out/")) == len(objects) + 1
 
 
+def said(script: str, uri: str) -> str:
+    """What a Python script of its own process prints of a URI."""
+    run = [sys.executable, "-c", script, uri]
+    done = subprocess.run(run, capture_output=True, env=environment(), timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
 REPLACED = """
 import os, sys, boto3
 from kact_cli.files import object_store as remote
@@ -208,10 +216,7 @@ except DataError as e:
 def test_object_that_is_replaced_meanwhile_is_no_mixture(bucket: Bucket) -> None:
     """Even by one of the same size, within the second that its time is told in."""
     uri = f"s3://{bucket.name}/a.npy"
-    run = [sys.executable, "-c", REPLACED, uri]
-    done = subprocess.run(run, capture_output=True, env=environment(), timeout=60)
-    said = f"True\n{uri}: changed while it was read\n"
-    assert done.stdout.decode() == said, done.stderr.decode()
+    assert said(REPLACED, uri) == f"True\n{uri}: changed while it was read\n"
 
 
 BREAKING = """
@@ -232,7 +237,5 @@ except DataError as e:
 def test_upload_that_fails_is_never_visible(bucket: Bucket) -> None:
     """Not even when the process ends as others do, and so lets go of everything that is open."""
     uri = f"s3://{bucket.name}/a.npy"
-    run = [sys.executable, "-c", BREAKING, uri]
-    done = subprocess.run(run, capture_output=True, env=environment(), timeout=60)
-    assert done.stdout.decode() == f"{uri}: the disk is broken\n", done.stderr.decode()
+    assert said(BREAKING, uri) == f"{uri}: the disk is broken\n"
     assert not bucket.keys()

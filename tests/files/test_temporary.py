@@ -15,11 +15,7 @@ import pytest
 from kact_cli.files import temporary
 from kact_cli.files.target import Target
 from kact_cli.files.temporary import create_beside, remove_abandoned
-from tests.tools.run import names
-
-
-def left_in(directory: Path) -> list[Path]:
-    return list(directory.glob(".kact-*"))
+from tests.tools.run import leftovers, names
 
 
 def test_what_nobody_holds_is_removed(tmp_path: Path) -> None:
@@ -64,7 +60,7 @@ def test_a_new_one_that_is_taken_for_abandoned_is_made_again(
 
     def take() -> None:
         """What `remove_abandoned` does, slowly."""
-        taken.extend(left_in(tmp_path))
+        taken.extend(leftovers(tmp_path))
         other = os.open(taken[0], os.O_RDWR)
         real(other, fcntl.LOCK_EX)
         locked.set()
@@ -82,5 +78,5 @@ def test_a_new_one_that_is_taken_for_abandoned_is_made_again(
     monkeypatch.setattr(temporary.fcntl, "flock", lock)
     fd, path = create_beside(str(tmp_path), "out.npy", 0o600)
     os.close(fd)
-    assert left_in(tmp_path) == [Path(path)]
+    assert leftovers(tmp_path) == [Path(path)]
     assert taken != [Path(path)]

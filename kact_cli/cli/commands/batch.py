@@ -31,7 +31,7 @@ from kact_cli.files.source import open_source
 from kact_cli.formats.detect import by_name, by_suffix, check_typed
 from kact_cli.messages import counted, display, human, rate, took
 from kact_cli.options import Options
-from kact_cli.parallel.pools import usable_cores
+from kact_cli.parallel.pools import worker_count
 from kact_cli.parallel.processes import Inline, Processes, Workers
 
 
@@ -213,7 +213,7 @@ def _workers(scheduler: str | None, jobs: int | None, items: Sequence[Item]) -> 
         from kact_cli.parallel.cluster import Cluster
 
         return Cluster(scheduler)
-    jobs = jobs or usable_cores()
+    jobs = worker_count(jobs)
     if all(item.size < CUT_BYTES for item in items):
         jobs = min(jobs, max(1, len(items)))
     # An upload can only be stopped, and not be shown, by ending the process that it runs in
