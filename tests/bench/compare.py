@@ -155,8 +155,7 @@ class Failed(Exception):
 
 def run(command: str, out: Path) -> tuple[float, float, float]:
     """Seconds, processor seconds and peak MiB of one run that writes `out`."""
-    line = command.format(out=out)
-    line = line if "|" in line else f"exec {line}"
+    line = ("" if "|" in command else "exec ") + command.format(out=out)
     dropped = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
     environment = {k: v for k, v in os.environ.items() if k not in dropped}
     start = time.perf_counter()
